@@ -1,0 +1,67 @@
+# `make` alone prints the targets. CI runs the same ones.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+WORD ?= HELLO
+# labelled photographs with a manifest.csv; they are not part of this repository
+DATA ?= ../shared/data/asl-frames/manifest.csv
+
+.PHONY: help
+help: ## print the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# An environment is rebuilt when its pinned file, or what is installed from here, changes.
+# $(call make_venv,FOLDER,PINNED,HOW TO INSTALL asl-edge)
+define make_venv
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 13) else f"asl-edge needs Python 3.10 to 3.13, $(PYTHON) is {v[0]}.{v[1]}: make PYTHON=python3.12 ...")'
+	@$(PYTHON) -m venv --clear $(1) || { echo "$(PYTHON) can make no environment; on Debian: apt install python3-venv" >&2; exit 1; }
+	@command -v uv >/dev/null || $(1)/bin/python -m pip install -q --require-hashes -r requirements/uv.txt
+	@uv=$$(command -v uv || echo $(1)/bin/uv); export VIRTUAL_ENV=$(CURDIR)/$(1); \
+	$$uv pip install -q --require-hashes -r $(2); \
+	$$uv pip install -q --no-deps --build-constraint requirements/build.txt $(3)
+	@touch $(1)/.made
+endef
+
+EDGE_FILES := $(shell find edge -type f -not -path '*/__pycache__/*')
+
+.venv/.made: pyproject.toml requirements/device.txt requirements/build.txt $(EDGE_FILES)
+	$(call make_venv,.venv,requirements/device.txt,.)
+
+.venv-dev/.made: pyproject.toml requirements/dev.txt requirements/build.txt
+	$(call make_venv,.venv-dev,requirements/dev.txt,-e .)
+
+.PHONY: venv venv-dev
+venv: .venv/.made ## .venv: the runtime alone, as on a device (no torch)
+venv-dev: .venv-dev/.made ## .venv-dev: everything, to train, export, test and check
+
+.PHONY: demo
+demo: venv ## the synthetic signer spells WORD (make demo WORD=HELLO), the shipped model reads it
+	@.venv/bin/asl-edge demo $(WORD)
+
+.PHONY: test
+test: venv-dev ## every test
+	.venv-dev/bin/pytest
+
+.PHONY: check
+check: venv-dev ## ruff, ruff format --check, mypy, import-linter
+	.venv-dev/bin/ruff check .
+	.venv-dev/bin/ruff format --check .
+	.venv-dev/bin/mypy
+	.venv-dev/bin/lint-imports
+
+.PHONY: train-default
+train-default: venv-dev ## train and package the shipped model again from DATA (hours on two cores)
+	train/default_recipe.sh $(DATA)
+
+.PHONY: requirements
+requirements: venv-dev ## pin requirements/*.in again, by version and hash
+	@uv=$$(command -v uv || echo .venv-dev/bin/uv); cd requirements; for name in device dev build uv; do \
+	$$uv pip compile -q --universal --python-version 3.10 --generate-hashes --no-header \
+	  --no-emit-index-url --no-emit-find-links $$name.in -o $$name.txt; done
+
+.PHONY: clean
+clean: ## remove both environments and every cache
+	rm -rf .venv .venv-dev build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
