@@ -1,0 +1,38 @@
+"""What can go wrong, as a tree. Each message is one sentence: what it got, what it wanted, what to do.
+
+AslEdgeError            the command line prints the sentence and exits with code 2
+├── SettingsError       a settings file or a flag
+├── PackageError        a deployment package that does not agree with its metadata
+├── EngineError         an inference engine that is not installed or refuses the model
+├── CameraError         a camera that is absent, busy or stopped
+├── PictureError        a picture file that can't be read
+└── DataError           training data or a checkpoint that can't be used (train, export)
+"""
+
+
+class AslEdgeError(Exception):
+    """Something that the person at the keyboard can mend; its text says how."""
+
+
+class SettingsError(AslEdgeError):
+    """A settings file or a flag that is wrong; names key, file and line where there are any."""
+
+
+class PackageError(AslEdgeError):
+    """A deployment package whose files, labels or shapes disagree with its metadata."""
+
+
+class EngineError(AslEdgeError):
+    """An inference engine that is not installed, or a model that it can't run."""
+
+
+class CameraError(AslEdgeError):
+    """A camera that is absent, busy, or gives no frames."""
+
+
+class PictureError(AslEdgeError):
+    """A picture file that is unreadable, too small or too large."""
+
+
+class DataError(AslEdgeError):
+    """Training data, a prepared folder or a checkpoint that can't be used."""

@@ -1,0 +1,40 @@
+"""The golden input: a made picture whose answer travels with the package.
+
+A device that answers it as the workstation did runs the right model in the right way.
+"""
+
+import numpy as np
+
+from edge.errors import PackageError
+from edge.package import Package
+from edge.preprocess import to_tensor
+from edge.records import Array, Engine, Image
+
+# Letter logits may differ by this much between machines (kernels add in another order; int8 rounds the
+# sums of differing kernels); the workstation's export asserts the same bound between engines.
+TOLERANCE = 0.5
+
+
+def golden_picture(size_px: int) -> Image:
+    """(S, S, 3) uint8 from integer arithmetic alone, so that it is the same bytes on every machine."""
+    y, x = np.mgrid[0:size_px, 0:size_px].astype(np.int64) * 256 // size_px
+    rings = ((x - 128) ** 2 + (y - 96) ** 2) // 64 % 256
+    return np.stack([rings, (x * 3 + y) % 256, (x * y) // 256], axis=-1).astype(np.uint8)
+
+
+def golden_tensor(size_px: int) -> Array:
+    """(1, 3, S, S) float32."""
+    return to_tensor(golden_picture(size_px))
+
+
+def check_golden(engine: Engine, package: Package, variant: str) -> float:
+    """Largest difference of the letter logits from those at export; PackageError beyond TOLERANCE."""
+    wanted = np.asarray(package.metadata["golden"]["letters"][variant], np.float32)
+    got = engine(golden_tensor(package.size_px)).letters[0]
+    difference = float(np.abs(got - wanted).max())
+    if not difference <= TOLERANCE:
+        raise PackageError(
+            f"{package.files[variant]} answers the golden input {difference:.2f} away from what it answered "
+            f"at export (at most {TOLERANCE}): export it again, or report this machine's processor"
+        )
+    return difference

@@ -1,0 +1,116 @@
+"""Picture -> where the hand is and what it signs: look at the whole, then closer, with one network.
+
+The network names 21 points in whatever square it is shown. A square around those points, shown again,
+gives a closer look; two closer looks settle it. The same points make the next frame's square, so that a
+hand is followed with one reading a frame.
+"""
+
+import numpy as np
+
+from edge.package import Package
+from edge.preprocess import Square, cut_square, to_tensor, whole_square
+from edge.records import LETTERS, Array, Box, Engine, Frame, Hand, Image, Output, Prediction
+
+# A reading square's side over the longer side of the hand's box. Training draws squares around this value.
+MARGIN = 1.5
+MAX_LOOKS = 3  # the whole picture, then at most two closer looks
+# A closer look that would show nearly the same square (intersection over union) is spared.
+SAME_SQUARE = 0.7
+
+
+def box_around(points: Array) -> Box:
+    """(21, 2) px -> the smallest box that holds them."""
+    x0, y0 = points.min(axis=0)
+    x1, y1 = points.max(axis=0)
+    return float(x0), float(y0), float(x1), float(y1)
+
+
+def square_around(box: Box, margin: float = MARGIN) -> Square:
+    """A box -> the square centred on it, `margin` times its longer side."""
+    x0, y0, x1, y1 = box
+    return (x0 + x1) / 2, (y0 + y1) / 2, max(x1 - x0, y1 - y0, 1.0) * margin
+
+
+def overlap(a: Square, b: Square) -> float:
+    """Intersection over union of two squares, 0..1."""
+    width = min(a[0] + a[2] / 2, b[0] + b[2] / 2) - max(a[0] - a[2] / 2, b[0] - b[2] / 2)
+    height = min(a[1] + a[2] / 2, b[1] + b[2] / 2) - max(a[1] - a[2] / 2, b[1] - b[2] / 2)
+    if width <= 0 or height <= 0:
+        return 0.0
+    both = width * height
+    return both / (a[2] ** 2 + b[2] ** 2 - both)
+
+
+def search_squares(image: Image) -> list[Square]:
+    """Where to look when the whole picture shows no hand: overlapping squares of 0.6 of its longer side."""
+    height, width = image.shape[:2]
+    side = 0.6 * max(height, width)
+    xs = [side / 2, width / 2, width - side / 2]
+    ys = [side / 2, height - side / 2] if height > 1.1 * side else [height / 2]
+    return [(x, y, side) for y in ys for x in xs]
+
+
+class HandReader:
+    """Reads single pictures (`read`) or follows a hand through a stream (`follow`)."""
+
+    def __init__(self, engine: Engine, package: Package, min_confidence: float = 0.0) -> None:
+        self._engine = engine
+        self._size_px = package.size_px
+        self._temperature = package.temperature
+        self._presence_threshold = package.presence_threshold
+        self._min_confidence = min_confidence
+        self._last: Hand | None = None
+
+    def read(self, image: Image, t: float = 0.0) -> Prediction:
+        """One picture, (H, W, 3) RGB -> Prediction; searches the whole of it."""
+        looks = self._look_closer(image, whole_square(image))
+        if self._hand(looks[-1]).presence < self._presence_threshold:
+            for square in search_squares(image):
+                found = self._look_closer(image, square)
+                if self._hand(found[-1]).presence > self._hand(looks[-1]).presence:
+                    looks = found
+        return self._predict(looks[-1], t)
+
+    def follow(self, frame: Frame) -> Prediction:
+        """The next frame of a stream -> Prediction; one reading while the hand stays in sight."""
+        if self._last is not None:
+            look = self._look(frame.image, square_around(self._last.box_xyxy))
+            prediction = self._predict(look, frame.t)
+            if prediction.hand is not None:
+                self._last = prediction.hand
+                return prediction
+        prediction = self.read(frame.image, frame.t)
+        self._last = prediction.hand
+        return prediction
+
+    def _look(self, image: Image, square: Square) -> tuple[Square, Output]:
+        return square, self._engine(to_tensor(cut_square(image, square, self._size_px)))
+
+    def _look_closer(self, image: Image, square: Square) -> list[tuple[Square, Output]]:
+        """A first look at `square`, then closer ones around the points that the last look named."""
+        looks = [self._look(image, square)]
+        while len(looks) < MAX_LOOKS:
+            hand = self._hand(looks[-1])
+            closer = square_around(hand.box_xyxy)
+            if hand.presence < self._presence_threshold / 2 or overlap(closer, looks[-1][0]) > SAME_SQUARE:
+                break
+            looks.append(self._look(image, closer))
+        return looks
+
+    def _hand(self, look: tuple[Square, Output]) -> Hand:
+        (cx, cy, side), output = look
+        points = np.asarray((output.points[0] - 0.5) * side + (cx, cy), np.float32)
+        presence = float(1 / (1 + np.exp(-output.presence[0])))
+        return Hand(box_around(points), points, presence)
+
+    def _predict(self, look: tuple[Square, Output], t: float) -> Prediction:
+        hand = self._hand(look)
+        logits = look[1].letters[0] / self._temperature
+        shares = np.exp(logits - logits.max())
+        shares /= shares.sum()
+        best = np.argsort(-shares, kind="stable")[:3]
+        top = tuple((LETTERS[i], float(shares[i])) for i in best)
+        if hand.presence < self._presence_threshold:
+            return Prediction(None, top[0][1], None, t, top)
+        letter = top[0][0] if top[0][1] >= self._min_confidence else None
+        return Prediction(letter, top[0][1], hand, t, top)

@@ -1,0 +1,119 @@
+"""Open and verify a deployment package: the folder that passes from the workstation to the device.
+
+`model_metadata.json` is the contract; a package that disagrees with it is refused in one sentence,
+before any camera is opened.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edge.errors import PackageError
+from edge.preprocess import MEAN_RGB, STD_RGB
+from edge.records import LETTERS, N_POINTS
+
+SCHEMA_VERSION = 1
+METADATA_NAME = "model_metadata.json"
+DEFAULT_MODEL = Path(__file__).parent / "default_model"
+VARIANTS = ("int8", "float", "dynamic")  # static QDQ ONNX, float32 ONNX, TorchScript
+OUTPUT_SHAPES = {"letters": [1, len(LETTERS)], "presence": [1, 1], "points": [1, N_POINTS, 2]}
+AGAIN = "export again with python -m export"
+
+
+@dataclass(frozen=True)
+class Package:
+    """A verified package. `metadata` is the whole file; the fields are what the runtime reads of it."""
+
+    folder: Path
+    size_px: int  # side of the square that the network reads
+    temperature: float  # letter logits are divided by it: calibrated confidence
+    presence_threshold: float  # 0..1; below it there is no hand
+    files: dict[str, Path]  # by variant
+    metadata: dict[str, Any]
+
+    def file(self, variant: str) -> Path:
+        """The model file of a variant; PackageError names those that the package has."""
+        if variant not in self.files:
+            has = ", ".join(self.files)
+            raise PackageError(f"{self.folder} has no variant '{variant}', only: {has}")
+        return self.files[variant]
+
+
+def sha256_of(path: Path) -> str:
+    """Hex digest of a file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def open_package(folder: Path) -> Package:
+    """A folder -> a verified Package. PackageError says in one sentence what disagrees."""
+    folder = Path(folder)
+    path = folder / METADATA_NAME
+    try:
+        metadata = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise PackageError(f"{folder} is no deployment package: it has no {METADATA_NAME}") from None
+    except (OSError, ValueError) as error:
+        raise PackageError(f"{path} can't be read as JSON: {error}") from None
+    try:
+        return _verified(folder, metadata)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        what = f"'{error.args[0]}' is missing" if isinstance(error, KeyError) else str(error)
+        raise PackageError(f"{path} is incomplete: {what}; {AGAIN}") from None
+
+
+def _verified(folder: Path, metadata: dict[str, Any]) -> Package:
+    path = folder / METADATA_NAME
+    version = metadata["schema_version"]
+    if version != SCHEMA_VERSION:
+        raise PackageError(
+            f"{path} has schema version {version!r}; this asl-edge reads version {SCHEMA_VERSION}: "
+            "export again, or install the asl-edge that wrote it"
+        )
+    labels = metadata["labels"]
+    if tuple(labels) != LETTERS:
+        raise PackageError(f"{path} lists {len(labels)} labels; it must list A to Z, 26 in order: {AGAIN}")
+    shape = metadata["input"]["shape"]
+    size_px = shape[-1] if shape else None
+    if not isinstance(size_px, int) or shape != [1, 3, size_px, size_px]:
+        raise PackageError(f"{path} has input shape {shape}; it must be [1, 3, S, S]: {AGAIN}")
+    made_with = (metadata["input"]["colour"], metadata["input"]["mean"], metadata["input"]["std"])
+    if made_with != ("RGB", list(MEAN_RGB), list(STD_RGB)):
+        raise PackageError(f"{path} was made for other pixels (colour, mean or std): {AGAIN}")
+    for name, shape in OUTPUT_SHAPES.items():
+        if (got := metadata["outputs"][name]["shape"]) != shape:
+            raise PackageError(f"{path} has output '{name}' of shape {got}, not {shape}: {AGAIN}")
+    files = {variant: folder / entry["name"] for variant, entry in metadata["files"].items()}
+    if not files:
+        raise PackageError(f"{path} lists no model file: {AGAIN}")
+    for variant, file in files.items():
+        _check_file(file, metadata["files"][variant])
+    return Package(
+        folder=folder,
+        size_px=size_px,
+        temperature=float(metadata["temperature"]),
+        presence_threshold=float(metadata["presence_threshold"]),
+        files=files,
+        metadata=metadata,
+    )
+
+
+def _check_file(file: Path, entry: dict[str, Any]) -> None:
+    if file.name != entry["name"]:
+        raise PackageError(
+            f"{METADATA_NAME} names the file {entry['name']!r}; a plain name was wanted: {AGAIN}"
+        )
+    if not file.is_file():
+        raise PackageError(f"{file} is missing; copy the whole package again")
+    size = file.stat().st_size
+    if size != entry["bytes"]:
+        raise PackageError(f"{file} has {size} bytes, {entry['bytes']} were packaged; copy the package again")
+    if sha256_of(file) != entry["sha256"]:
+        raise PackageError(
+            f"{file} is not the file that was packaged (sha256 differs); copy the package again"
+        )

@@ -1,0 +1,57 @@
+"""The pixel contract: a square cut from a picture -> the tensor that the network reads.
+
+One copy, used by training, export and the device alike; `tests/test_preprocess.py` holds all three to
+the same golden tensors.
+"""
+
+import math
+
+import cv2
+import numpy as np
+
+from edge.records import Array, Image
+
+MEAN_RGB = (0.485, 0.456, 0.406)  # of ImageNet, 0..1: what torchvision's pretrained ResNet-18 expects
+STD_RGB = (0.229, 0.224, 0.225)
+BORDER_RGB = (
+    124,
+    116,
+    104,
+)  # MEAN_RGB * 255: a square that leaves the picture sees the mean there, i.e. zeros
+
+Square = tuple[float, float, float]  # centre x, centre y, side; px in the picture
+
+
+def whole_square(image: Image) -> Square:
+    """The smallest square that holds the whole picture, centred on it."""
+    height, width = image.shape[:2]
+    return width / 2, height / 2, float(max(width, height))
+
+
+def cut_square(image: Image, square: Square, size_px: int) -> Image:
+    """(H, W, 3) and a square of it -> (S, S, 3) uint8; outside the picture is BORDER_RGB.
+
+    Edges are rounded to whole pixels; shrinking averages (INTER_AREA), enlarging interpolates.
+    """
+    cx, cy, side = square
+    side_px = max(1, round(side))
+    x0, y0 = math.floor(cx - side / 2 + 0.5), math.floor(cy - side / 2 + 0.5)
+    height, width = image.shape[:2]
+    left, top = max(x0, 0), max(y0, 0)
+    right, bottom = min(x0 + side_px, width), min(y0 + side_px, height)
+    if right <= left or bottom <= top:
+        return np.full((size_px, size_px, 3), BORDER_RGB, np.uint8)
+    cut = image[top:bottom, left:right]
+    if (right - left, bottom - top) != (side_px, side_px):
+        pad = (top - y0, y0 + side_px - bottom, left - x0, x0 + side_px - right)
+        cut = cv2.copyMakeBorder(cut, *pad, cv2.BORDER_CONSTANT, value=BORDER_RGB)  # type: ignore[assignment]
+    how = cv2.INTER_AREA if side_px > size_px else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(cut, (size_px, size_px), interpolation=how), np.uint8)
+
+
+def to_tensor(crop: Image) -> Array:
+    """(S, S, 3) RGB uint8 -> (1, 3, S, S) float32: divided by 255, less the mean, over the deviation."""
+    scale = np.array([1 / (255 * s) for s in STD_RGB], np.float32)
+    shift = np.array([m / s for m, s in zip(MEAN_RGB, STD_RGB, strict=True)], np.float32)
+    planes = (crop.astype(np.float32) * scale - shift).transpose(2, 0, 1)
+    return np.ascontiguousarray(planes[None])

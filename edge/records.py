@@ -1,0 +1,71 @@
+"""The vocabulary: what flows from the camera to the sinks, on one page.
+
+Frame -> Hand -> Prediction -> LetterEvent. Pictures are RGB everywhere; times are seconds on the
+monotonic clock, taken when the frame was captured.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+LETTERS = tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+N_POINTS = 21  # MediaPipe's order: 0 is the wrist, 4/8/12/16/20 are the tips from thumb to little finger
+
+Image = npt.NDArray[np.uint8]  # (H, W, 3) RGB
+Array = npt.NDArray[np.float32]
+Box = tuple[float, float, float, float]  # x0, y0, x1, y1 in px; may reach outside the picture
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One picture of a camera."""
+
+    image: Image
+    t: float  # seconds, monotonic, at capture
+    index: int  # counts every frame that the camera offered, also those dropped
+
+
+@dataclass(frozen=True, eq=False)
+class Output:
+    """What the network says of one crop; (N, ...) where a batch went in."""
+
+    letters: Array  # (N, 26) logits
+    presence: Array  # (N,) logit of "there is a hand"
+    points: Array  # (N, 21, 2) x and y as fractions of the crop's side
+
+
+@dataclass(frozen=True, eq=False)
+class Hand:
+    """Where the hand is in the frame."""
+
+    box_xyxy: Box
+    points: Array | None  # (21, 2) px in the frame
+    presence: float  # 0..1
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What one frame says, before any smoothing over time."""
+
+    letter: str | None  # None where no hand is seen or the network is unsure
+    confidence: float  # 0..1, of the best letter
+    hand: Hand | None
+    t: float
+    top: tuple[tuple[str, float], ...] = ()  # the three best letters with their confidence
+
+
+@dataclass(frozen=True)
+class LetterEvent:
+    """A letter that was held long enough to count."""
+
+    letter: str
+    confidence: float  # 0..1, mean over the frames that agreed
+    t_start: float  # seconds, monotonic: the first frame that agreed
+    t_end: float  # the frame that settled it
+    text: str  # everything read so far, this letter included
+
+
+Engine = Callable[[Array], Output]  # (N, 3, S, S) float32 -> Output
+Sink = Callable[[LetterEvent], None]  # never blocks the loop, never stops it

@@ -1,0 +1,152 @@
+"""Find, look closer, follow: with an engine whose answers are computed from the crop that it is shown."""
+
+import numpy as np
+import pytest
+
+from edge.hand import MARGIN, MAX_LOOKS, HandReader, box_around, overlap, search_squares, square_around
+from edge.package import Package
+from edge.records import LETTERS, Array, Frame, Image, Output
+
+SIZE_PX = 32
+PACKAGE = Package(
+    folder=None,  # type: ignore[arg-type]
+    size_px=SIZE_PX,
+    temperature=1.0,
+    presence_threshold=0.5,
+    files={},
+    metadata={},
+)
+
+
+class BrightSpot:
+    """An engine that sees a hand where the crop is bright: its points lie on the bright pixels' box.
+
+    The tensor is the only thing it knows, so what the reader finds has gone through the real crops.
+    """
+
+    def __init__(self, letter: str = "C") -> None:
+        self.letter, self.calls = letter, 0
+
+    def __call__(self, tensor: Array) -> Output:
+        self.calls += 1
+        bright = tensor[0].mean(axis=0) > 1.0
+        letters = np.zeros((1, 26), np.float32)
+        points = np.full((1, 21, 2), 0.5, np.float32)
+        if not bright.any():
+            return Output(letters, np.array([-6.0], np.float32), points)
+        ys, xs = np.nonzero(bright)
+        corners = [(xs.min(), ys.min()), (xs.max() + 1, ys.min()), (xs.min(), ys.max() + 1), (xs.max() + 1, ys.max() + 1)]  # fmt: skip
+        points[0] = np.resize(np.array(corners, np.float32) / SIZE_PX, (21, 2))
+        letters[0, LETTERS.index(self.letter)] = 8.0
+        return Output(letters, np.array([6.0], np.float32), points)
+
+
+def scene(box: tuple[int, int, int, int], width: int = 640, height: int = 480) -> Image:
+    image = np.zeros((height, width, 3), np.uint8)
+    x0, y0, x1, y1 = box
+    image[y0:y1, x0:x1] = 255
+    return image
+
+
+def test_small_hand_is_found_to_within_a_few_pixels():
+    box = (400, 300, 460, 380)
+    found = HandReader(BrightSpot(), PACKAGE).read(scene(box))
+    assert found.letter == "C"
+    assert found.hand is not None
+    np.testing.assert_allclose(found.hand.box_xyxy, box, atol=8)
+
+
+def test_confidence_is_the_softmax_of_the_letter():
+    found = HandReader(BrightSpot(), PACKAGE).read(scene((100, 100, 300, 300)))
+    assert found.confidence == pytest.approx(np.exp(8) / (np.exp(8) + 25), rel=1e-5)
+    assert found.top[0][0] == "C"
+    assert len(found.top) == 3
+
+
+def test_empty_scene_gives_no_letter_and_no_hand():
+    found = HandReader(BrightSpot(), PACKAGE).read(np.zeros((480, 640, 3), np.uint8))
+    assert found.letter is None
+    assert found.hand is None
+
+
+def test_unsure_letter_is_withheld_but_its_confidence_is_told():
+    reader = HandReader(BrightSpot(), PACKAGE, min_confidence=0.999)
+    found = reader.read(scene((100, 100, 300, 300)))
+    assert found.letter is None
+    assert found.hand is not None
+    assert 0.9 < found.confidence < 0.999
+
+
+def test_picture_full_of_hand_needs_one_look():
+    engine = BrightSpot()
+    side = round(400 / MARGIN)
+    start = (400 - side) // 2
+    HandReader(engine, PACKAGE).read(scene((start, start, start + side, start + side), 400, 400))
+    assert engine.calls == 1
+
+
+def test_following_costs_one_look_a_frame():
+    engine = BrightSpot()
+    reader = HandReader(engine, PACKAGE)
+    reader.follow(Frame(scene((200, 200, 280, 300)), 0.0, 0))
+    before = engine.calls
+    for step in range(1, 6):
+        x = 200 + 10 * step
+        found = reader.follow(Frame(scene((x, 200, x + 80, 300)), step / 30, step))
+        assert found.letter == "C"
+        assert found.t == step / 30
+    assert engine.calls - before == 5
+
+
+def test_hand_that_jumps_away_is_found_again_in_the_same_frame():
+    reader = HandReader(BrightSpot(), PACKAGE)
+    reader.follow(Frame(scene((20, 20, 100, 120)), 0.0, 0))
+    found = reader.follow(Frame(scene((500, 300, 580, 400)), 0.1, 1))
+    assert found.hand is not None
+    np.testing.assert_allclose(found.hand.box_xyxy, (500, 300, 580, 400), atol=12)
+
+
+def test_lost_hand_is_searched_for_in_every_frame():
+    engine = BrightSpot()
+    reader = HandReader(engine, PACKAGE)
+    dark = np.zeros((480, 640, 3), np.uint8)
+    for index in range(3):
+        assert reader.follow(Frame(dark, index / 30, index)).hand is None
+    assert engine.calls == 3 * (1 + len(search_squares(dark)))
+
+
+def test_looks_are_bounded_when_the_points_never_settle():
+    rng = np.random.default_rng(0)
+    calls = []
+
+    def restless(tensor: Array) -> Output:
+        calls.append(1)
+        points = rng.uniform(0, 1, (1, 21, 2)).astype(np.float32) * 0.3
+        return Output(np.zeros((1, 26), np.float32), np.array([3.0], np.float32), points)
+
+    HandReader(restless, PACKAGE).read(scene((0, 0, 10, 10)))
+    assert len(calls) <= MAX_LOOKS
+
+
+@pytest.mark.parametrize(("width", "height"), [(640, 480), (480, 640), (256, 256), (1920, 400)])
+def test_search_squares_cover_the_whole_picture(width, height):
+    seen = np.zeros((height, width), bool)
+    for cx, cy, side in search_squares(np.zeros((height, width, 3), np.uint8)):
+        x0, y0 = max(0, round(cx - side / 2)), max(0, round(cy - side / 2))
+        seen[y0 : round(cy + side / 2), x0 : round(cx + side / 2)] = True
+    assert seen.all()
+
+
+def test_square_around_is_margin_times_the_longer_side():
+    assert square_around((10, 20, 30, 60)) == (20, 40, 40 * MARGIN)
+
+
+def test_box_around_holds_every_point():
+    points = np.array([[3, 9], [1, 4], [8, 5]], np.float32)
+    assert box_around(points) == (1, 4, 8, 9)
+
+
+def test_overlap_of_squares():
+    assert overlap((0, 0, 10), (0, 0, 10)) == 1
+    assert overlap((0, 0, 10), (20, 0, 10)) == 0
+    assert overlap((0, 0, 10), (5, 0, 10)) == pytest.approx(1 / 3)
