@@ -1,0 +1,170 @@
+"""The synthetic signer, `synthetic:WORD`: a camera without hardware that spells a word, as a test card.
+
+Its pictures prove the path from camera to text, not the accuracy on people.
+"""
+
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from string import ascii_letters
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from edge.backdrop import made_background
+from edge.errors import CameraError
+from edge.handpaint import paint_hand, random_look
+from edge.handshapes import POSES, RELAXED, Pose, blend, hand_joints, rotation
+from edge.records import Frame, Image
+
+START_S, END_S, DOWN_S = 0.6, 1.0, 0.5  # hand out of view before the word, after it, and at a space
+OVERSAMPLING = 2  # painted at twice the size and averaged down
+SWAY = ((0.43, 1.0), (1.1, 0.5), (5.3, 0.25))  # Hz, amplitude: the arm's sway, the hand's, its tremor
+
+# When (s), in which pose, how far raised (0 out of view, 1 up); between two the hand moves.
+Key = tuple[float, Pose, float]
+
+
+def open_synthetic(
+    word: str,
+    fps: float = 15.0,
+    hold_s: float = 1.2,
+    move_s: float = 0.4,
+    size: tuple[int, int] = (640, 480),
+    seed: int = 0,
+    realtime: bool = True,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> "SyntheticCamera":
+    """A camera that spells `word` once; skin, light and background come from the seed.
+
+    A to Z in any case and spaces; CameraError for anything else. size: width, height in px. In real time a
+    late reader misses frames; else every frame comes at once and t is index / fps.
+    """
+    if not (fps > 0 and hold_s > 0 and move_s >= 0):
+        raise CameraError(f"synthetic: got fps {fps}, hold_s {hold_s}, move_s {move_s}; give more than 0")
+    keys = signing_plan(word, hold_s, move_s)
+    return SyntheticCamera(keys, fps, size, seed, realtime, clock, sleep)
+
+
+def signing_plan(word: str, hold_s: float, move_s: float) -> list[Key]:
+    """The keys of a word. A double letter is let go between: the hand drops out of view and comes back."""
+    letters = " ".join(word.split()).upper()
+    if not letters or not set(word) <= {*ascii_letters, " "}:
+        raise CameraError(f"synthetic: can't spell {word!r}; give letters from A to Z, e.g. synthetic:HELLO")
+    t, last = START_S, ""
+    keys: list[Key] = [(0.0, RELAXED, 0.0), (t, RELAXED, 0.0)]
+
+    def to(pose: Pose, raised: float, stay_s: float) -> None:
+        nonlocal t
+        keys.append((t + move_s, pose, raised))
+        t += move_s + stay_s
+        keys.append((t, pose, raised))
+
+    for letter in letters:
+        if letter in (" ", last):
+            to(RELAXED, 0.0, DOWN_S)
+        if letter != " ":
+            to(POSES[letter], 1.0, hold_s)
+        last = letter
+    to(RELAXED, 0.0, END_S)
+    return keys
+
+
+def at_time(keys: list[Key], t: float) -> tuple[Pose, float]:
+    """The pose and how far the hand is raised at t; movements begin and end gently."""
+    for (t0, pose_a, up_a), (t1, pose_b, up_b) in pairwise(keys):
+        if t < t1:
+            fraction = (t - t0) / (t1 - t0)
+            eased = fraction * fraction * (3 - 2 * fraction)
+            return blend(pose_a, pose_b, eased), up_a + (up_b - up_a) * eased
+    return keys[-1][1], keys[-1][2]
+
+
+class SyntheticCamera:
+    """Context manager and iterator of Frames. `dropped` counts the frames that came due unread."""
+
+    def __init__(
+        self,
+        keys: list[Key],
+        fps: float,
+        size: tuple[int, int],
+        seed: int,
+        realtime: bool,
+        clock: Callable[[], float],
+        sleep: Callable[[float], None],
+    ) -> None:
+        self.dropped = 0
+        self._keys, self._fps, self._realtime = keys, fps, realtime
+        self._clock, self._sleep = clock, sleep
+        self._start: float | None = None  # the clock at the first frame
+        self._next = 0
+        self._n_frames = round(keys[-1][0] * fps)
+        self._scene = Scene(size, seed)
+
+    def __enter__(self) -> "SyntheticCamera":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._next = self._n_frames
+
+    def __iter__(self) -> "SyntheticCamera":
+        return self
+
+    def __next__(self) -> Frame:
+        start = self._wait() if self._realtime else 0.0
+        index = self._next
+        if index >= self._n_frames:
+            raise StopIteration
+        self._next += 1
+        t = index / self._fps
+        return Frame(self._scene.picture(*at_time(self._keys, t), t), start + t, index)
+
+    def _wait(self) -> float:
+        """Sleep until the next frame is due, or skip those whose time has passed; the stream's start."""
+        now = self._clock()
+        if self._start is None:
+            self._start = now
+        newest = min(int((now - self._start) * self._fps + 1e-6), self._n_frames)
+        if newest > self._next:
+            self.dropped += newest - self._next
+            self._next = newest
+        due = self._start + self._next / self._fps
+        if due > now and self._next < self._n_frames:
+            self._sleep(due - now)
+        return self._start
+
+
+class Scene:
+    """What stays while a word is spelled: the room, the person, where the hand is held."""
+
+    def __init__(self, size: tuple[int, int], seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        width, self._height = size
+        room = made_background(rng, width, self._height)
+        room = np.asarray(cv2.GaussianBlur(room, (0, 0), self._height / 160), np.uint8)  # out of focus
+        self._room = np.asarray(cv2.resize(room, None, fx=OVERSAMPLING, fy=OVERSAMPLING), np.uint8)
+        self._look = random_look(rng)
+        self._unit_px = self._height * OVERSAMPLING * rng.uniform(0.255, 0.275)
+        self._centre = np.array([width * rng.uniform(0.4, 0.6), self._height * 0.46]) * OVERSAMPLING
+        self._turn = rng.uniform(-8, 8, 3)
+        self._phases = rng.uniform(0, 2 * np.pi, (5, len(SWAY)))
+        self._noise = np.repeat(rng.normal(0, 3, (self._height, width, 1)), 3, axis=2).astype(np.int16)
+
+    def picture(self, pose: Pose, raised: float, t: float) -> Image:
+        """(H, W, 3): the hand in this pose at t, swaying as a held hand does."""
+        canvas = self._room.copy()
+        sway = self._sway(t)
+        joints = hand_joints(pose) @ rotation(*(self._turn + 2.5 * sway[:3])).T
+        below = (1 - raised) * self._height * OVERSAMPLING * 1.1
+        centre = self._centre + np.array([0, below]) + sway[3:] * self._unit_px * 0.04
+        paint_hand(canvas, joints, self._unit_px, centre, self._look)
+        image = cv2.resize(canvas, self._noise.shape[1::-1], interpolation=cv2.INTER_AREA)
+        grain = np.roll(self._noise, int(t * 997) % 61, axis=0)  # another one each frame, for little
+        return np.asarray(cv2.add(image, grain, dtype=cv2.CV_8U), np.uint8)
+
+    def _sway(self, t: float) -> npt.NDArray[np.float64]:
+        """(5,) about -1..1: yaw, pitch, roll, x, y."""
+        waves = [a * np.sin(2 * np.pi * f * t + self._phases[:, k]) for k, (f, a) in enumerate(SWAY)]
+        return np.asarray(np.sum(waves, axis=0))
