@@ -1,0 +1,41 @@
+"""`python -m train prepare | fit | evaluate`: the workstation's side."""
+
+import argparse
+import sys
+from importlib import import_module
+from types import ModuleType
+
+from edge.errors import AslEdgeError
+
+
+def main() -> int:
+    """Run one of the three; the project's own errors are one line and exit code 2."""
+    parser = argparse.ArgumentParser(prog="python -m train", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    chosen = sys.argv[1] if len(sys.argv) > 1 else ""
+    for name, text in (
+        ("prepare", "check photographs and write what fit reads"),
+        ("fit", "train the network"),
+        ("evaluate", "accuracy of a checkpoint or a package, per letter and per source"),
+    ):
+        command = commands.add_parser(name, help=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        if name == chosen:  # the others need not be imported
+            _stage(name).add_arguments(command)
+    args = parser.parse_args()
+    try:
+        return int(_stage(args.command).main(args))
+    except AslEdgeError as error:
+        print(f"train {args.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"train {args.command}: interrupted; what was written before is whole", file=sys.stderr)
+        return 130
+
+
+def _stage(name: str) -> ModuleType:
+    """The module behind a command, imported only when it is wanted: fit alone needs torch's loader."""
+    return import_module({"prepare": "train.prepare", "fit": "train.fit", "evaluate": "train.evaluate"}[name])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

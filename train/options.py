@@ -1,0 +1,138 @@
+"""What decides the result of a training run, and its flags."""
+
+import argparse
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge.errors import DataError
+from train.loss import POINTS_WEIGHT
+from train.prepared import Prepared
+
+
+@dataclass(frozen=True)
+class Options:
+    """A resumed run must have the same ones."""
+
+    data: str
+    schedule: list[list[int]]  # [size_px, epochs], one after another
+    init: str
+    leave_out: list[str]  # sources that the run never sees, neither to learn nor to choose
+    validate: list[str]  # sources that choose the best epoch and the temperature
+    batch: int
+    learning_rate: float
+    weight_decay: float
+    strength: list[float]  # of the augmentation in the first and in the last epoch, 0..1
+    synthetic_share: float
+    points_weight: float
+    teacher: str  # none | lite0
+    hint_weight: float  # of the teacher's feature maps in the loss
+    samples: int  # an epoch; 0 = as many as there are pictures
+    patience: int  # epochs without a better validation before the run stops; 0 = never
+    temperature: float  # of the letters' confidence where there is nothing to validate on
+    seed: int
+
+    def epoch_sizes(self) -> list[int]:
+        """The crop's side in px for each epoch."""
+        return [size for size, epochs in self.schedule for _ in range(epochs)]
+
+    def strength_at(self, epoch: int) -> float:
+        """Grows evenly over the first half of the run, then stays."""
+        first, last = self.strength
+        half = max(1.0, (len(self.epoch_sizes()) - 1) / 2)
+        return first + (last - first) * min(1.0, epoch / half)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of `python -m train fit`."""
+    add = parser.add_argument
+    add("--data", default="prepared", help="folder that prepare wrote; 'none' trains on drawn hands alone")
+    add("--run", type=Path, default=Path("runs/first"), help="folder for checkpoints; goes on if it has one")
+    add("--init", default="imagenet", help="imagenet | scratch | FILE (a checkpoint of fit)")
+    add("--schedule", default="96x6,128x6", help="size in px x epochs, one after another")
+    add("--leave-out", nargs="*", default=[], metavar="SOURCE", help="sources that this run never sees")
+    add("--validate", nargs="*", metavar="SOURCE", help="sources that choose the best epoch; "
+        "'none' trains on all; not given: those that prepare marked for validation")  # fmt: skip
+    add("--batch", type=int, default=64, help="pictures a step, over all processes")
+    add("--learning-rate", type=float, default=1e-3, help="at its highest")
+    add("--weight-decay", type=float, default=0.05, help="of AdamW, on weights alone")
+    add("--strength", default="0.2,1", help="of the augmentation, first to last epoch, each 0..1; half-way "
+        "through the run it has grown to the last")  # fmt: skip
+    add("--synthetic-share", type=float, default=0.15, help="of the samples: drawn hands, 0..1")
+    add("--points-weight", type=float, default=POINTS_WEIGHT, help="0 trains without the hand points")
+    add(
+        "--teacher",
+        choices=["none", "lite0"],
+        default="none",
+        help="learn its feature maps beside the labels",
+    )
+    add("--hint-weight", type=float, default=2.0, help="of the teacher's maps in the loss")
+    add("--samples", type=int, default=0, help="an epoch; 0 = as many as there are pictures")
+    add("--patience", type=int, default=4, help="epochs without a better validation; 0 = never stop early")
+    add("--temperature", type=float, default=1.0, help="of the confidence where nothing is validated on")
+    add("--seed", type=int, default=0, help="the same seed gives the same network")
+    add("--workers", type=int, default=min(4, os.cpu_count() or 1), help="processes that read pictures")
+
+
+def read_options(args: argparse.Namespace, prepared: Prepared | None) -> Options:
+    """Flags -> Options. DataError in one sentence for a source that does not exist or a bad schedule."""
+    if prepared is None and not args.samples:
+        raise DataError("--data none has no pictures to count: say --samples for the length of an epoch")
+    if not 0 <= args.synthetic_share <= 1:
+        raise DataError(f"--synthetic-share {args.synthetic_share} is no share: wanted 0 to 1")
+    return Options(
+        data=args.data,
+        schedule=_schedule(args.schedule),
+        init=args.init,
+        leave_out=_known_sources(prepared, args.leave_out),
+        validate=_validation_sources(prepared, args.validate, args.leave_out),
+        batch=args.batch,
+        learning_rate=args.learning_rate,
+        weight_decay=args.weight_decay,
+        strength=_strength(args.strength),
+        synthetic_share=args.synthetic_share,
+        points_weight=args.points_weight,
+        teacher=args.teacher,
+        hint_weight=args.hint_weight,
+        samples=args.samples,
+        patience=args.patience,
+        temperature=args.temperature,
+        seed=args.seed,
+    )
+
+
+def _schedule(text: str) -> list[list[int]]:
+    try:
+        phases = [[int(part) for part in phase.split("x")] for phase in text.split(",")]
+    except ValueError:
+        phases = []
+    if not phases or not all(len(phase) == 2 and phase[0] >= 32 and phase[1] >= 1 for phase in phases):
+        raise DataError(f"--schedule {text!r}: wanted SIZExEPOCHS,... (32 px or more), such as 96x6,128x6")
+    return phases
+
+
+def _strength(text: str) -> list[float]:
+    try:
+        first, last = (float(part) for part in text.split(","))
+    except ValueError:
+        first = last = -1.0
+    if not (0 <= first <= 1 and 0 <= last <= 1):
+        raise DataError(f"--strength {text!r}: wanted FIRST,LAST, each from 0 to 1, such as 0.2,1")
+    return [first, last]
+
+
+def _known_sources(prepared: Prepared | None, names: list[str]) -> list[str]:
+    known = set(prepared.source.tolist()) if prepared is not None else set()
+    for name in names:
+        if name not in known:
+            raise DataError(f"no source '{name}' in the prepared data; it has: {', '.join(sorted(known))}")
+    return sorted(names)
+
+
+def _validation_sources(prepared: Prepared | None, names: list[str] | None, left_out: list[str]) -> list[str]:
+    if prepared is None or names == ["none"]:
+        return []
+    if names is None:
+        chosen = set(prepared.source[prepared.role == "validation"].tolist())
+        return sorted(chosen - set(left_out))
+    return _known_sources(prepared, names)

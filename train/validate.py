@@ -1,0 +1,64 @@
+"""Accuracy on sources that the run does not train on, on plain crops: what chooses the best epoch.
+
+The figure that is published comes from `evaluate`, which reads whole pictures as the device does.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from edge.records import LETTERS
+from train.dataset import letter_index, plain_crop
+from train.loss import normalise
+from train.model import AslNet
+from train.prepared import Prepared
+
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Letter accuracy on plain crops, 0..1, and the temperature that calibrates its confidence."""
+
+    accuracy: float
+    per_source: dict[str, float]
+    temperature: float
+
+    def report(self) -> dict[str, Any]:
+        """For the history."""
+        per_source = {name: round(value, 4) for name, value in self.per_source.items()}
+        return {"accuracy": round(self.accuracy, 4), "per_source": per_source}
+
+
+def validate(
+    model: AslNet, prepared: Prepared, rows: np.ndarray, size_px: int, device: torch.device
+) -> Validation:
+    """Read a plain crop of every row that has a letter A to Z."""
+    rows = rows[np.isin(prepared.letter[rows], LETTERS)]
+    labels = np.array([letter_index(str(letter)) for letter in prepared.letter[rows]])
+    model.eval()
+    logits = []
+    with torch.inference_mode():
+        for start in range(0, len(rows), BATCH):
+            crops = [plain_crop(prepared, int(row), size_px) for row in rows[start : start + BATCH]]
+            images = torch.from_numpy(np.stack(crops)).to(device)
+            logits.append(model(normalise(images))[0].float().cpu().numpy())
+    scores = np.concatenate(logits)
+    right = scores.argmax(axis=1) == labels
+    sources = prepared.source[rows]
+    per_source = {str(name): float(right[sources == name].mean()) for name in np.unique(sources)}
+    return Validation(float(right.mean()), per_source, best_temperature(scores, labels))
+
+
+def best_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+    """The divisor of the (N, 26) logits that makes the labels likeliest (Guo et al. 2017, section 4.2)."""
+    candidates = np.exp(np.linspace(np.log(0.5), np.log(5), 60))
+    losses = []
+    for temperature in candidates:
+        scaled = logits / temperature
+        scaled = scaled - scaled.max(axis=1, keepdims=True)
+        log_shares = scaled - np.log(np.exp(scaled).sum(axis=1, keepdims=True))
+        losses.append(-log_shares[np.arange(len(labels)), labels].mean())
+    return float(candidates[int(np.argmin(losses))])
