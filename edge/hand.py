@@ -1,8 +1,9 @@
 """Picture -> where the hand is and what it signs: look at the whole, then closer, with one network.
 
 The network names 21 points in whatever square it is shown. A square around those points, shown again,
-gives a closer look; two closer looks settle it. The same points make the next frame's square, so that a
-hand is followed with one reading a frame.
+gives a closer look; two closer looks settle it, and the letter is what all of
+them say together. The same points make the next frame's square, so that a hand is followed with one reading
+a frame.
 """
 
 import numpy as np
@@ -16,6 +17,10 @@ MARGIN = 1.5
 MAX_LOOKS = 3  # the whole picture, then at most two closer looks
 # A closer look that would show nearly the same square (intersection over union) is spared.
 SAME_SQUARE = 0.7
+# How much nearer one look may go than the one before. Points that are unsure crowd together, and a square
+# around them would shrink to a fingertip: the first step goes to a hand of a fifth of the side (the smallest
+# in training, times MARGIN), later steps only correct.
+FIRST_STEP, LATER_STEP = 0.3, 0.7
 
 
 def box_around(points: Array) -> Box:
@@ -69,13 +74,13 @@ class HandReader:
                 found = self._look_closer(image, square)
                 if self._hand(found[-1]).presence > self._hand(looks[-1]).presence:
                     looks = found
-        return self._predict(looks[-1], t)
+        return self._predict(looks, t)
 
     def follow(self, frame: Frame) -> Prediction:
         """The next frame of a stream -> Prediction; one reading while the hand stays in sight."""
         if self._last is not None:
             look = self._look(frame.image, square_around(self._last.box_xyxy))
-            prediction = self._predict(look, frame.t)
+            prediction = self._predict([look], frame.t)
             if prediction.hand is not None:
                 self._last = prediction.hand
                 return prediction
@@ -90,9 +95,11 @@ class HandReader:
         """A first look at `square`, then closer ones around the points that the last look named."""
         looks = [self._look(image, square)]
         while len(looks) < MAX_LOOKS:
-            hand = self._hand(looks[-1])
-            closer = square_around(hand.box_xyxy)
-            if hand.presence < self._presence_threshold / 2 or overlap(closer, looks[-1][0]) > SAME_SQUARE:
+            shown, hand = looks[-1][0], self._hand(looks[-1])
+            cx, cy, side = square_around(hand.box_xyxy)
+            step = FIRST_STEP if len(looks) == 1 else LATER_STEP
+            closer = (cx, cy, min(max(side, step * shown[2]), shown[2] / step))
+            if hand.presence < self._presence_threshold / 2 or overlap(closer, shown) > SAME_SQUARE:
                 break
             looks.append(self._look(image, closer))
         return looks
@@ -103,14 +110,22 @@ class HandReader:
         presence = float(1 / (1 + np.exp(-output.presence[0])))
         return Hand(box_around(points), points, presence)
 
-    def _predict(self, look: tuple[Square, Output], t: float) -> Prediction:
-        hand = self._hand(look)
-        logits = look[1].letters[0] / self._temperature
-        shares = np.exp(logits - logits.max())
-        shares /= shares.sum()
+    def _predict(self, looks: list[tuple[Square, Output]], t: float) -> Prediction:
+        """The hand of the last look; the letter that all looks agree on best (mean of their log shares)."""
+        hand = self._hand(looks[-1])
+        together = np.mean(
+            [_log_shares(output.letters[0] / self._temperature) for _, output in looks], axis=0
+        )
+        shares = np.exp(_log_shares(together))
         best = np.argsort(-shares, kind="stable")[:3]
         top = tuple((LETTERS[i], float(shares[i])) for i in best)
         if hand.presence < self._presence_threshold:
             return Prediction(None, top[0][1], None, t, top)
         letter = top[0][0] if top[0][1] >= self._min_confidence else None
         return Prediction(letter, top[0][1], hand, t, top)
+
+
+def _log_shares(logits: Array) -> Array:
+    """(26,) logits -> (26,) logarithms of shares that sum to 1."""
+    shifted = logits - logits.max()
+    return np.asarray(shifted - np.log(np.exp(shifted).sum()), np.float32)

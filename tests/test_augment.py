@@ -4,9 +4,17 @@ import cv2
 import numpy as np
 import pytest
 
+from edge.preprocess import BORDER_RGB
 from edge.records import LETTERS
 from edge.signer import draw_background, draw_hand
-from train.augment import MAX_ROTATION_DEG, background_square, change_light, crop_hand, hand_mask
+from train.augment import (
+    MAX_ROTATION_DEG,
+    background_square,
+    change_light,
+    crop_hand,
+    hand_mask,
+    letterbox,
+)
 from train.dataset import NO_LETTER, OTHER_SIGN, EpochPositions, letter_index
 
 SIZE_PX = 64
@@ -108,5 +116,15 @@ def test_letters_and_other_labels_have_their_index():
 
 def test_processes_share_an_epoch_without_overlap():
     shares = [list(EpochPositions(10, rank, 3)) for rank in range(3)]
-    assert sorted(sum(shares, [])) == list(range(9))
+    assert sorted(position for share in shares for position in share) == list(range(9))
     assert {len(share) for share in shares} == {3}
+
+
+def test_empty_crops_have_the_bands_of_a_first_look_half_the_time():
+    crop = np.zeros((SIZE_PX, SIZE_PX, 3), np.uint8)
+    banded = [letterbox(np.random.default_rng(seed), crop) for seed in range(100)]
+    share = np.mean([(image == BORDER_RGB).all(axis=2).any() for image in banded])
+    assert 0.35 < share < 0.65
+    assert (crop == 0).all()
+    for image in banded:
+        assert (image[SIZE_PX // 2, SIZE_PX // 2] == 0).all()

@@ -1,4 +1,4 @@
-"""Training through its command line: a killed run goes on, two processes share it, a bad flag is one sentence."""
+"""Training by its command line: a killed run goes on, processes share it, a bad flag is one sentence."""
 
 import json
 import os

@@ -35,7 +35,8 @@ class BrightSpot:
         if not bright.any():
             return Output(letters, np.array([-6.0], np.float32), points)
         ys, xs = np.nonzero(bright)
-        corners = [(xs.min(), ys.min()), (xs.max() + 1, ys.min()), (xs.min(), ys.max() + 1), (xs.max() + 1, ys.max() + 1)]  # fmt: skip
+        left, top, right, bottom = xs.min(), ys.min(), xs.max() + 1, ys.max() + 1
+        corners = [(left, top), (right, top), (left, bottom), (right, bottom)]
         points[0] = np.resize(np.array(corners, np.float32) / SIZE_PX, (21, 2))
         letters[0, LETTERS.index(self.letter)] = 8.0
         return Output(letters, np.array([6.0], np.float32), points)
@@ -126,6 +127,41 @@ def test_looks_are_bounded_when_the_points_never_settle():
 
     HandReader(restless, PACKAGE).read(scene((0, 0, 10, 10)))
     assert len(calls) <= MAX_LOOKS
+
+
+def test_points_that_crowd_together_do_not_shrink_the_square_to_a_fingertip():
+    sides = []
+
+    def crowded(tensor: Array) -> Output:
+        points = (
+            np.full((1, 21, 2), 0.5, np.float32) + np.linspace(0, 0.01, 21, dtype=np.float32)[None, :, None]
+        )
+        sides.append(tensor.shape[-1])
+        return Output(np.zeros((1, 26), np.float32), np.array([3.0], np.float32), points)
+
+    found = HandReader(crowded, PACKAGE).read(np.zeros((400, 400, 3), np.uint8))
+    assert found.hand is not None
+    shown = (found.hand.box_xyxy[2] - found.hand.box_xyxy[0]) / 0.01  # the last square's side, px
+    assert shown > 0.3 * 0.7 * 400 * 0.95
+    assert len(sides) == MAX_LOOKS
+
+
+def test_letter_is_what_all_looks_say_together():
+    """One look is nearly sure of A, the others lean to B: A and B are weighed, not the last look alone."""
+    logits = iter([(9.0, 0.0), (0.0, 1.0), (0.0, 1.0)])
+
+    def wavering(tensor: Array) -> Output:
+        letters = np.full((1, 26), -9.0, np.float32)
+        letters[0, :2] = next(logits)
+        points = (
+            np.full((1, 21, 2), 0.5, np.float32) + np.linspace(0, 0.01, 21, dtype=np.float32)[None, :, None]
+        )
+        return Output(letters, np.array([3.0], np.float32), points)
+
+    found = HandReader(wavering, PACKAGE).read(np.zeros((400, 400, 3), np.uint8))
+    assert found.letter == "A"
+    odds = np.mean([9.0, -1.0, -1.0])
+    assert found.confidence == pytest.approx(1 / (1 + np.exp(-odds)), abs=1e-3)
 
 
 @pytest.mark.parametrize(("width", "height"), [(640, 480), (480, 640), (256, 256), (1920, 400)])

@@ -1,0 +1,53 @@
+"""Cameras: a name like `usb:0` -> frames. One file a driver.
+
+usb:0, usb:/dev/video0     a camera on USB, through V4L2
+replay:FOLDER_OR_VIDEO     pictures of a folder in the order of their names, or a video file; needs no camera
+synthetic:WORD             a drawn hand that spells a word; needs no camera
+"""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol
+
+from edge.errors import CameraError
+from edge.records import Frame
+
+CHOICES = "usb:0, usb:/dev/video0, replay:FOLDER_OR_VIDEO or synthetic:WORD"
+
+
+class Camera(Protocol):
+    """A context manager that gives frames. CameraError where opening or reading fails."""
+
+    dropped: int  # frames that the camera offered and nobody read
+
+    def __enter__(self) -> "Camera": ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None: ...
+    def __iter__(self) -> Iterator[Frame]: ...
+
+
+def open_camera(
+    spec: str, fps: float = 30.0, stop: threading.Event | None = None, realtime: bool = True
+) -> Camera:
+    """`usb:0` and the like -> an open camera; nothing is tried in its place.
+
+    `fps`: frames a second to ask for (a video keeps its own). `stop` ends a wait for the next frame.
+    `realtime` False lets the synthetic signer run as fast as its frames are read.
+    """
+    kind, _, what = spec.partition(":")
+    if kind == "usb" and what:
+        from edge.cameras.usb import open_usb
+
+        return open_usb(what, fps, stop)
+    if kind == "replay" and what:
+        from edge.cameras.replay import open_replay
+
+        return open_replay(Path(what), fps)
+    if kind == "synthetic" and what:
+        from edge.cameras.synthetic import open_synthetic
+
+        return open_synthetic(what, fps=fps, realtime=realtime)
+    raise CameraError(f"there is no camera '{spec}': it must be {CHOICES}")

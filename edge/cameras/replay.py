@@ -1,0 +1,103 @@
+"""Pictures of a folder, or a video file, as a camera. It yields every frame, as fast as they are read.
+
+Times are the recording's own, from 0: a folder's from its `fps`, a video's from the file.
+"""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from edge.errors import CameraError, PictureError
+from edge.pictures import SUFFIXES, read_picture
+from edge.records import Frame, Image
+
+log = logging.getLogger(__name__)
+
+
+def open_replay(path: Path, fps: float = 30.0) -> "FolderCamera | VideoCamera":
+    """A folder or a video file -> camera. CameraError where there is none, or nothing in it."""
+    if path.is_dir():
+        return FolderCamera(path, fps)
+    if not path.exists():
+        raise CameraError(f"there is no folder or video {path} to replay")
+    return VideoCamera(path, fps)
+
+
+class FolderCamera:
+    """The pictures of a folder in the order of their names; unreadable ones are named, counted, left out."""
+
+    def __init__(self, folder: Path, fps: float) -> None:
+        self.dropped = 0  # unreadable pictures
+        self._folder, self._fps = folder, fps
+        try:
+            self._files = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
+        except OSError as error:
+            raise CameraError(f"{folder} can't be listed: {error.strerror}") from None
+        if not self._files:
+            raise CameraError(f"{folder} holds no pictures to replay (looked for {', '.join(SUFFIXES)})")
+
+    def __enter__(self) -> "FolderCamera":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        pass
+
+    def __iter__(self) -> Iterator[Frame]:
+        for index, file in enumerate(self._files):
+            try:
+                image = read_picture(file)
+            except PictureError as error:
+                self.dropped += 1
+                log.warning("left out: %s", error)
+                continue
+            yield Frame(image, index / self._fps, index)
+        if self.dropped == len(self._files):
+            raise CameraError(f"none of the {self.dropped} pictures in {self._folder} can be read")
+
+
+class VideoCamera:
+    """Every frame of a video file. A file that was cut off ends with what it has, and the log says so."""
+
+    def __init__(self, file: Path, fps: float) -> None:
+        self.dropped = 0
+        self._file = file
+        # FFmpeg and no other: OpenCV would guess at image sequences and devices from the name. An absolute
+        # name, because FFmpeg takes what stands before a colon for a protocol.
+        self._capture = cv2.VideoCapture(str(file.resolve()), cv2.CAP_FFMPEG)
+        first = self._read() if self._capture.isOpened() else None
+        if first is None:
+            self._capture.release()
+            raise CameraError(f"{file} is no video that OpenCV can read, has no frames, or is cut off")
+        self._first: tuple[Image, float] = first
+        own_fps = self._capture.get(cv2.CAP_PROP_FPS)
+        self._fps = own_fps if 0 < own_fps < 1000 else fps
+        self._promised = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))  # 0 or less: the file does not say
+
+    def __enter__(self) -> "VideoCamera":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._capture.release()
+
+    def __iter__(self) -> Iterator[Frame]:
+        index, t = 0, -1.0
+        read: tuple[Image, float] | None = self._first
+        while read is not None:
+            image, t_file = read
+            t = t_file if t_file > t else t + 1 / self._fps  # some files tell no times
+            yield Frame(image, t, index)
+            index += 1
+            read = self._read()
+        # formats without an index only estimate their count, from the length in seconds
+        if index < self._promised - max(1, self._promised // 50):
+            log.warning("%s ended after %d of %d frames: it is cut off", self._file, index, self._promised)
+
+    def _read(self) -> tuple[Image, float] | None:
+        ok, bgr = self._capture.read()
+        if not ok:
+            return None
+        image = np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+        return image, self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000

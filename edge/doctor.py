@@ -1,0 +1,89 @@
+"""`asl-edge doctor`: what is installed, which cameras there are, does the model work here. A table."""
+
+import contextlib
+import importlib
+import importlib.metadata
+import importlib.util
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge.errors import AslEdgeError
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One row; `well` is None where nothing is wrong with its absence."""
+
+    what: str
+    well: bool | None
+    says: str
+
+
+def examine(model: Path | None = None) -> tuple[list[str], bool]:
+    """The table's lines, and whether asl-edge can run here. `model` None: the shipped package."""
+    findings = [*_installed(), *_cameras(), *_package(model)]
+    width = max(len(finding.what) for finding in findings)
+    marks = {True: "ok ", False: "BAD", None: "-  "}
+    lines = [f"{finding.what:<{width}}  {marks[finding.well]}  {finding.says}" for finding in findings]
+    return lines, all(finding.well is not False for finding in findings)
+
+
+def _installed() -> Iterator[Finding]:
+    yield Finding("Python", True, f"{platform.python_version()} on {platform.machine()}")
+    with contextlib.suppress(ImportError):
+        import edge.engines.onnx  # noqa: F401  imports onnxruntime without a warning that means nothing
+    for name, module in (("numpy", "numpy"), ("onnxruntime", "onnxruntime"), ("OpenCV", "cv2")):
+        try:
+            version = importlib.import_module(module).__version__
+        except ImportError as error:  # absent, or installed for another Python, numpy or glibc
+            yield Finding(name, False, f"can't be imported ({error}): install asl-edge again")
+        else:
+            yield Finding(name, True, version)
+    if importlib.util.find_spec("torch") is None:
+        yield Finding("torch", None, "not installed (optional: for --engine torchscript)")
+    else:
+        yield Finding("torch", True, importlib.metadata.version("torch"))
+
+
+def _cameras() -> Iterator[Finding]:
+    try:
+        from edge.cameras.usb import found_cameras
+    except ImportError:  # OpenCV is broken, and its row says so
+        return
+    found = found_cameras()
+    for device, name in found:
+        yield Finding("camera", True, f"usb:{device}  {name}")
+    if not found:
+        yield Finding("camera", None, "none found (replay: and synthetic: need none)")
+
+
+def _package(folder: Path | None) -> Iterator[Finding]:
+    try:
+        from edge.package import DEFAULT_MODEL, open_package
+    except ImportError:
+        return
+    try:
+        package = open_package(folder or DEFAULT_MODEL)
+    except AslEdgeError as error:
+        yield Finding("model", False, str(error))
+        return
+    yield Finding("model", True, f"{package.folder}: every file is as it was packaged")
+    from edge.engines import SUFFIX, open_engine
+    from edge.golden import check_golden
+
+    for variant, file in package.files.items():
+        name = next(engine for engine, suffix in SUFFIX.items() if suffix == file.suffix)
+        row = f"engine {name}"
+        if name == "torchscript" and importlib.util.find_spec("torch") is None:
+            yield Finding(row, None, f"{variant}: not tried, torch is not installed")
+            continue
+        try:
+            difference = check_golden(open_engine(name, package, variant), package, variant)
+        except AslEdgeError as error:
+            yield Finding(row, False, f"{variant}: {error}")
+        else:
+            yield Finding(
+                row, True, f"{variant}: answers the golden input ({difference:.3f} from the export's)"
+            )

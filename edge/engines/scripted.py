@@ -1,0 +1,41 @@
+"""An engine that says what it was told to: for tests and for trying the rest of the path without a model.
+
+engine = ScriptedEngine([answer("A"), answer("A"), answer(None)])
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from edge.errors import EngineError
+from edge.records import LETTERS, N_POINTS, Array, Output
+
+SURE = 12.0  # a logit this far above the others is a confidence of more than 99.9 %
+
+
+def answer(letter: str | None, points: Array | None = None) -> Output:
+    """One answer: a hand that signs `letter`, or None for "no hand".
+
+    `points` (21, 2) are fractions of the crop's side; a hand that fills its middle two thirds by default.
+    """
+    letters = np.zeros((1, len(LETTERS)), np.float32)
+    if letter is not None:
+        letters[0, LETTERS.index(letter)] = SURE
+    if points is None:
+        turn = np.arange(N_POINTS) * (2 * np.pi / (N_POINTS - 1))
+        points = np.stack([0.5 + np.cos(turn) / 3, 0.5 + np.sin(turn) / 3], axis=1).astype(np.float32)
+    presence = np.array([-SURE if letter is None else SURE], np.float32)
+    return Output(letters, presence, points[None])
+
+
+class ScriptedEngine:
+    """Gives its answers in order, one a call, whatever it is shown; EngineError when they have run out."""
+
+    def __init__(self, answers: Iterable[Output]) -> None:
+        self._answers = iter(answers)
+
+    def __call__(self, tensor: Array) -> Output:
+        try:
+            return next(self._answers)
+        except StopIteration:
+            raise EngineError("the scripted engine has no answer left: give it more") from None

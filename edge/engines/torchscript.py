@@ -1,0 +1,72 @@
+"""For devices that run PyTorch anyway: the dynamically quantised TorchScript variant."""
+
+import os
+import platform
+import warnings
+
+import numpy as np
+
+from edge.errors import EngineError, PackageError
+from edge.package import AGAIN, OUTPUT_SHAPES, Package
+from edge.records import Array, Output
+
+ARM_KERNELS = "qnnpack"  # torch picks none by itself on ARM and then can't load the model (pytorch#123507)
+
+
+class TorchScriptEngine:
+    """(N, 3, S, S) float32 -> Output; each picture is run by itself, as the packaged model takes one.
+
+    `kernels` names torch's quantised kernels ("x86", "qnnpack"); None takes those for this processor.
+    EngineError where torch is not installed or refuses the file. Loading runs no Python of the package.
+    """
+
+    def __init__(
+        self, package: Package, variant: str = "dynamic", threads: int = 1, kernels: str | None = None
+    ) -> None:
+        path = package.file(variant)
+        # torch's C++ side prints a deprecation of quantised tensors for each program that loads one
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+        try:
+            import torch  # hundreds of megabytes that a device does not need: never at the top of this file
+        except ImportError:
+            raise EngineError(
+                "the torchscript engine needs PyTorch, which is not installed: pip install torch, "
+                "or take --engine onnx"
+            ) from None
+        torch.set_num_threads(threads)
+        if kernels is None and platform.machine() == "aarch64":
+            kernels = ARM_KERNELS
+        if kernels is not None:
+            torch.backends.quantized.engine = kernels
+        self._torch = torch
+        try:
+            with warnings.catch_warnings():
+                # torch.jit is deprecated from 2.10 on and still there in 2.15; a device pins the torch it has
+                warnings.filterwarnings("ignore", r"`torch\.jit\.load` is deprecated", DeprecationWarning)
+                self._model = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
+        except (RuntimeError, ValueError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise EngineError(f"torch {torch.__version__} can't load {path} ({reason}): {AGAIN}") from None
+        self._check(str(path), package.size_px)
+
+    def __call__(self, tensor: Array) -> Output:
+        with self._torch.inference_mode():
+            answers = [self._model(self._torch.from_numpy(row[None])) for row in tensor]
+        letters, presence, points = (
+            np.concatenate([part.numpy() for part in parts]) for parts in zip(*answers, strict=True)
+        )
+        return Output(letters, presence[:, 0], points)
+
+    def _check(self, path: str, size_px: int) -> None:
+        """TorchScript files tell neither names nor shapes: one reading of nothing shows them."""
+        with self._torch.inference_mode(), warnings.catch_warnings():
+            # on ARM, said once at the first reading; 8 bits without reduce_range are what ARM is meant to run
+            warnings.filterwarnings(
+                "ignore", "Currently, qnnpack incorrectly ignores reduce_range", UserWarning
+            )
+            answer = self._model(self._torch.zeros(1, 3, size_px, size_px))
+        got = [list(part.shape) for part in answer] if isinstance(answer, tuple) else "no tuple"
+        if got != list(OUTPUT_SHAPES.values()):
+            raise PackageError(
+                f"{path} answers {got}, but its metadata says {list(OUTPUT_SHAPES.values())}: {AGAIN}"
+            )

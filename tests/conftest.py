@@ -1,0 +1,20 @@
+"""Fixtures that several test files share."""
+
+import os
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+# no test may fail because the machine was busy
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # read once, when torch is imported
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real deployment package, to be copied before it is changed. It reads F from every picture."""
+    from tiny_package import build_tiny_package  # imports torch: only where a test needs a package
+
+    return build_tiny_package(tmp_path_factory.mktemp("tiny") / "deployment_package").folder

@@ -1,0 +1,63 @@
+"""The table of `asl-edge doctor`, and whether it finds what is wrong."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tiny_package
+
+from edge.doctor import examine
+
+
+@pytest.fixture
+def spoiled(tiny_folder: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(tiny_folder, tmp_path / "deployment_package")
+
+
+def test_healthy_installation_is_well(tiny_folder: Path) -> None:
+    lines, well = examine(tiny_folder)
+    assert well
+    rows = [line.split() for line in lines]
+    assert [row[0] for row in rows[:5]] == ["Python", "numpy", "onnxruntime", "OpenCV", "torch"]
+    assert sum("answers the golden input" in line for line in lines) == 3
+    assert "BAD" not in "\n".join(lines)
+
+
+def test_changed_byte_is_reported(spoiled: Path) -> None:
+    with (spoiled / "tiny.int8.onnx").open("ab") as file:
+        file.write(b"!")
+    lines, well = examine(spoiled)
+    assert not well
+    assert lines[-1].startswith("model        BAD  ")
+    assert "copy the package again" in lines[-1]
+
+
+def test_model_that_answers_otherwise_than_at_export_is_reported(spoiled: Path) -> None:
+    tiny_package.write_metadata(spoiled, {variant: [9.0] * 26 for variant in tiny_package.FILES})
+    lines, well = examine(spoiled)
+    assert not well
+    assert sum("BAD" in line and "answers the golden input" in line for line in lines) == 3
+
+
+def test_torch_is_optional(tiny_folder: Path) -> None:
+    code = (
+        "import sys; sys.modules['torch'] = None  # what an import finds where torch is not installed\n"
+        f"from edge.cli import main; sys.exit(main(['doctor', '--model', {str(tiny_folder)!r}]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "not installed (optional: for --engine torchscript)" in done.stdout
+    assert "dynamic: not tried, torch is not installed" in done.stdout
+
+
+@pytest.mark.parametrize("module", ["cv2", "onnxruntime"])
+def test_broken_installation_is_a_row_and_no_traceback(tiny_folder: Path, module: str) -> None:
+    code = (
+        f"import sys; sys.modules[{module!r}] = sys.modules['torch'] = None\n"
+        f"from edge.cli import main; sys.exit(main(['doctor', '--model', {str(tiny_folder)!r}]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "can't be imported" in done.stdout
