@@ -121,6 +121,19 @@ def hand_mask(points: Array, size_px: int) -> Array:
     return np.asarray(soft, np.float32) / np.float32(255)
 
 
+def letterbox(rng: Rng, crop: Image) -> Image:
+    """Half the crops get the bands that the first look at a wide or tall picture has: without them the
+    network would learn that bands mean a hand."""
+    if rng.random() < 0.5:
+        return crop
+    crop = crop.copy()
+    band = round(float(rng.uniform(0.05, 0.3)) * crop.shape[0])
+    view = crop if rng.random() < 0.7 else crop.swapaxes(0, 1)
+    view[:band] = BORDER_RGB
+    view[-band:] = BORDER_RGB
+    return crop
+
+
 def change_light(rng: Rng, crop: Image, strength: float) -> Image:
     """(S, S, 3) uint8 -> the same under another light and camera: exposure, gamma, cast, grey, blur, noise,
     coding, occlusion."""

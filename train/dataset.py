@@ -17,7 +17,7 @@ from train.prepared import Prepared
 
 NO_LETTER = -1  # no hand, or a letter that nobody knows: the letter loss is masked
 OTHER_SIGN = -2  # a hand that signs no letter (`space`, `del`): all letters should be equally unlikely
-NO_HAND_SHARE = 0.1  # of the samples
+NO_HAND_SHARE = 0.12  # of the samples
 MADE_BACKGROUND_SHARE = 0.4  # of the backgrounds; the others are cut from pictures, away from their hand
 
 Sample = dict[str, torch.Tensor]
@@ -54,8 +54,8 @@ class TrainingCrops(Dataset[Sample]):
         if self._prepared is None or kind < mix.synthetic_share:
             return self._synthetic(rng)
         if kind < mix.synthetic_share + NO_HAND_SHARE:
-            crop = augment.change_light(rng, self._background(rng), mix.strength)
-            return _sample(crop, NO_LETTER, None, present=0.0)
+            empty = augment.letterbox(rng, self._background(rng))
+            return _sample(augment.change_light(rng, empty, mix.strength), NO_LETTER, None, present=0.0)
         row = self._draw(rng)
         crop, points = augment.crop_hand(
             rng,

@@ -23,19 +23,18 @@ start() { # NAME SOURCES TO LEAVE OUT...
 start start davidlee faseeha meyyappan seeeeeeel t32rahman
 start start-without-keptsecret keptsecret
 
-# 2. Every source left out in turn, then all six: the same steps, so that the folds speak for the last.
-finish() { # NAME START SOURCES TO LEAVE OUT...
-  fit "$1" --init "$runs/$2/model.pt" --schedule 64x2,96x2 --samples 6000 --strength 0.4,1 \
-    --learning-rate 1e-3 --leave-out "${@:3}"
+# 2. Every source left out in turn; then all six, for longer, because that one is shipped.
+finish() { # NAME START SCHEDULE SAMPLES FLAGS...
+  fit "$1" --init "$runs/$2/model.pt" --schedule "$3" --samples "$4" --strength 0.4,0.8 --learning-rate 1e-3 "${@:5}"
 }
 for source in $sources; do
   from=start
   if [ "$source" = keptsecret ]; then from=start-without-keptsecret; fi
-  finish "without-$source" "$from" "$source"
+  finish "without-$source" "$from" 64x2,96x1 5000 --leave-out "$source"
   "$python" -m export --checkpoint "$runs/without-$source/model.pt" --data prepared --accept-drop \
     --variants int8 --output "$runs/packages/without-$source"
 done
-finish all start
+finish all start 64x2,96x3 8000
 
 # 3. The package: measured on signers that it has seen (none is left), and carrying the folds' table.
 "$python" -m export --checkpoint "$runs/all/model.pt" --data prepared --variants int8 \

@@ -11,7 +11,7 @@ from edge.preprocess import MEAN_RGB, STD_RGB
 from train.dataset import OTHER_SIGN, Sample
 
 LABEL_SMOOTHING = 0.05  # handshapes vary between people and some labels are wrong (M, N, T above all)
-PRESENCE_WEIGHT = 0.5
+PRESENCE_WEIGHT = 1.0
 # Points are off by about 0.05 of the crop, letters by about 1 nat: this brings the two to one scale.
 POINTS_WEIGHT = 10.0
 POINTS_BETA = 0.05  # of the crop's side: below it the error counts squared, above linearly (wrong labels)
