@@ -1,0 +1,111 @@
+"""What model_metadata.json says: everything that a runtime needs, and what was measured."""
+
+import datetime
+import json
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import onnx
+import onnxruntime
+import torch
+import torchvision
+
+from edge.package import METADATA_NAME, SCHEMA_VERSION, sha256_of
+from edge.preprocess import MEAN_RGB, STD_RGB
+from edge.records import LETTERS, N_POINTS
+from export.to_onnx import INPUT_NAME
+from train.checkpoint import Checkpoint
+
+FILE_NAMES = {
+    "int8": "asl_resnet18.int8.onnx",
+    "float": "asl_resnet18.onnx",
+    "dynamic": "asl_resnet18.dynamic.pt",
+}
+OUTPUTS = {
+    "letters": {
+        "shape": [1, len(LETTERS)],
+        "meaning": "logits of A to Z; divide by temperature, then softmax",
+    },
+    "presence": {"shape": [1, 1], "meaning": "logit of 'there is a hand'; sigmoid, then presence_threshold"},
+    "points": {
+        "shape": [1, N_POINTS, 2],
+        "meaning": "x and y of the hand points (MediaPipe's order) as fractions of the square's side",
+    },
+}
+RESIZE = "a square cut from the picture, scaled by area averaging when shrunk and bilinearly when enlarged"
+
+
+def contract(checkpoint: Checkpoint, folder: Path, quantisation: dict[str, str]) -> dict[str, Any]:
+    """What a runtime needs; `quantisation` says by variant how the file in `folder` was made."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "labels": list(LETTERS),
+        "input": {
+            "name": INPUT_NAME,
+            "shape": [1, 3, checkpoint.size_px, checkpoint.size_px],
+            "dtype": "float32",
+            "layout": "NCHW",
+            "colour": "RGB",
+            "value_range": [0, 1],  # of the pixels, before mean and std
+            "mean": list(MEAN_RGB),
+            "std": list(STD_RGB),
+            "resize": RESIZE,
+        },
+        "outputs": OUTPUTS,
+        "temperature": checkpoint.temperature,
+        "presence_threshold": checkpoint.presence_threshold,
+        "files": files(folder, quantisation),
+        "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "torchvision": torchvision.__version__,
+            "onnx": onnx.__version__,
+            "onnxruntime": onnxruntime.__version__,
+        },
+        "training": without_folders(checkpoint.training),
+    }
+
+
+def files(folder: Path, quantisation: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """By variant: name, size and checksum of the file in `folder`, and how it was made."""
+    return {
+        variant: {
+            "name": FILE_NAMES[variant],
+            "bytes": (folder / FILE_NAMES[variant]).stat().st_size,
+            "sha256": sha256_of(folder / FILE_NAMES[variant]),
+            "quantisation": how,
+        }
+        for variant, how in quantisation.items()
+    }
+
+
+def write_metadata(folder: Path, metadata: dict[str, Any]) -> None:
+    """The file that makes a folder a package."""
+    text = json.dumps(metadata, indent=1, ensure_ascii=False, allow_nan=False)
+    (folder / METADATA_NAME).write_text(text + "\n", encoding="utf-8")
+
+
+def keep_variants(metadata: dict[str, Any], variants: Sequence[str]) -> dict[str, Any]:
+    """The metadata of a package with these variants alone; what was measured of the others stays."""
+    golden = metadata["golden"]["letters"]
+    return {
+        **metadata,
+        "files": {variant: metadata["files"][variant] for variant in variants},
+        "golden": {**metadata["golden"], "letters": {variant: golden[variant] for variant in variants}},
+    }
+
+
+def without_folders(value: Any) -> Any:
+    """Absolute paths in commands and settings -> their last part: a package that is given away tells
+    nothing of the workstation's folders or its user's name."""
+    if isinstance(value, dict):
+        return {key: without_folders(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [without_folders(inner) for inner in value]
+    if not isinstance(value, str) or "/" not in value:
+        return value
+    words = [Path(word).name if word.startswith("/") else word for word in value.split(" ")]
+    return " ".join(words)

@@ -1,0 +1,199 @@
+"""MODEL_CARD.md, from the metadata alone: unseen signers first, then what flatters."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from edge.records import LETTERS
+from train.evaluate import SEEN
+
+NAME = "MODEL_CARD.md"
+Metadata = dict[str, Any]
+
+NOT_FOR = """\
+- Not to interpret for anybody: not in medicine, before the law, in an emergency, at work or at school. \
+It is no interpreter and no replacement for one.
+- Not as American Sign Language: ASL is a language with a grammar of hands, face and space. This reads \
+single fingerspelled letters and nothing else.
+- Not to watch, recognise, grade or sort people, and not to decide anything about them.
+- Not where a wrong letter does harm: the tables below say how often it is wrong."""
+
+DYNAMIC = """\
+`dynamic` gains nothing but its format. It quantises the fully connected layer alone, about 0.3 % of the \
+weights; every convolution stays in float32, so that it is neither smaller nor faster than `float` (the \
+table shows both). It is there for devices that run PyTorch anyway. What is small and fast is `int8`."""
+
+OTHER_FIGURES = {
+    "mean_recall": "mean recall of the letters",
+    "answered": "given any letter",
+    "box_found": "hand found (IoU 0.5)",
+    "calibration_error": "calibration error",
+    "answers_changed": "answers that differ from float",
+}
+
+
+def write_model_card(folder: Path, metadata: Metadata) -> None:
+    """Write the card beside the metadata that it is made of."""
+    parts = [part for section in SECTIONS for part in section(metadata)]
+    (folder / NAME).write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+def _head(metadata: Metadata) -> Iterator[str]:
+    size_px = metadata["input"]["shape"][-1]
+    yield "# Model card: asl_resnet18"
+    yield (
+        f"A ResNet-18 that reads a {size_px}x{size_px} px square of a picture and answers three things: "
+        "which letter of the American Sign Language alphabet the hand in it signs, whether there is a hand, "
+        f"and where its 21 points lie. Made {metadata['created']}."
+    )
+
+
+def _unseen(metadata: Metadata) -> Iterator[str]:
+    yield "## Signers it has never seen"
+    folds = metadata["leave_one_out"]
+    if not folds:
+        yield (
+            "Not measured by leaving each source out in turn: nobody knows yet how well this network reads a "
+            "new person. To measure it, train once a source with `python -m train fit --leave-out SOURCE`, "
+            "export each, and export this one again with `--leave-one-out` and the folders of those packages."
+        )
+        return
+    yield (
+        "This is the figure to expect of a new person with another camera. Each source (about one signer "
+        "in one set of rooms) was left out in turn: the row says how a network of the same recipe, which had "
+        "never seen that source, read every one of its pictures, whole, as `asl-edge predict` does. No hand "
+        "or no letter found counts as wrong."
+    )
+    variants = _variants_of_all(folds)
+    rows = [
+        [
+            " + ".join(fold["sources"]),
+            f"{fold['pictures']:,}",
+            *[_percent(fold["variants"][v]["accuracy"]) for v in variants],
+            _percent(fold["variants"][variants[0]]["answered"]),
+            _percent(fold["variants"][variants[0]]["box_found"]),
+        ]
+        for fold in folds
+    ]
+    means = [_percent(_mean(fold["variants"][v]["accuracy"] for fold in folds)) for v in variants]
+    rows.append(["**mean of the sources**", "", *[f"**{mean}**" for mean in means], "", ""])
+    yield _table(["source left out", "pictures", *variants, "given any letter", "hand found (IoU 0.5)"], rows)
+    yield f"Share of each letter's pictures read right (`{variants[0]}`), by the source left out:"
+    yield _letters([(" + ".join(f["sources"]), f["variants"][variants[0]]["recall"]) for f in folds])
+    yield "The commands of each:"
+    yield "```\n" + "\n".join(_commands(fold) for fold in folds) + "\n```"
+
+
+def _limits(metadata: Metadata) -> Iterator[str]:
+    sources = metadata["training"].get("sources", [])
+    folds = [name for fold in metadata["leave_one_out"] for name in fold["sources"]]
+    people = len({*sources, *folds, *[name for part in metadata["accuracy"] for name in part["sources"]]})
+    yield "## What these figures rest on"
+    yield (
+        f"- {people} {'source' if people == 1 else 'sources'}, so about as many people. That is very few: "
+        "hands, skin, light, rooms and cameras differ more than these do.\n"
+        "- No signer among them is known to be a native one.\n"
+        "- J and Z are motions. They are read here from stills, in which J looks like an I turned and Z "
+        "like a D: their figures say little of how the motion is read.\n"
+        "- M, N, S and T, A and E, U, R and V, K and P, G and Q look alike, and people form them differently."
+    )
+    yield "## What it must not be used for"
+    yield NOT_FOR
+
+
+def _files(metadata: Metadata) -> Iterator[str]:
+    latency = metadata["latency_ms"]
+    rows = []
+    for variant, size in metadata["measured_bytes"].items():
+        entry = metadata["files"].get(variant)
+        name = f"`{entry['name']}`" if entry else "measured, not in this package"
+        how = entry["quantisation"] if entry else ""
+        rows.append([f"`{variant}`", name, f"{size / 1e6:.1f} MB", f"{latency['median'][variant]} ms", how])
+    yield "## Files"
+    yield _table(["variant", "file", "size", "one reading", "quantisation"], rows)
+    yield (
+        f"One reading is the median of {latency['runs']} on {latency['threads']} thread of the workstation "
+        f"that exported ({latency['processor']}); a board's own figure comes from a board."
+    )
+    if "dynamic" in metadata["measured_bytes"]:
+        yield DYNAMIC
+
+
+def _accuracy(metadata: Metadata) -> Iterator[str]:
+    for part in metadata["accuracy"]:
+        signers = part["signers"]
+        yield f"## Measured at export: {signers}"
+        if signers == SEEN:
+            yield (
+                "**These figures flatter.** Training saw these signers, in these rooms, and mostly these "
+                "very pictures: they show that export lost nothing, not how a new person is read."
+            )
+        variants = part["variants"]
+        names = list(variants)
+        rows = [["all", f"{part['pictures']:,}", *[_percent(variants[v]["accuracy"]) for v in names]]]
+        for source, figures in variants[names[0]]["per_source"].items():
+            shares = [_percent(variants[v]["per_source"][source]["accuracy"]) for v in names]
+            rows.append([source, f"{figures['pictures']:,}", *shares])
+        for key, title in OTHER_FIGURES.items():
+            rows.append([title, "", *[_percent(variants[v][key]) for v in names]])
+        yield _table(["source", "pictures", *names], rows)
+        yield "Share of each letter's pictures read right:"
+        yield _letters([(v, variants[v]["recall"]) for v in names])
+    yield "The command:"
+    yield f"```\n{metadata['export']['command']}\n```"
+
+
+def _making(metadata: Metadata) -> Iterator[str]:
+    training, versions = metadata["training"], metadata["versions"]
+    yield "## How it was made"
+    saw = ", ".join(training.get("sources", [])) or "drawn hands alone"
+    took = f", {training['seconds'] / 60:.0f} minutes" if training.get("seconds") else ""
+    where = training.get("device", "device that was not noted")
+    yield f"Trained on {saw} ({training.get('pictures', 0):,} pictures{took} on a {where}):"
+    yield f"```\n{training.get('command', 'not known')}\n```"
+    if metadata["quantisation_trials"]:
+        yield "Ways to quantise that were tried on pictures of no test source, against float32:"
+        rows = [
+            [
+                f"**{t['recipe']}** (taken)" if t["chosen"] else t["recipe"],
+                _percent(t["agreement"]),
+                f"{t['cost_points']:.2f}",
+                f"{t['logits_rms']:.3f}",
+            ]
+            for t in metadata["quantisation_trials"]
+        ]
+        yield _table(["recipe", "letters that stay", "points lost", "rms of the logits' change"], rows)
+    yield "Made with " + ", ".join(f"{name} {version}" for name, version in versions.items()) + "."
+
+
+SECTIONS: tuple[Callable[[Metadata], Iterator[str]], ...] = (
+    _head, _unseen, _limits, _files, _accuracy, _making,
+)  # fmt: skip
+
+
+def _variants_of_all(folds: Sequence[Metadata]) -> list[str]:
+    return [v for v in folds[0]["variants"] if all(v in fold["variants"] for fold in folds)]
+
+
+def _commands(fold: Metadata) -> str:
+    took = f"  # {fold['train_seconds'] / 60:.0f} minutes" if fold["train_seconds"] else ""
+    return f"{fold['train_command']}{took}\n{fold['export_command']}"
+
+
+def _letters(columns: Sequence[tuple[str, dict[str, float | None]]]) -> str:
+    rows = [[letter, *[_percent(recall[letter]) for _, recall in columns]] for letter in LETTERS]
+    return _table(["letter", *[name for name, _ in columns]], rows)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f} %"
+
+
+def _mean(values: Iterator[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None

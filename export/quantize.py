@@ -1,0 +1,114 @@
+"""asl_resnet18.onnx -> asl_resnet18.int8.onnx: static QDQ, with a scale for each channel of the weights."""
+
+import contextlib
+import io
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    CalibrationMethod,
+    QuantFormat,
+    QuantType,
+    quantize_static,
+)
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from edge.records import Array
+from export.to_onnx import INPUT_NAME, write_checked
+
+# What ResNet-18 is made of, up to the last layer; what cuts its sums into the three outputs stays float.
+QUANTISED = ["Conv", "Relu", "MaxPool", "Add", "GlobalAveragePool", "Flatten", "Gemm"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One way to quantise. Weights are int8 and symmetric in all of them."""
+
+    activations: QuantType
+    reduce_range: bool  # weights of 7 bits: x86 without VNNI then never saturates its 16-bit sums
+    calibration: CalibrationMethod
+    float_layers: tuple[str, ...] = ()  # "first" convolution, "last" fully connected layer
+
+    @property
+    def name(self) -> str:
+        types = "U8S8" if self.activations == QuantType.QUInt8 else "S8S8"
+        layers = "".join(f", {layer} layer float" for layer in self.float_layers)
+        return f"{types}{' reduce_range' if self.reduce_range else ''}, {self.calibration.name}{layers}"
+
+
+def fold(float_path: Path, folded: Path) -> None:
+    """Write what `quantise` starts from: constants and batch norm folded, every shape known."""
+    with _temporary_files_beside(folded):
+        # The shapes are static, so that symbolic shape inference (which wants sympy) has nothing to add.
+        quant_pre_process(str(float_path), str(folded), skip_symbolic_shape=True)
+
+
+def quantise(folded: Path, output: Path, recipe: Recipe, tensors: Sequence[Array]) -> None:
+    """Write `output`, calibrated on `tensors`, each (1, 3, S, S). Leaves nothing else behind."""
+    with _temporary_files_beside(output), contextlib.redirect_stdout(io.StringIO()):
+        quantize_static(
+            str(folded),
+            str(output),
+            _Calibration(tensors),
+            QuantFormat.QDQ,
+            per_channel=True,
+            reduce_range=recipe.reduce_range,
+            activation_type=recipe.activations,
+            weight_type=QuantType.QInt8,
+            calibrate_method=recipe.calibration,
+            op_types_to_quantize=QUANTISED,
+            nodes_to_exclude=_float_nodes(folded, recipe.float_layers),
+            extra_options={
+                # One scale for 26 logits of +-20 and 42 fractions of 0..1 would leave the hand points
+                # a grid of a tenth of the picture: the last layer's sums go out as they are.
+                "OpTypesToExcludeOutputQuantization": ["Gemm"],
+                "CalibStridedMinMax": _Calibration.STRIDE,  # histograms otherwise keep every activation
+            },
+        )
+    write_checked(onnx.load(str(output)), output)
+
+
+def _float_nodes(path: Path, layers: Sequence[str]) -> list[str]:
+    nodes = onnx.load(str(path)).graph.node
+    named = {
+        "first": next(node.name for node in nodes if node.op_type == "Conv"),
+        "last": next(node.name for node in nodes if node.op_type == "Gemm"),
+    }
+    return [named[layer] for layer in layers]
+
+
+class _Calibration(CalibrationDataReader):
+    """Hands the tensors to onnxruntime, STRIDE at a time."""
+
+    STRIDE = 2
+
+    def __init__(self, tensors: Sequence[Array]) -> None:
+        self._tensors, self._next, self._end = tensors, 0, len(tensors)
+
+    def __len__(self) -> int:
+        return len(self._tensors)
+
+    def set_range(self, start_index: int, end_index: int) -> None:
+        self._next, self._end = start_index, end_index
+
+    def get_next(self) -> dict[str, Array] | None:
+        if self._next >= self._end:
+            return None
+        self._next += 1
+        return {INPUT_NAME: self._tensors[self._next - 1]}
+
+
+@contextlib.contextmanager
+def _temporary_files_beside(path: Path) -> Iterator[None]:
+    """onnxruntime's tools write copies of the model to the system's folder for temporary files; keep them
+    where a failed export is cleaned up, and on the disk that has to be large enough anyway."""
+    before = tempfile.tempdir
+    tempfile.tempdir = str(path.parent)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before

@@ -1,0 +1,96 @@
+"""The network -> asl_resnet18.onnx: float32, for every runtime that a board may have."""
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import torch
+
+from edge.errors import DataError
+from edge.package import OUTPUT_SHAPES
+from edge.records import Array
+from train.model import AslNet
+
+INPUT_NAME = "image"
+# 13 is the first opset whose quantised form has a scale per channel, and the newest that TensorRT 8.2
+# (JetPack 4.6) and OpenVINO 2021 read without exception. onnxruntime 1.10, the last for the original
+# Jetson Nano's own Python, ends at opset 15 and IR 8.
+OPSET = 13
+MAX_OPSET, MAX_IR = 15, 8
+# Both compute in float32 and differ in the order of their sums alone; logits are of the order of 10.
+TOLERANCE = 1e-3
+
+
+def export_onnx(model: AslNet, size_px: int, path: Path, inputs: Sequence[Array]) -> float:
+    """Write `path` -> the largest difference from torch over `inputs`, each (1, 3, S, S) float32.
+
+    DataError beyond TOLERANCE. The input is static (1, 3, S, S); batch norm is folded by the exporter.
+    """
+    with warnings.catch_warnings():
+        # The exporter without dynamo is deprecated; the one with it turns opset 13 into 18 and IR 10.
+        warnings.filterwarnings(
+            "ignore", "You are using the legacy TorchScript-based ONNX", DeprecationWarning
+        )
+        warnings.filterwarnings("ignore", "The feature will be removed", DeprecationWarning)
+        torch.onnx.export(
+            model.eval(),
+            (torch.zeros(1, 3, size_px, size_px),),
+            str(path),
+            input_names=[INPUT_NAME],
+            output_names=list(OUTPUT_SHAPES),
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    write_checked(onnx.load(str(path)), path)
+    difference = largest_difference(model, path, inputs)
+    if not difference <= TOLERANCE:
+        raise DataError(
+            f"{path.name} answers {difference:.2g} away from the checkpoint (at most {TOLERANCE}): "
+            "the network has diverged (infinite weights?) or this torch exports it wrongly"
+        )
+    return difference
+
+
+def write_checked(model: onnx.ModelProto, path: Path) -> None:
+    """Write a model of standard operators alone, of our opset, IR and outputs; DataError where it is not one.
+
+    onnxruntime's tools list every operator set that they know; those that no node uses are taken out,
+    because other runtimes refuse what they can't name.
+    """
+    domains = {node.domain for node in model.graph.node}
+    if foreign := domains - {"", "ai.onnx"}:
+        raise DataError(f"{path.name} holds operators of {min(foreign)}, which only onnxruntime can read")
+    kept = [entry for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
+    del model.opset_import[:]
+    model.opset_import.extend(kept)
+    model.ir_version = min(model.ir_version, MAX_IR)  # 8 has all that opset 15 needs; the checker agrees
+    onnx.checker.check_model(model, full_check=True)
+    opset = kept[0].version
+    if opset > MAX_OPSET:
+        raise DataError(f"{path.name} came out with opset {opset}; older boards read at most {MAX_OPSET}")
+    shapes = {o.name: [d.dim_value for d in o.type.tensor_type.shape.dim] for o in model.graph.output}
+    if shapes != OUTPUT_SHAPES:
+        raise DataError(f"{path.name} came out with outputs {shapes}, not {OUTPUT_SHAPES}")
+    path.write_bytes(model.SerializeToString())
+
+
+def versions_of(path: Path) -> tuple[int, int]:
+    """Opset and IR version of a file."""
+    model = onnx.load(str(path), load_external_data=False)
+    return model.opset_import[0].version, model.ir_version
+
+
+def largest_difference(model: AslNet, path: Path, inputs: Sequence[Array]) -> float:
+    """Over all three outputs and all inputs, between torch and onnxruntime."""
+    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    worst = 0.0
+    for tensor in inputs:
+        with torch.inference_mode():
+            wanted = model(torch.from_numpy(tensor))
+        got = session.run(list(OUTPUT_SHAPES), {INPUT_NAME: tensor})
+        differences = [np.abs(g - w.numpy()).max() for g, w in zip(got, wanted, strict=True)]
+        worst = max(worst, *map(float, differences)) if np.isfinite(differences).all() else np.inf
+    return worst

@@ -1,0 +1,49 @@
+"""Leave-one-source-out: what the packages of the folds measured, collected for the metadata and the card."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from edge.errors import DataError
+from edge.package import open_package
+from train.evaluate import UNSEEN
+
+KEPT = (
+    "accuracy",
+    "mean_recall",
+    "answered",
+    "box_found",
+    "calibration_error",
+    "answers_changed",
+    "recall",
+)
+
+
+def folds_of(folders: Sequence[Path]) -> list[dict[str, Any]]:
+    """Deployment packages, each of a checkpoint that left sources out -> one entry a fold, by source."""
+    return sorted((_fold(Path(folder)) for folder in folders), key=lambda fold: str(fold["sources"]))
+
+
+def _fold(folder: Path) -> dict[str, Any]:
+    metadata = open_package(folder).metadata
+    sections = [part for part in metadata.get("accuracy", []) if part["signers"] == UNSEEN]
+    if not sections:
+        raise DataError(
+            f"{folder} was measured on no signer that its training did not see: "
+            "give --leave-one-out packages of checkpoints made with fit --leave-out SOURCE"
+        )
+    section, training = sections[0], metadata["training"]
+    return {
+        "sources": section["sources"],
+        "pictures": section["pictures"],
+        "variants": {
+            variant: {name: figures[name] for name in KEPT}
+            for variant, figures in section["variants"].items()
+        },
+        "size_px": metadata["input"]["shape"][-1],
+        "quantisation": {variant: entry["quantisation"] for variant, entry in metadata["files"].items()},
+        "train_command": training.get("command", ""),
+        "train_seconds": training.get("seconds"),
+        "train_device": training.get("device", ""),
+        "export_command": metadata["export"]["command"],
+    }

@@ -1,0 +1,60 @@
+"""The TorchScript file with its last layer quantised, under the kernels of a workstation and of a board."""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny_export import SIZE_PX
+
+from edge.errors import DataError
+from edge.golden import golden_tensor
+from edge.records import Array
+from export.to_torchscript import export_torchscript, quantised_kernels, rounding_bound
+from train.model import AslNet
+
+
+@pytest.fixture(scope="module")
+def model() -> AslNet:
+    torch.manual_seed(0)
+    return AslNet().eval()
+
+
+@pytest.fixture(scope="module")
+def inputs() -> list[Array]:
+    noise = np.random.default_rng(0).normal(size=(3, 1, 3, SIZE_PX, SIZE_PX)).astype(np.float32)
+    return [golden_tensor(SIZE_PX), *noise]
+
+
+def test_both_kinds_of_kernels_stay_within_what_rounding_explains(
+    model: AslNet, inputs: list[Array], tmp_path: Path
+) -> None:
+    differences = export_torchscript(model, SIZE_PX, tmp_path / "net.pt", inputs)
+    assert set(differences) == {"x86", "qnnpack"}
+    # It is quantised (there is a difference), and no further off than its rounding.
+    assert all(0 < difference <= rounding_bound(model, inputs) for difference in differences.values())
+
+
+def test_file_is_torchscript_with_no_class_of_ours(
+    model: AslNet, inputs: list[Array], tmp_path: Path
+) -> None:
+    export_torchscript(model, SIZE_PX, tmp_path / "net.pt", inputs)
+    with zipfile.ZipFile(tmp_path / "net.pt") as archive:
+        names = archive.namelist()
+    assert any(name.endswith("constants.pkl") for name in names)
+    assert any("/code/" in name for name in names)  # the graph, in TorchScript's own language
+
+
+def test_choice_of_kernels_is_given_back(model: AslNet, inputs: list[Array], tmp_path: Path) -> None:
+    before = torch.backends.quantized.engine
+    export_torchscript(model, SIZE_PX, tmp_path / "net.pt", inputs)
+    assert torch.backends.quantized.engine == before
+    with pytest.raises(DataError), quantised_kernels("qnnpack"):
+        raise DataError("inside")
+    assert torch.backends.quantized.engine == before
+
+
+def test_kernels_that_this_torch_has_not_are_one_sentence() -> None:
+    with pytest.raises(DataError, match="has no none_such kernels, only"), quantised_kernels("none_such"):
+        pass

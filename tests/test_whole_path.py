@@ -1,0 +1,76 @@
+"""Photographs in, letters out: prepare, fit, export and `asl-edge predict`, each as its own program."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from made_pictures import photographs
+
+ROOT = Path(__file__).parent.parent
+LETTERS = "BLY"  # shapes that a minute of training tells apart
+SOURCE = "seeeeeeel"  # one signer before one wall
+TRAINED_ON, HELD_OUT = 24, 5  # photographs a letter
+
+
+def run(*command: object) -> str:
+    process = subprocess.run(
+        [sys.executable, *map(str, command)],
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "2"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr
+    return process.stdout
+
+
+def write_subset(manifest: Path, output: Path) -> dict[Path, str]:
+    """A manifest of a few photographs a letter -> others of the same letters, held out from it."""
+    with manifest.open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["source"] == SOURCE and row["hand0_x"]]
+    held_out: dict[Path, str] = {}
+    with output.open("w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, rows[0])
+        table.writeheader()
+        for letter in LETTERS:
+            mine = [row for row in rows if row["letter"] == letter and row["kind"] == "context"]
+            assert len(mine) >= TRAINED_ON + HELD_OUT
+            for row in mine[:TRAINED_ON]:
+                table.writerow(row | {"file": manifest.parent / row["file"], "role": "train"})
+            held_out |= {manifest.parent / row["file"]: letter for row in mine[-HELD_OUT:]}
+    return held_out
+
+
+def test_tiny_model_reads_photographs_that_it_was_not_trained_on(tmp_path):
+    """The signer was seen, these pictures of hers were not: this proves the path, not the accuracy."""
+    held_out = write_subset(photographs() / "asl-frames" / "manifest.csv", tmp_path / "manifest.csv")
+    run("-m", "train", "prepare", tmp_path / "manifest.csv", "--output", tmp_path / "prepared")
+    run(
+        *(
+            "-m",
+            "train",
+            "fit",
+            "--data",
+            tmp_path / "prepared",
+            "--run",
+            tmp_path / "run",
+            "--init",
+            "scratch",
+        ),
+        *("--schedule", "64x5", "--samples", "480", "--batch", "16", "--strength", "0,0.1"),
+        *("--synthetic-share", "0", "--learning-rate", "2e-3", "--validate", "none"),
+    )
+    run(
+        *("-m", "export", "--checkpoint", tmp_path / "run" / "model.pt", "--data", tmp_path / "prepared"),
+        *("--output", tmp_path / "package", "--variants", "int8", "--accept-drop"),
+    )
+    lines = run("-m", "edge", "predict", "--model", tmp_path / "package", *held_out).splitlines()
+    answers = [json.loads(line) for line in lines]
+    assert [answer["file"] for answer in answers] == [str(file) for file in held_out]
+    right = sum(answer["letter"] == letter for answer, letter in zip(answers, held_out.values(), strict=True))
+    assert right >= 0.8 * len(held_out), [(answer["letter"], answer["confidence"]) for answer in answers]
