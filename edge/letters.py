@@ -11,6 +11,9 @@ SHARE = 0.6
 # Once sent, a letter counts as gone when it is this rare; far below SHARE, so that a classifier that is right
 # two times in three does not send a held letter again and again.
 GONE_SHARE = 0.2
+SURE_ENOUGH = (
+    0.3  # mean confidence of an event: 26 shares of 0.04 are "no idea", and a held guess stays a guess
+)
 STALL_S = 2.0  # nothing for longer than this: the frames before it say nothing about now
 MAX_TEXT = 1000  # characters kept: a device runs for months
 
@@ -75,12 +78,14 @@ class LetterFilter:
         enough = len(agreeing) >= MIN_FRAMES and len(agreeing) > SHARE * len(hold)
         if not enough or hold[0].letter != now.letter:
             return None
+        confidence = sum(p.confidence for p in agreeing) / len(agreeing)
+        if confidence < SURE_ENOUGH:
+            return None
         self._held = now.letter
         self._recent = deque([now])  # each frame speaks for one event
         space = " " if self._space_due and self._text else ""
         self._space_due = False
         self._text = (self._text + space + now.letter)[-MAX_TEXT:].lstrip()
-        confidence = sum(p.confidence for p in agreeing) / len(agreeing)
         return LetterEvent(now.letter, confidence, agreeing[0].t, now.t, self._text)
 
     def _last(self, span_s: float) -> list[Prediction]:

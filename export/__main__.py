@@ -1,7 +1,6 @@
 """`python -m export`: a checkpoint of fit -> a deployment package, verified before it appears."""
 
 import argparse
-import logging
 import shlex
 import sys
 from pathlib import Path
@@ -14,7 +13,6 @@ FOLDS_HELP = "packages of the folds, each of a checkpoint that left a source out
 
 def main(argv: list[str] | None = None) -> int:
     """The project's own errors are one line and exit code 2."""
-    logging.getLogger().setLevel(logging.ERROR)  # onnxruntime's quantiser gives advice that it has got
     given = sys.argv[1:] if argv is None else argv
     args = _parser().parse_args(given)
     from export.package import prepare_model_for_deployment  # torch takes seconds to import, --help none

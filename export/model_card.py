@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.records import LETTERS
-from train.evaluate import SEEN
+from train.evaluate import SEEN, UNSEEN
 
 NAME = "MODEL_CARD.md"
 Metadata = dict[str, Any]
@@ -51,6 +51,9 @@ def _head(metadata: Metadata) -> Iterator[str]:
 def _unseen(metadata: Metadata) -> Iterator[str]:
     yield "## Signers it has never seen"
     folds = metadata["leave_one_out"]
+    if not folds and any(part["signers"] == UNSEEN for part in metadata["accuracy"]):
+        yield "Training left out some of the sources. This is how their pictures are read:"
+        return
     if not folds:
         yield (
             "Not measured by leaving each source out in turn: nobody knows yet how well this network reads a "
@@ -119,26 +122,36 @@ def _files(metadata: Metadata) -> Iterator[str]:
         yield DYNAMIC
 
 
-def _accuracy(metadata: Metadata) -> Iterator[str]:
+def _accuracy_unseen(metadata: Metadata) -> Iterator[str]:
     for part in metadata["accuracy"]:
-        signers = part["signers"]
-        yield f"## Measured at export: {signers}"
-        if signers == SEEN:
-            yield (
-                "**These figures flatter.** Training saw these signers, in these rooms, and mostly these "
-                "very pictures: they show that export lost nothing, not how a new person is read."
-            )
-        variants = part["variants"]
-        names = list(variants)
-        rows = [["all", f"{part['pictures']:,}", *[_percent(variants[v]["accuracy"]) for v in names]]]
-        for source, figures in variants[names[0]]["per_source"].items():
-            shares = [_percent(variants[v]["per_source"][source]["accuracy"]) for v in names]
-            rows.append([source, f"{figures['pictures']:,}", *shares])
-        for key, title in OTHER_FIGURES.items():
-            rows.append([title, "", *[_percent(variants[v][key]) for v in names]])
-        yield _table(["source", "pictures", *names], rows)
-        yield "Share of each letter's pictures read right:"
-        yield _letters([(v, variants[v]["recall"]) for v in names])
+        if part["signers"] != SEEN:
+            yield from _accuracy(part, metadata)
+
+
+def _accuracy_seen(metadata: Metadata) -> Iterator[str]:
+    for part in metadata["accuracy"]:
+        if part["signers"] == SEEN:
+            yield from _accuracy(part, metadata)
+
+
+def _accuracy(part: Metadata, metadata: Metadata) -> Iterator[str]:
+    yield f"## Measured at export: {part['signers']}"
+    if part["signers"] == SEEN:
+        yield (
+            "**These figures flatter.** Training saw these signers, in these rooms, and mostly these "
+            "very pictures: they show that export lost nothing, not how a new person is read."
+        )
+    variants = part["variants"]
+    names = list(variants)
+    rows = [["all", f"{part['pictures']:,}", *[_percent(variants[v]["accuracy"]) for v in names]]]
+    for source, figures in variants[names[0]]["per_source"].items():
+        shares = [_percent(variants[v]["per_source"][source]["accuracy"]) for v in names]
+        rows.append([source, f"{figures['pictures']:,}", *shares])
+    for key, title in OTHER_FIGURES.items():
+        rows.append([title, "", *[_percent(variants[v][key]) for v in names]])
+    yield _table(["source", "pictures", *names], rows)
+    yield "Share of each letter's pictures read right:"
+    yield _letters([(v, variants[v]["recall"]) for v in names])
     yield "The command:"
     yield f"```\n{metadata['export']['command']}\n```"
 
@@ -148,8 +161,8 @@ def _making(metadata: Metadata) -> Iterator[str]:
     yield "## How it was made"
     saw = ", ".join(training.get("sources", [])) or "drawn hands alone"
     took = f", {training['seconds'] / 60:.0f} minutes" if training.get("seconds") else ""
-    where = training.get("device", "device that was not noted")
-    yield f"Trained on {saw} ({training.get('pictures', 0):,} pictures{took} on a {where}):"
+    where = f" on a {training['device'].upper()}" if training.get("device") else ""
+    yield f"Trained on {saw} ({training.get('pictures', 0):,} pictures{took}{where}):"
     yield f"```\n{training.get('command', 'not known')}\n```"
     if metadata["quantisation_trials"]:
         yield "Ways to quantise that were tried on pictures of no test source, against float32:"
@@ -167,7 +180,7 @@ def _making(metadata: Metadata) -> Iterator[str]:
 
 
 SECTIONS: tuple[Callable[[Metadata], Iterator[str]], ...] = (
-    _head, _unseen, _limits, _files, _accuracy, _making,
+    _head, _unseen, _accuracy_unseen, _limits, _files, _accuracy_seen, _making,
 )  # fmt: skip
 
 

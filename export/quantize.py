@@ -1,7 +1,11 @@
 """asl_resnet18.onnx -> asl_resnet18.int8.onnx: static QDQ, with a scale for each channel of the weights."""
 
 import contextlib
+import errno
 import io
+import logging
+import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +22,7 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from edge.records import Array
+from export.replace import NEEDED_BYTES
 from export.to_onnx import INPUT_NAME, write_checked
 
 # What ResNet-18 is made of, up to the last layer; what cuts its sums into the three outputs stays float.
@@ -42,14 +47,14 @@ class Recipe:
 
 def fold(float_path: Path, folded: Path) -> None:
     """Write what `quantise` starts from: constants and batch norm folded, every shape known."""
-    with _temporary_files_beside(folded):
+    with _onnxruntimes_tools(folded.parent):
         # The shapes are static, so that symbolic shape inference (which wants sympy) has nothing to add.
         quant_pre_process(str(float_path), str(folded), skip_symbolic_shape=True)
 
 
 def quantise(folded: Path, output: Path, recipe: Recipe, tensors: Sequence[Array]) -> None:
     """Write `output`, calibrated on `tensors`, each (1, 3, S, S). Leaves nothing else behind."""
-    with _temporary_files_beside(output), contextlib.redirect_stdout(io.StringIO()):
+    with _onnxruntimes_tools(output.parent), contextlib.redirect_stdout(io.StringIO()):
         quantize_static(
             str(folded),
             str(output),
@@ -103,12 +108,22 @@ class _Calibration(CalibrationDataReader):
 
 
 @contextlib.contextmanager
-def _temporary_files_beside(path: Path) -> Iterator[None]:
-    """onnxruntime's tools write copies of the model to the system's folder for temporary files; keep them
-    where a failed export is cleaned up, and on the disk that has to be large enough anyway."""
-    before = tempfile.tempdir
-    tempfile.tempdir = str(path.parent)
+def _onnxruntimes_tools(folder: Path) -> Iterator[None]:
+    """Keeps what they would leave elsewhere: copies of the model in the system's folder for temporary files
+    go to `folder`, where a failed export is cleaned up; what they log, they also raise."""
+    before, logger = tempfile.tempdir, logging.getLogger()
+    level = logger.level
+    tempfile.tempdir = str(folder)
+    logger.setLevel(logging.CRITICAL)
     try:
         yield
+    except OSError:
+        raise
+    except Exception as error:
+        # Their writers don't notice a full disk; a reader of the stump that they leave does, in many ways.
+        if shutil.disk_usage(folder).free < NEEDED_BYTES / 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)) from error
+        raise
     finally:
         tempfile.tempdir = before
+        logger.setLevel(level)

@@ -10,6 +10,7 @@ from pathlib import Path
 from edge.errors import DataError
 from edge.package import METADATA_NAME
 
+NEEDED_BYTES = 250_000_000  # the most that all three variants were seen to need at a time is 169 MB
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 PACKAGE_SUFFIXES = (".json", ".onnx", ".pt", ".md")
 
@@ -30,13 +31,18 @@ def replaced_package(folder: Path) -> Iterator[Path]:
         for leftover in (partial, old):
             shutil.rmtree(leftover, ignore_errors=True)
         partial.mkdir(parents=True)
+        if (free := shutil.disk_usage(partial).free) < NEEDED_BYTES:
+            raise DataError(
+                f"the disk of {folder} has {free / 1e6:.0f} MB free, and an export needs "
+                f"{NEEDED_BYTES / 1e6:.0f} MB while it works: make room, or name another --output"
+            )
         yield partial
         _swap(partial, folder, old)
     except OSError as error:
         if error.errno in FULL:
             raise DataError(
-                f"the disk of {folder} is full, or a file may not grow so large: an export needs about "
-                "300 MB while it works; what was there before is whole"
+                f"the disk of {folder} is full, or a file may not grow so large; "
+                "what was there before is whole"
             ) from None
         why = os.strerror(error.errno).lower() if error.errno else str(error)
         raise DataError(f"{error.filename or folder}: {why}; what was there before is whole") from None

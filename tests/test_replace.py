@@ -54,6 +54,14 @@ def test_full_disk_is_one_sentence(old: Path) -> None:
     assert text_of(old) == "old"
 
 
+def test_disk_without_room_is_refused_before_any_work(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("export.replace.NEEDED_BYTES", 10**18)
+    with pytest.raises(DataError, match="an export needs"):
+        write_new(old, AssertionError("work was begun"))
+    assert text_of(old) == "old"
+    assert list(old.parent.iterdir()) == [old]
+
+
 def test_other_failure_of_the_disk_names_the_file(old: Path) -> None:
     with pytest.raises(DataError, match="nowhere/x: no such file"), replaced_package(old):
         (old.parent / "nowhere" / "x").write_text("")

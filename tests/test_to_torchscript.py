@@ -14,6 +14,8 @@ from edge.records import Array
 from export.to_torchscript import export_torchscript, quantised_kernels, rounding_bound
 from train.model import AslNet
 
+Exported = tuple[Path, dict[str, float]]
+
 
 @pytest.fixture(scope="module")
 def model() -> AslNet:
@@ -27,29 +29,31 @@ def inputs() -> list[Array]:
     return [golden_tensor(SIZE_PX), *noise]
 
 
+@pytest.fixture(scope="module")
+def exported(model: AslNet, inputs: list[Array], tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    """The file, and its largest difference from the original by kernels."""
+    path = tmp_path_factory.mktemp("torchscript") / "net.pt"
+    return path, export_torchscript(model, SIZE_PX, path, inputs)
+
+
 def test_both_kinds_of_kernels_stay_within_what_rounding_explains(
-    model: AslNet, inputs: list[Array], tmp_path: Path
+    model: AslNet, inputs: list[Array], exported: Exported
 ) -> None:
-    differences = export_torchscript(model, SIZE_PX, tmp_path / "net.pt", inputs)
+    differences = exported[1]
     assert set(differences) == {"x86", "qnnpack"}
     # It is quantised (there is a difference), and no further off than its rounding.
     assert all(0 < difference <= rounding_bound(model, inputs) for difference in differences.values())
 
 
-def test_file_is_torchscript_with_no_class_of_ours(
-    model: AslNet, inputs: list[Array], tmp_path: Path
-) -> None:
-    export_torchscript(model, SIZE_PX, tmp_path / "net.pt", inputs)
-    with zipfile.ZipFile(tmp_path / "net.pt") as archive:
+def test_file_is_torchscript_and_no_pickled_module(exported: Exported) -> None:
+    with zipfile.ZipFile(exported[0]) as archive:
         names = archive.namelist()
     assert any(name.endswith("constants.pkl") for name in names)
     assert any("/code/" in name for name in names)  # the graph, in TorchScript's own language
 
 
-def test_choice_of_kernels_is_given_back(model: AslNet, inputs: list[Array], tmp_path: Path) -> None:
+def test_choice_of_kernels_is_given_back() -> None:
     before = torch.backends.quantized.engine
-    export_torchscript(model, SIZE_PX, tmp_path / "net.pt", inputs)
-    assert torch.backends.quantized.engine == before
     with pytest.raises(DataError), quantised_kernels("qnnpack"):
         raise DataError("inside")
     assert torch.backends.quantized.engine == before
