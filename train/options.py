@@ -47,7 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `python -m train fit`."""
     add = parser.add_argument
     add("--data", default="prepared", help="folder that prepare wrote; 'none' trains on drawn hands alone")
-    add("--run", type=Path, default=Path("runs/first"), help="folder for checkpoints; goes on if it has one")
+    # torchrun takes every --run for a short form of its own --run-path, hence the second name
+    add("--run", "--folder", type=Path, default=Path("runs/first"), help="for checkpoints; goes on from them")
     add("--init", default="imagenet", help="imagenet | scratch | FILE (a checkpoint of fit)")
     add("--schedule", default="96x6,128x6", help="size in px x epochs, one after another")
     add("--leave-out", nargs="*", default=[], metavar="SOURCE", help="sources that this run never sees")
