@@ -24,15 +24,20 @@ def decode_picture(data: bytes, name: str) -> Image:
         bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
         if "CV_IO_MAX_IMAGE" in str(error):
-            limit = MAX_PICTURE_PIXELS // 1_000_000
-            raise PictureError(f"{name}: larger than {limit} megapixels; scale it down first") from None
+            raise PictureError(_too_large(name)) from None
         bgr = None
     if bgr is None:
         raise PictureError(f"{name}: not a picture that OpenCV can decode, or cut off")
     height, width = bgr.shape[:2]
+    if height * width > MAX_PICTURE_PIXELS:  # a program that imports cv2 before edge gets here
+        raise PictureError(_too_large(name))
     if min(height, width) < MIN_SIDE_PX:
         raise PictureError(f"{name}: {width}x{height} px is too small; at least {MIN_SIDE_PX} px a side")
     return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def _too_large(name: str) -> str:
+    return f"{name}: larger than {MAX_PICTURE_PIXELS // 1_000_000} megapixels; scale it down first"
 
 
 def read_picture(path: Path) -> Image:

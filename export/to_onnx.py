@@ -16,8 +16,8 @@ from train.model import AslNet
 
 INPUT_NAME = "image"
 # 13 is the first opset whose quantised form has a scale per channel, and the newest that TensorRT 8.2
-# (JetPack 4.6) and OpenVINO 2021 read without exception. onnxruntime 1.10, the last for the original
-# Jetson Nano's own Python, ends at opset 15 and IR 8.
+# (JetPack 4.6) reads. onnxruntime 1.10, the last for the original Jetson Nano's own Python, ends at opset 15
+# and IR 8.
 OPSET = 13
 MAX_OPSET, MAX_IR = 15, 8
 # Both compute in float32 and differ in the order of their sums alone; logits are of the order of 10.
