@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The reference run: photographs -> the package in edge/default_model, with its leave-one-source-out table.
 # Usage: train/default_recipe.sh MANIFEST.csv      (make train-default)
-# A run that was stopped goes on when this is started again. About four hours on two cores.
+# A run that was stopped goes on when this is started again. Hours on two cores.
 set -euo pipefail
 manifest=$1
 python=${PYTHON:-.venv-dev/bin/python}
