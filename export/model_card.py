@@ -63,9 +63,9 @@ def _unseen(metadata: Metadata) -> Iterator[str]:
         return
     yield (
         "This is the figure to expect of a new person with another camera. Each source (about one signer "
-        "in one set of rooms) was left out in turn: the row says how a network trained by the commands below, "
-        "which had never seen that source, read every one of its pictures, whole, as `asl-edge predict` does. No hand "
-        "or no letter found counts as wrong."
+        "in one set of rooms) was left out in turn: the row says how a network trained by the "
+        "commands below, which had never seen that source, read every one of its pictures, whole, as "
+        "`asl-edge predict` does. No hand or no letter found counts as wrong."
     )
     variants = _variants_of_all(folds)
     rows = [
