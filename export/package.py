@@ -35,6 +35,7 @@ from export.verify import (
     refuse_losses,
 )
 from train.checkpoint import Checkpoint, load_checkpoint
+from train.model import AslNet
 from train.prepared import Prepared, open_prepared
 
 
@@ -103,12 +104,15 @@ def _write_variants(
     trained: Checkpoint, prepared: Prepared, folder: Path, variants: set[str], quick: bool
 ) -> tuple[dict[str, str], list[dict[str, Any]]]:
     """The model files -> how each was made, and the table of what was tried for int8."""
+    model = trained.model
+    if not isinstance(model, AslNet):
+        raise DataError(f"the checkpoint holds a {model.name}, a teacher: export takes a ResNet-18")
     paths = {variant: folder / name for variant, name in told.FILE_NAMES.items()}
     calibrated_on = calibration_rows(prepared, trained.training)
     inputs: list[Array] = [golden_tensor(trained.size_px)]
     inputs += both_looks(prepared, spread(prepared, calibrated_on, 8), trained.size_px)
     _say("float32 ONNX")
-    export_onnx(trained.model, trained.size_px, paths["float"], inputs)
+    export_onnx(model, trained.size_px, paths["float"], inputs)
     quantisation = {"float": "none: float32"}
     trials: list[dict[str, Any]] = []
     if "int8" in variants:
@@ -120,7 +124,7 @@ def _write_variants(
         quantisation["int8"] = f"static QDQ, a scale per channel: {recipe.name}"
     if "dynamic" in variants:
         _say("TorchScript with its last layer quantised")
-        export_torchscript(trained.model, trained.size_px, paths["dynamic"], inputs)
+        export_torchscript(model, trained.size_px, paths["dynamic"], inputs)
         quantisation["dynamic"] = "dynamic, qint8: the fully connected layer alone"
     return {variant: quantisation[variant] for variant in VARIANTS if variant in quantisation}, trials
 

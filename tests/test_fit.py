@@ -170,3 +170,21 @@ def test_full_disk_keeps_the_last_checkpoint(whole_run, prepared, tmp_path):
     assert "can't be written" in process.stderr
     assert "Traceback" not in process.stderr
     assert list(run.iterdir()) == []
+
+
+def test_a_teacher_is_fine_tuned_and_teaches_its_letters(prepared, tmp_path, monkeypatch, capsys):
+    teacher, student = tmp_path / "teacher", tmp_path / "student"
+    tiny = ("--data", prepared, "--schedule", "64x1", "--samples", 8, "--batch", 4, "--workers", 0)
+    lite0 = ("--network", "lite0", "--init", "imagenet")
+    assert fit_here(monkeypatch, *tiny, *lite0, "--run", teacher) == 0
+    assert load_checkpoint(teacher / "model.pt").model.name == "lite0"
+    taught = ("--init", "scratch", "--teacher", teacher / "model.pt", "--run", student)
+    assert fit_here(monkeypatch, *tiny, *taught) == 0
+    history = load_checkpoint(student / "model.pt").history
+    assert history[-1]["hint_loss"] > 0
+    capsys.readouterr()
+    assert fit_here(monkeypatch, *tiny, "--init", teacher / "model.pt", "--run", tmp_path / "other") == 2
+    assert "holds a lite0: say --network lite0" in capsys.readouterr().err
+    wrong_teacher = ("--init", "scratch", "--teacher", student / "model.pt", "--run", tmp_path / "other")
+    assert fit_here(monkeypatch, *tiny, *wrong_teacher) == 2
+    assert "holds a resnet18: a teacher is trained with fit --network lite0" in capsys.readouterr().err

@@ -35,6 +35,7 @@ class Pace:
     learning_rate: float  # at its highest
     points_weight: float
     hint_weight: float
+    imitation: float  # share of the letter loss that is the teacher's opinion; 0 where it has none
 
 
 def train_epoch(
@@ -59,8 +60,9 @@ def train_epoch(
             group["lr"] = rate
         # bfloat16 halves the time on a GPU; the CPUs at hand have no instructions for it
         with torch.autocast(place.device.type, torch.bfloat16, enabled=place.device.type == "cuda"):
-            answers, hint = network(normalise(batch["image"]))
-        got = losses(tuple(answer.float() for answer in answers), batch, pace.points_weight)
+            answers, hint, divergence = network(normalise(batch["image"]))
+        answers = tuple(answer.float() for answer in answers)
+        got = losses(answers, divergence, batch, pace.points_weight, pace.imitation)
         total = got.total + pace.hint_weight * hint
         if not torch.isfinite(total):
             raise DataError(f"the loss is {total.item()} at step {step}: lower --learning-rate")

@@ -23,14 +23,12 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from edge.errors import DataError
-from train.checkpoint import read_checkpoint, write_checkpoint
+from train.checkpoint import new_network, read_checkpoint, write_checkpoint
 from train.dataset import EpochPositions, Mix, Sample, TrainingCrops
 from train.epoch import Pace, Place, train_epoch
-from train.lite0 import load_lite0
-from train.model import AslNet
 from train.options import Options, add_arguments, read_options
 from train.prepared import Prepared, open_prepared
-from train.start import start_model
+from train.start import start_model, start_teacher
 from train.teacher import Learner
 from train.validate import validate
 
@@ -63,8 +61,8 @@ def fit(prepared: Prepared | None, options: Options, run: Path, place: Place) ->
         raise DataError(f"{len(rows)} pictures fill no batch of {options.batch}: choose a smaller --batch")
 
     state = _resumable(run, options)
-    model = start_model(options.init) if state is None else AslNet()
-    learner = Learner(model, load_lite0() if options.teacher == "lite0" else None)
+    model = start_model(options.network, options.init) if state is None else new_network(options.network)
+    learner = Learner(model, start_teacher(options.teacher))
     optimizer = torch.optim.AdamW(_groups(learner, options.weight_decay), lr=options.learning_rate)
     history: list[dict[str, Any]] = []
     spent_s, best = 0.0, -1.0
@@ -88,6 +86,7 @@ def fit(prepared: Prepared | None, options: Options, run: Path, place: Place) ->
                 options.learning_rate,
                 options.points_weight,
                 options.hint_weight,
+                options.imitation if learner.names_letters else 0.0,
             )
             report: dict[str, Any] = {"epoch": epoch, "size_px": mix.size_px, "strength": round(strength, 3)}
             report |= train_epoch(network, optimizer, loader, pace, place, progress)
@@ -102,6 +101,7 @@ def fit(prepared: Prepared | None, options: Options, run: Path, place: Place) ->
                 better = checked is None or checked.accuracy > best
                 best = max(best, checked.accuracy) if checked is not None else best
                 shared = {
+                    "network": options.network,
                     "model": model.state_dict(),
                     "size_px": sizes[-1],
                     "temperature": options.temperature if checked is None else checked.temperature,
@@ -137,8 +137,9 @@ def _loader(crops: TrainingCrops, batch: int, steps: int, place: Place) -> "Data
 
 def _groups(learner: Learner, weight_decay: float) -> list[dict[str, Any]]:
     """Weights decay; biases and batch norm do not."""
-    weights = [p for p in learner.parameters() if p.ndim > 1]
-    others = [p for p in learner.parameters() if p.ndim <= 1]
+    learning = [p for p in learner.parameters() if p.requires_grad]
+    weights = [p for p in learning if p.ndim > 1]
+    others = [p for p in learning if p.ndim <= 1]
     return [{"params": weights, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
 
 

