@@ -12,8 +12,11 @@ from edge.package import Package
 from edge.preprocess import Square, cut_square, to_tensor, whole_square
 from edge.records import LETTERS, Array, Box, Engine, Frame, Hand, Image, Output, Prediction
 
-# A reading square's side over the longer side of the hand's box. Training draws squares around this value.
+# A reading square's side over the longer side of the box of the points. Training draws squares around this.
 MARGIN = 1.5
+# How far the hand reaches past its points on every side, over the longer side of their box: so it is in the
+# boxes of the labelled photographs (points are joints; fingers are thicker and end later).
+SKIN = 0.12
 MAX_LOOKS = 3  # the whole picture, then at most two closer looks
 # A closer look that would show nearly the same square (intersection over union) is spared.
 SAME_SQUARE = 0.7
@@ -21,6 +24,8 @@ SAME_SQUARE = 0.7
 # around them would shrink to a fingertip: the first step goes to a hand of a fifth of the side (the smallest
 # in training, times MARGIN), later steps only correct.
 FIRST_STEP, LATER_STEP = 0.3, 0.7
+
+Look = tuple[Square, Output]  # where, and what the network said of it
 
 
 def box_around(points: Array) -> Box:
@@ -30,8 +35,15 @@ def box_around(points: Array) -> Box:
     return float(x0), float(y0), float(x1), float(y1)
 
 
+def hand_box(points: Array) -> Box:
+    """(21, 2) px -> the box of the whole hand, px."""
+    x0, y0, x1, y1 = box_around(points)
+    skin = SKIN * max(x1 - x0, y1 - y0)
+    return x0 - skin, y0 - skin, x1 + skin, y1 + skin
+
+
 def square_around(box: Box, margin: float = MARGIN) -> Square:
-    """A box -> the square centred on it, `margin` times its longer side."""
+    """The box of the points -> the square centred on it, `margin` times its longer side."""
     x0, y0, x1, y1 = box
     return (x0 + x1) / 2, (y0 + y1) / 2, max(x1 - x0, y1 - y0, 1.0) * margin
 
@@ -64,55 +76,55 @@ class HandReader:
         self._temperature = package.temperature
         self._presence_threshold = package.presence_threshold
         self._min_confidence = min_confidence
-        self._last: Hand | None = None
+        self._next: Square | None = None  # where the next frame's hand should be
 
     def read(self, image: Image, t: float = 0.0) -> Prediction:
         """One picture, (H, W, 3) RGB -> Prediction; searches the whole of it."""
+        return self._predict(self._search(image), t)
+
+    def _search(self, image: Image) -> list[Look]:
+        """The looks that lead to the hand, or to the likeliest place for one."""
         looks = self._look_closer(image, whole_square(image))
-        if self._hand(looks[-1]).presence < self._presence_threshold:
+        if _presence(looks[-1]) < self._presence_threshold:
             for square in search_squares(image):
                 found = self._look_closer(image, square)
-                if self._hand(found[-1]).presence > self._hand(looks[-1]).presence:
+                if _presence(found[-1]) > _presence(looks[-1]):
                     looks = found
-        return self._predict(looks, t)
+        return looks
 
     def follow(self, frame: Frame) -> Prediction:
         """The next frame of a stream -> Prediction; one reading while the hand stays in sight."""
-        if self._last is not None:
-            look = self._look(frame.image, square_around(self._last.box_xyxy))
-            prediction = self._predict([look], frame.t)
+        if self._next is not None:
+            looks = [self._look(frame.image, self._next)]
+            prediction = self._predict(looks, frame.t)
             if prediction.hand is not None:
-                self._last = prediction.hand
+                self._next = _square(looks[-1])
                 return prediction
-        prediction = self.read(frame.image, frame.t)
-        self._last = prediction.hand
+        looks = self._search(frame.image)
+        prediction = self._predict(looks, frame.t)
+        self._next = None if prediction.hand is None else _square(looks[-1])
         return prediction
 
-    def _look(self, image: Image, square: Square) -> tuple[Square, Output]:
+    def _look(self, image: Image, square: Square) -> Look:
         return square, self._engine(to_tensor(cut_square(image, square, self._size_px)))
 
-    def _look_closer(self, image: Image, square: Square) -> list[tuple[Square, Output]]:
+    def _look_closer(self, image: Image, square: Square) -> list[Look]:
         """A first look at `square`, then closer ones around the points that the last look named."""
         looks = [self._look(image, square)]
         while len(looks) < MAX_LOOKS:
-            shown, hand = looks[-1][0], self._hand(looks[-1])
-            cx, cy, side = square_around(hand.box_xyxy)
+            shown = looks[-1][0]
+            cx, cy, side = _square(looks[-1])
             step = FIRST_STEP if len(looks) == 1 else LATER_STEP
             closer = (cx, cy, min(max(side, step * shown[2]), shown[2] / step))
-            if hand.presence < self._presence_threshold / 2 or overlap(closer, shown) > SAME_SQUARE:
+            if _presence(looks[-1]) < self._presence_threshold / 2 or overlap(closer, shown) > SAME_SQUARE:
                 break
             looks.append(self._look(image, closer))
         return looks
 
-    def _hand(self, look: tuple[Square, Output]) -> Hand:
-        (cx, cy, side), output = look
-        points = np.asarray((output.points[0] - 0.5) * side + (cx, cy), np.float32)
-        presence = float(1 / (1 + np.exp(-output.presence[0])))
-        return Hand(box_around(points), points, presence)
-
-    def _predict(self, looks: list[tuple[Square, Output]], t: float) -> Prediction:
+    def _predict(self, looks: list[Look], t: float) -> Prediction:
         """The hand of the last look; the letter that all looks agree on best (mean of their log shares)."""
-        hand = self._hand(looks[-1])
+        points = _points(looks[-1])
+        hand = Hand(hand_box(points), points, _presence(looks[-1]))
         together = np.mean(
             [_log_shares(output.letters[0] / self._temperature) for _, output in looks], axis=0
         )
@@ -123,6 +135,21 @@ class HandReader:
             return Prediction(None, top[0][1], None, t, top)
         letter = top[0][0] if top[0][1] >= self._min_confidence else None
         return Prediction(letter, top[0][1], hand, t, top)
+
+
+def _points(look: Look) -> Array:
+    """(21, 2) px in the picture."""
+    (cx, cy, side), output = look
+    return np.asarray((output.points[0] - 0.5) * side + (cx, cy), np.float32)
+
+
+def _presence(look: Look) -> float:
+    return float(1 / (1 + np.exp(-look[1].presence[0])))
+
+
+def _square(look: Look) -> Square:
+    """Where a closer look, or the next frame's, should go."""
+    return square_around(box_around(_points(look)))
 
 
 def _log_shares(logits: Array) -> Array:

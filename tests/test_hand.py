@@ -3,7 +3,17 @@
 import numpy as np
 import pytest
 
-from edge.hand import MARGIN, MAX_LOOKS, HandReader, box_around, overlap, search_squares, square_around
+from edge.hand import (
+    MARGIN,
+    MAX_LOOKS,
+    SKIN,
+    HandReader,
+    box_around,
+    hand_box,
+    overlap,
+    search_squares,
+    square_around,
+)
 from edge.package import Package
 from edge.records import LETTERS, Array, Frame, Image, Output
 
@@ -54,7 +64,8 @@ def test_small_hand_is_found_to_within_a_few_pixels():
     found = HandReader(BrightSpot(), PACKAGE).read(scene(box))
     assert found.letter == "C"
     assert found.hand is not None
-    np.testing.assert_allclose(found.hand.box_xyxy, box, atol=8)
+    assert found.hand.points is not None
+    np.testing.assert_allclose(box_around(found.hand.points), box, atol=8)
 
 
 def test_confidence_is_the_softmax_of_the_letter():
@@ -104,7 +115,8 @@ def test_hand_that_jumps_away_is_found_again_in_the_same_frame():
     reader.follow(Frame(scene((20, 20, 100, 120)), 0.0, 0))
     found = reader.follow(Frame(scene((500, 300, 580, 400)), 0.1, 1))
     assert found.hand is not None
-    np.testing.assert_allclose(found.hand.box_xyxy, (500, 300, 580, 400), atol=12)
+    assert found.hand.points is not None
+    np.testing.assert_allclose(box_around(found.hand.points), (500, 300, 580, 400), atol=12)
 
 
 def test_lost_hand_is_searched_for_in_every_frame():
@@ -141,7 +153,9 @@ def test_points_that_crowd_together_do_not_shrink_the_square_to_a_fingertip():
 
     found = HandReader(crowded, PACKAGE).read(np.zeros((400, 400, 3), np.uint8))
     assert found.hand is not None
-    shown = (found.hand.box_xyxy[2] - found.hand.box_xyxy[0]) / 0.01  # the last square's side, px
+    assert found.hand.points is not None
+    x0, _, x1, _ = box_around(found.hand.points)
+    shown = (x1 - x0) / 0.01  # the last square's side, px
     assert shown > 0.3 * 0.7 * 400 * 0.95
     assert len(sides) == MAX_LOOKS
 
@@ -180,6 +194,12 @@ def test_square_around_is_margin_times_the_longer_side():
 def test_box_around_holds_every_point():
     points = np.array([[3, 9], [1, 4], [8, 5]], np.float32)
     assert box_around(points) == (1, 4, 8, 9)
+
+
+def test_hand_box_reaches_past_the_points_by_the_skin():
+    points = np.array([[10, 20], [30, 60], [20, 40]], np.float32)
+    skin = 40 * SKIN
+    assert hand_box(points) == pytest.approx((10 - skin, 20 - skin, 30 + skin, 60 + skin))
 
 
 def test_overlap_of_squares():

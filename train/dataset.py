@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, Sampler
 
-from edge.hand import square_around
+from edge.hand import MARGIN, SKIN, box_around, square_around
 from edge.preprocess import cut_square, whole_square
 from edge.records import LETTERS, N_POINTS, Array, Image
 from edge.signer import draw_background, draw_hand
@@ -139,11 +139,10 @@ def plain_crop(prepared: Prepared, row: int, size_px: int) -> Image:
     image = prepared.picture(row)
     points, box = _points(prepared, row), prepared.box_xyxy[row]
     if points is not None:
-        x0, y0 = points.min(axis=0)
-        x1, y1 = points.max(axis=0)
-        return cut_square(image, square_around((x0, y0, x1, y1)), size_px)
-    if np.isfinite(box).all():
-        return cut_square(image, square_around(tuple(map(float, box))), size_px)  # type: ignore[arg-type]
+        return cut_square(image, square_around(box_around(points)), size_px)
+    if np.isfinite(box).all():  # of the whole hand
+        x0, y0, x1, y1 = map(float, box)
+        return cut_square(image, square_around((x0, y0, x1, y1), MARGIN / (1 + 2 * SKIN)), size_px)
     return cut_square(image, whole_square(image), size_px)
 
 
