@@ -61,27 +61,29 @@ def _unseen(metadata: Metadata) -> Iterator[str]:
             "export each, and export this one again with `--leave-one-out` and the folders of those packages."
         )
         return
+    together = [fold["sources"] for fold in folds if len(fold["sources"]) > 1]
+    how = " Left out together: " + "; ".join(", ".join(group) for group in together) + "." if together else ""
     yield (
         "This is the figure to expect of a new person with another camera. Each source (about one signer "
-        "in one set of rooms) was left out in turn: the row says how a network trained by the "
+        "in one set of rooms) was left out once: the row says how a network trained by the "
         "commands below, which had never seen that source, read every one of its pictures, whole, as "
-        "`asl-edge predict` does. No hand or no letter found counts as wrong."
+        f"`asl-edge predict` does. No hand or no letter found counts as wrong.{how}"
     )
     variants = _variants_of_all(folds)
-    rows = [
-        [
-            " + ".join(fold["sources"]),
-            f"{fold['pictures']:,}",
-            *[_percent(fold["variants"][v]["accuracy"]) for v in variants],
-            _percent(fold["variants"][variants[0]]["answered"]),
-            _percent(fold["variants"][variants[0]]["box_found"]),
-        ]
-        for fold in folds
+    by_source = sorted((source, fold["variants"]) for fold in folds for source in fold["sources"])
+    rows = []
+    for source, its in by_source:
+        first = its[variants[0]]["per_source"][source]
+        accuracy = [_percent(its[v]["per_source"][source]["accuracy"]) for v in variants]
+        found = [_percent(first["answered"]), _percent(first["box_found"])]
+        rows.append([source, f"{first['pictures']:,}", *accuracy, *found])
+    means = [
+        _percent(_mean(its[v]["per_source"][source]["accuracy"] for source, its in by_source))
+        for v in variants
     ]
-    means = [_percent(_mean(fold["variants"][v]["accuracy"] for fold in folds)) for v in variants]
     rows.append(["**mean of the sources**", "", *[f"**{mean}**" for mean in means], "", ""])
     yield _table(["source left out", "pictures", *variants, "given any letter", "hand found (IoU 0.5)"], rows)
-    yield f"Share of each letter's pictures read right (`{variants[0]}`), by the source left out:"
+    yield f"Share of each letter's pictures read right (`{variants[0]}`), by the sources left out:"
     yield _letters([(" + ".join(f["sources"]), f["variants"][variants[0]]["recall"]) for f in folds])
     yield "The commands of each:"
     yield "```\n" + "\n".join(_commands(fold) for fold in folds) + "\n```"

@@ -51,7 +51,7 @@ def rounding_bound(model: AslNet, inputs: Sequence[Array]) -> float:
     """How far 8-bit weights and 7-bit inputs of the last layer can move an answer: six standard deviations.
 
     Each rounding is off by up to half a step, evenly spread (variance step^2 / 12); an answer sums one such
-    error for each of the 512 weights and for each of the 512 inputs. x86 rounds inputs to 7 bits, so that
+    error for each of its weights and for each of its inputs. x86 rounds inputs to 7 bits, so that
     its 16-bit sums can't overflow; qnnpack keeps 8 and is nearer.
     """
     seen: list[torch.Tensor] = []

@@ -16,6 +16,7 @@ KEPT = (
     "calibration_error",
     "answers_changed",
     "recall",
+    "per_source",
 )
 
 

@@ -49,10 +49,15 @@ def test_recall_is_of_each_letter_and_absent_letters_have_none() -> None:
     assert some().mean_recall == pytest.approx(0.5)
 
 
-def test_accuracy_is_told_for_each_source() -> None:
+def test_shares_are_told_for_each_source() -> None:
     assert some().per_source == {
-        "anna": {"pictures": 3, "accuracy": pytest.approx(1 / 3)},
-        "ben": {"pictures": 2, "accuracy": 1.0},
+        "anna": {
+            "pictures": 3,
+            "accuracy": pytest.approx(1 / 3),
+            "answered": pytest.approx(2 / 3),
+            "box_found": pytest.approx(2 / 3),
+        },
+        "ben": {"pictures": 2, "accuracy": 1.0, "answered": 1.0, "box_found": 0.0},
     }
 
 

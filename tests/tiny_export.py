@@ -69,6 +69,7 @@ def trained_checkpoint(path: Path, prepared: Prepared, **changes: Any) -> Path:
         hook.remove()
         _solve_last_layer(model, features[0].double(), prepared.letter[prepared.rows(["ben"])].tolist())
     state = {
+        "network": model.name,
         "model": model.state_dict(),
         "size_px": SIZE_PX,
         "temperature": 1.0,
@@ -85,7 +86,7 @@ def add_outlier(path: Path) -> None:
     large that a step of 1/255 of its range swallows all others. The last layer does not look at it."""
     state = torch.load(path, weights_only=True)
     state["model"]["trunk.layer4.1.bn2.bias"][0] += 1e4
-    state["model"]["trunk.fc.weight"][:, 0] = 0
+    state["model"]["trunk.fc.weight"][:, ::512] = 0  # its mean and its two moments
     write_checkpoint(path, state)
 
 
@@ -99,6 +100,6 @@ def _solve_last_layer(model: AslNet, features: torch.Tensor, letters: list[str])
     centred = features - mean
     ridge = 1e-3 * centred.square().sum() / len(centred)
     inverse = torch.linalg.inv(centred @ centred.T + ridge * torch.eye(len(centred)))
-    weight = (wanted - wanted.mean(0)).T @ inverse @ centred  # (69, 512)
+    weight = (wanted - wanted.mean(0)).T @ inverse @ centred  # (69, 1536)
     model.trunk.fc.weight.copy_(weight.float())
     model.trunk.fc.bias.copy_((wanted.mean(0) - weight @ mean).float())

@@ -42,7 +42,7 @@ class Scores:
     accuracy: float | None
     mean_recall: float | None  # every letter weighs the same
     recall: dict[str, float | None]
-    per_source: dict[str, dict[str, float | int]]  # pictures, accuracy
+    per_source: dict[str, dict[str, float | int | None]]  # pictures, accuracy, answered, box_found
     calibration_error: float | None  # of the pictures that were given a letter
     answered: float | None  # share that was given any letter, right or wrong
     box_found: float | None  # share with IoU >= FOUND_IOU, where the box is known
@@ -70,7 +70,7 @@ def score(answers: Answers) -> Scores:
         accuracy=_mean(right),
         mean_recall=_mean(np.array([value for value in recall.values() if value is not None])),
         recall=recall,
-        per_source=per_source(right, answers.source[lettered]),
+        per_source=per_source(right, claimed, iou, answers.source[lettered]),
         calibration_error=calibration_error(answers.confidence[lettered][claimed], right[claimed]),
         answered=_mean(claimed),
         box_found=_mean(iou[boxed] >= FOUND_IOU),
@@ -98,11 +98,19 @@ def recall_of(confusion: Counts) -> dict[str, float | None]:
     }
 
 
-def per_source(right: npt.NDArray[np.bool_], source: Text) -> dict[str, dict[str, float | int]]:
-    """(N,) right or wrong and (N,) sources -> pictures and accuracy of each source."""
+def per_source(
+    right: npt.NDArray[np.bool_], claimed: npt.NDArray[np.bool_], iou: Floats, source: Text
+) -> dict[str, dict[str, float | int | None]]:
+    """(N,) read right, given a letter, the boxes' overlap, sources -> pictures and shares of each source."""
     return {
-        name: {"pictures": int((source == name).sum()), "accuracy": float(right[source == name].mean())}
+        name: {
+            "pictures": int(its.sum()),
+            "accuracy": _mean(right[its]),
+            "answered": _mean(claimed[its]),
+            "box_found": _mean(iou[its & np.isfinite(iou)] >= FOUND_IOU),
+        }
         for name in sorted(set(source.tolist()))
+        if (its := source == name).any()
     }
 
 
