@@ -1,65 +1,32 @@
-"""A folder written beside the one that it replaces: whatever goes wrong, one of the two is whole."""
+"""A package's folder is replaced as a whole, and only where it is a package."""
 
 import contextlib
-import errno
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from edge.errors import DataError
 from edge.package import METADATA_NAME
+from train.replace import replaced_folder
 
 NEEDED_BYTES = 250_000_000  # the most that all three variants were seen to need at a time is 169 MB
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 PACKAGE_SUFFIXES = (".json", ".onnx", ".pt", ".md")
 
 
 @contextlib.contextmanager
 def replaced_package(folder: Path) -> Iterator[Path]:
-    """Gives an empty folder beside `folder` to write a package into, and puts it in its place at the end.
+    """Gives an empty folder to write a package into, which takes the place of `folder` at the end.
 
-    Where anything fails, Ctrl-C included, `folder` is as it was and nothing lies beside it. DataError where
-    the disk is full or can't be written, or where `folder` holds what is no package.
+    DataError before any work where the disk has no room for an export or `folder` holds what is no package;
+    otherwise as `replaced_folder`.
     """
-    folder = folder.resolve()
-    partial, old = (folder.with_name(folder.name + end) for end in (".partial", ".old"))
-    try:
-        if old.exists() and not folder.exists():  # killed between the two renames of `_swap`
-            old.rename(folder)
-        _refuse_strangers(folder)
-        for leftover in (partial, old):
-            shutil.rmtree(leftover, ignore_errors=True)
-        partial.mkdir(parents=True)
+    with replaced_folder(folder, _refuse_strangers) as partial:
         if (free := shutil.disk_usage(partial).free) < NEEDED_BYTES:
             raise DataError(
                 f"the disk of {folder} has {free / 1e6:.0f} MB free, and an export needs "
                 f"{NEEDED_BYTES / 1e6:.0f} MB while it works: make room, or name another --output"
             )
         yield partial
-        _swap(partial, folder, old)
-    except OSError as error:
-        if error.errno in FULL:
-            raise DataError(
-                f"the disk of {folder} is full, or a file may not grow so large; "
-                "what was there before is whole"
-            ) from None
-        why = os.strerror(error.errno).lower() if error.errno else str(error)
-        raise DataError(f"{error.filename or folder}: {why}; what was there before is whole") from None
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def _swap(new: Path, folder: Path, old: Path) -> None:
-    try:
-        if folder.exists():
-            folder.rename(old)
-        new.rename(folder)
-    except BaseException:  # Ctrl-C between the two renames is the likeliest
-        if old.exists() and not folder.exists():
-            old.rename(folder)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _refuse_strangers(folder: Path) -> None:

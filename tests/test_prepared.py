@@ -9,7 +9,8 @@ from made_pictures import save, scene
 
 from edge.errors import DataError
 from train.prepare import prepare
-from train.prepared import ARRAYS, INDEX_NAME, PICTURES_NAME, open_prepared, replaced_folder
+from train.prepared import ARRAYS, INDEX_NAME, PICTURES_NAME, open_prepared, refuse_strangers
+from train.replace import replaced_folder
 
 ROOT = Path(__file__).parents[1]
 
@@ -89,11 +90,11 @@ def test_full_disk_is_one_sentence_and_leaves_the_old_folder_whole(folder: Path)
     before = sorted(path.name for path in folder.parent.iterdir())
 
     def run_out_of_disk() -> None:
-        with replaced_folder(folder) as partial:
+        with replaced_folder(folder, refuse_strangers) as partial:
             (partial / PICTURES_NAME).write_bytes(b"half")
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(DataError, match=r"the disk of .*prepared is full: free some space"):
+    with pytest.raises(DataError, match=r"the disk of .*prepared is full, or a file may not grow"):
         run_out_of_disk()
     assert len(open_prepared(folder)) == 4
     assert sorted(path.name for path in folder.parent.iterdir()) == before
@@ -115,14 +116,15 @@ def test_write_that_the_system_refuses_leaves_nothing_half_written(tmp_path: Pat
         cwd=ROOT, capture_output=True, text=True,
     )  # fmt: skip
     assert ran.returncode == 1
-    assert ran.stderr.strip().endswith("prepared can't be written: file too large")
+    assert "prepared is full, or a file may not grow so large: make room" in ran.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["raw"]
 
 
 def test_killed_prepare_leaves_the_old_folder_and_the_next_one_cleans_up(folder: Path) -> None:
     code = (
-        "import os, signal, sys; from pathlib import Path; from train.prepared import replaced_folder\n"
-        "with replaced_folder(Path(sys.argv[1])) as partial:\n"
+        "import os, signal, sys; from pathlib import Path; from train.prepared import refuse_strangers\n"
+        "from train.replace import replaced_folder\n"
+        "with replaced_folder(Path(sys.argv[1]), refuse_strangers) as partial:\n"
         "    (partial / 'pictures.u8').write_bytes(b'half')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
@@ -137,7 +139,7 @@ def test_killed_prepare_leaves_the_old_folder_and_the_next_one_cleans_up(folder:
 
 def test_folder_set_aside_by_a_killed_run_is_put_back_when_the_next_fails(folder: Path) -> None:
     folder.rename(folder.with_name("prepared.old"))
-    with pytest.raises(RuntimeError), replaced_folder(folder):
+    with pytest.raises(RuntimeError), replaced_folder(folder, refuse_strangers):
         raise RuntimeError("the next run fails too")
     assert len(open_prepared(folder)) == 4
 
@@ -147,7 +149,7 @@ def test_folder_of_something_else_is_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "thesis" / "chapter1.tex").write_text("precious")
     with (
         pytest.raises(DataError, match="exists and is no prepared folder"),
-        replaced_folder(tmp_path / "thesis"),
+        replaced_folder(tmp_path / "thesis", refuse_strangers),
     ):
         pytest.fail("it gave a folder to write into")
     assert (tmp_path / "thesis" / "chapter1.tex").read_text() == "precious"

@@ -18,7 +18,8 @@ from edge.pictures import read_picture
 from edge.records import N_POINTS, Array, Image
 from train.duplicates import perceptual_hash
 from train.inputs import Item, Problem, list_inputs
-from train.prepared import PICTURES_NAME, Prepared, open_prepared, replaced_folder, write_index
+from train.prepared import PICTURES_NAME, Prepared, open_prepared, refuse_strangers, write_index
+from train.replace import replaced_folder
 from train.roles import choose_roles, parse_split
 from train.survey import print_survey, survey
 
@@ -77,7 +78,7 @@ def prepare(
         raise DataError(f"--max-side-px {max_side_px} is too small for a hand; at least 32 was wanted")
     wanted = parse_split(split)
     items, problems = list_inputs(inputs)
-    with replaced_folder(output) as folder:
+    with replaced_folder(output, refuse_strangers) as folder:
         with (folder / PICTURES_NAME).open("wb") as file:
             store = _store_pictures(items, file, max_side_px)
         store.problems = problems + store.problems

@@ -6,13 +6,9 @@ prepared/
   report.json   counts, problems, duplicates and warnings: everything that `prepare` printed
 """
 
-import errno
 import json
-import os
-import shutil
 import zipfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -116,36 +112,9 @@ def write_index(folder: Path, arrays: dict[str, Any], report: dict[str, Any]) ->
     (folder / REPORT_NAME).write_text(text + "\n", encoding="utf-8")
 
 
-@contextmanager
-def replaced_folder(folder: Path) -> Iterator[Path]:
-    """Gives an empty folder beside `folder` to write into, and puts it in its place only if all went well.
-
-    A killed or failed run leaves `folder` as it was. DataError where the disk is full or can't be written.
-    """
-    folder = Path(folder).resolve()
-    if (
-        folder.exists()
-        and not (folder / INDEX_NAME).is_file()
-        and (not folder.is_dir() or any(folder.iterdir()))
-    ):
+def refuse_strangers(folder: Path) -> None:
+    """DataError where `folder` exists and is neither empty nor a prepared folder."""
+    if not folder.exists() or (folder / INDEX_NAME).is_file():
+        return
+    if not folder.is_dir() or any(folder.iterdir()):
         raise DataError(f"{folder} exists and is no prepared folder; name another --output")
-    partial, old = (folder.with_name(folder.name + end) for end in (".partial", ".old"))
-    try:
-        if old.exists() and not folder.exists():  # killed between the two renames below
-            old.rename(folder)
-        for leftover in (partial, old):
-            shutil.rmtree(leftover, ignore_errors=True)
-        partial.mkdir(parents=True)
-        yield partial
-        if folder.exists():
-            folder.rename(old)
-        partial.rename(folder)
-        shutil.rmtree(old, ignore_errors=True)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            why = f"the disk of {folder} is full: free some space, or use a smaller --max-side-px"
-        else:
-            why = f"{folder} can't be written: {os.strerror(error.errno or errno.EIO).lower()}"
-        raise DataError(why) from None
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
