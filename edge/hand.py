@@ -129,7 +129,7 @@ class HandReader:
             [_log_shares(output.letters[0] / self._temperature) for _, output in looks], axis=0
         )
         shares = np.exp(_log_shares(together))
-        best = np.argsort(-shares, kind="stable")[:3]
+        best = np.argsort(-shares, kind="stable")
         top = tuple((LETTERS[i], float(shares[i])) for i in best)
         if hand.presence < self._presence_threshold:
             return Prediction(None, top[0][1], None, t, top)

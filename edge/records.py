@@ -53,7 +53,7 @@ class Prediction:
     confidence: float  # 0..1, of the best letter
     hand: Hand | None
     t: float
-    top: tuple[tuple[str, float], ...] = ()  # the three best letters with their confidence
+    top: tuple[tuple[str, float], ...] = ()  # all letters with their confidence, the best first
 
 
 @dataclass(frozen=True)

@@ -76,13 +76,20 @@ def _unseen(metadata: Metadata) -> Iterator[str]:
         first = its[variants[0]]["per_source"][source]
         accuracy = [_percent(its[v]["per_source"][source]["accuracy"]) for v in variants]
         found = [_percent(first["answered"]), _percent(first["box_found"])]
+        found.append(_percent(metadata["calibration_error"][source]))
         rows.append([source, f"{first['pictures']:,}", *accuracy, *found])
     means = [
         _percent(_mean(its[v]["per_source"][source]["accuracy"] for source, its in by_source))
         for v in variants
     ]
-    rows.append(["**mean of the sources**", "", *[f"**{mean}**" for mean in means], "", ""])
-    yield _table(["source left out", "pictures", *variants, "given any letter", "hand found (IoU 0.5)"], rows)
+    rows.append(["**mean of the sources**", "", *[f"**{mean}**" for mean in means], "", "", ""])
+    head = ["given any letter", "hand found (IoU 0.5)", "calibration error"]
+    yield _table(["source left out", "pictures", *variants, *head], rows)
+    yield (
+        f"Confidence is a softmax at temperature {metadata['temperature']:g}, which agrees best with these "
+        "sources, each weighing the same and none of the test role among them. The calibration error of a "
+        "source is that at the temperature which the others ask for."
+    )
     yield f"Share of each letter's pictures read right (`{variants[0]}`), by the sources left out:"
     yield _letters([(" + ".join(f["sources"]), f["variants"][variants[0]]["recall"]) for f in folds])
     yield "The commands of each:"

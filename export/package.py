@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from export.replace import replaced_package
 from export.to_onnx import export_onnx, versions_of
 from export.to_torchscript import export_torchscript
 from export.trials import TrialPictures, quantise_best
-from export.unseen import folds_of
+from export.unseen import calibrated_errors, folds_of, temperature_of
 from export.verify import (
     accuracy_report,
     check_answers,
@@ -70,6 +71,9 @@ def prepare_model_for_deployment(
     trained = load_checkpoint(checkpoint)
     prepared = open_prepared(data)
     folds = folds_of(leave_one_out)
+    tuned_on = set(prepared.source[prepared.role != "test"].tolist())  # nothing is tuned on the test role
+    if folds:
+        trained = replace(trained, temperature=temperature_of(folds, tuned_on))
     groups = held_out(prepared, trained.training, sources)
     with replaced_package(output) as partial:
         quantisation, trials = _write_variants(trained, prepared, partial, {*chosen, "float"}, quick)
@@ -85,6 +89,7 @@ def prepare_model_for_deployment(
             "opset": opset,
             "ir_version": ir_version,
             "leave_one_out": folds,
+            "calibration_error": calibrated_errors(folds, tuned_on),
             "accuracy": accuracy_report(figures),
             "latency_ms": latency_report(package),
             "quantisation_trials": trials,

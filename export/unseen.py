@@ -1,11 +1,12 @@
 """Leave-one-source-out: what the packages of the folds measured, collected for the metadata and the card."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 from edge.errors import DataError
 from edge.package import open_package
+from train.confidence import Curve, best_temperature, error_at
 from train.evaluate import UNSEEN
 
 KEPT = (
@@ -17,12 +18,31 @@ KEPT = (
     "answers_changed",
     "recall",
     "per_source",
+    "confidence_curves",
 )
 
 
 def folds_of(folders: Sequence[Path]) -> list[dict[str, Any]]:
     """Deployment packages, each of a checkpoint that left sources out -> one entry a fold, by source."""
     return sorted((_fold(Path(folder)) for folder in folders), key=lambda fold: str(fold["sources"]))
+
+
+def temperature_of(folds: Sequence[dict[str, Any]], sources: Collection[str]) -> float:
+    """The temperature that makes the first variant's confidence agree best with what `sources` showed."""
+    return best_temperature([one for name, one in _curves(folds).items() if name in sources])
+
+
+def calibrated_errors(folds: Sequence[dict[str, Any]], sources: Collection[str]) -> dict[str, float]:
+    """Calibration error of each source left out, at the temperature that the others of `sources` ask for."""
+    return {
+        name: error_at(one, temperature_of(folds, set(sources) - {name}))
+        for name, one in _curves(folds).items()
+    }
+
+
+def _curves(folds: Sequence[dict[str, Any]]) -> dict[str, Curve]:
+    first = [next(iter(fold["variants"].values())) for fold in folds]
+    return {name: one for figures in first for name, one in figures["confidence_curves"].items()}
 
 
 def _fold(folder: Path) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from edge.package import Package
 from edge.records import Engine
 from export.calibration import spread
 from export.to_torchscript import KERNELS, known_warnings, quantised_kernels
-from train.evaluate import SEEN, evaluate_engine, group_rows
+from train.evaluate import SEEN, UNSEEN, evaluate_engine, group_rows
 from train.prepared import Prepared, Rows
 from train.scores import Scores, changed_share
 
@@ -77,7 +77,7 @@ def accuracy_report(figures: Figures) -> list[dict[str, Any]]:
     for signers, float_scores in figures["float"].items():
         variants = {
             variant: {
-                **_without_confusion(groups[signers]),
+                **_kept(groups[signers], signers),
                 "answers_changed": round(changed_share(float_scores.answers, groups[signers].answers), 4),
             }
             for variant, groups in figures.items()
@@ -89,9 +89,11 @@ def accuracy_report(figures: Figures) -> list[dict[str, Any]]:
     return sections
 
 
-def _without_confusion(scores: Scores) -> dict[str, Any]:
-    """702 numbers that `python -m train evaluate` writes as a table and draws."""
-    return {name: value for name, value in scores.report().items() if name != "confusion"}
+def _kept(scores: Scores, signers: str) -> dict[str, Any]:
+    """Without the 702 numbers that `python -m train evaluate` writes as a table and draws, and without the
+    confidence of signers that training saw: nothing is calibrated on them."""
+    dropped = {"confusion"} if signers == UNSEEN else {"confusion", "confidence_curves"}
+    return {name: value for name, value in scores.report().items() if name not in dropped}
 
 
 def latency_report(package: Package) -> dict[str, Any]:

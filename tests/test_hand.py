@@ -72,7 +72,8 @@ def test_confidence_is_the_softmax_of_the_letter():
     found = HandReader(BrightSpot(), PACKAGE).read(scene((100, 100, 300, 300)))
     assert found.confidence == pytest.approx(np.exp(8) / (np.exp(8) + 25), rel=1e-5)
     assert found.top[0][0] == "C"
-    assert len(found.top) == 3
+    assert [letter for letter, _ in sorted(found.top)] == list(LETTERS)
+    assert sum(confidence for _, confidence in found.top) == pytest.approx(1)
 
 
 def test_empty_scene_gives_no_letter_and_no_hand():

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 
 from edge.records import LETTERS
+from train.confidence import calibration_error
 from train.scores import (
     NOTHING_SAID,
     Answers,
     Scores,
     box_iou,
-    calibration_error,
     changed_share,
     confusion_matrix,
     recall_of,
@@ -19,7 +19,12 @@ def answers(*pictures: tuple[str, str, float, str, float]) -> Answers:
     """(truth, said, confidence, source, iou) a picture."""
     truth, said, confidence, source, iou = zip(*pictures, strict=True)
     return Answers(
-        np.array(truth), np.array(said), np.array(confidence, float), np.array(source), np.array(iou, float)
+        np.array(truth),
+        np.array(said),
+        np.array(confidence, float),
+        np.full((len(truth), 26), 1 / 26),
+        np.array(source),
+        np.array(iou, float),
     )
 
 

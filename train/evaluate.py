@@ -22,6 +22,7 @@ from edge.errors import DataError
 from edge.hand import HandReader
 from edge.package import Package, open_package
 from edge.records import LETTERS, Engine
+from train.confidence import shares_at
 from train.plots import plot_confusion, plot_history
 from train.prepared import ROLES, Prepared, Rows, open_prepared
 from train.scores import Answers, Scores, box_iou, changed_share, score
@@ -140,7 +141,7 @@ def evaluate_engine(
     """Reads each of `rows` whole and scores it; with `threads` > 1 the engine is called from several."""
     reader = HandReader(engine, package)
 
-    def read(row: int) -> tuple[str, float, float]:
+    def read(row: int) -> tuple[str, float, list[float], float]:
         prediction = reader.read(prepared.picture(row))
         given = prepared.box_xyxy[row]
         iou = np.nan
@@ -148,16 +149,18 @@ def evaluate_engine(
             found = prediction.hand
             x0, y0, x1, y1 = map(float, given)
             iou = box_iou(found.box_xyxy, (x0, y0, x1, y1)) if found else 0.0
-        return prediction.letter or "", prediction.confidence, iou
+        shares = [confidence for _, confidence in sorted(prediction.top)]  # A to Z
+        return prediction.letter or "", prediction.confidence, shares, iou
 
     with ThreadPoolExecutor(max(1, threads)) as pool:
         answers = list(tqdm(pool.map(read, rows.tolist()), total=len(rows), unit="picture", disable=None))
-    said, confidence, iou = zip(*answers, strict=True)
+    said, confidence, shares, iou = zip(*answers, strict=True)
     return score(
         Answers(
             truth=prepared.letter[rows],
             said=np.array(said),
             confidence=np.array(confidence, np.float64),
+            shares=shares_at(np.array(shares, np.float64), 1 / package.temperature),
             source=prepared.source[rows],
             iou=np.array(iou, np.float64),
         )

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.records import LETTERS, Box
+from train.confidence import Curve, calibration_error, curve
 
 Text = npt.NDArray[np.str_]
 Floats = npt.NDArray[np.float64]
@@ -18,7 +19,6 @@ Counts = npt.NDArray[np.int64]
 NOTHING_SAID = len(LETTERS)  # the last column of a confusion matrix: no hand, or no letter
 LOOK_ALIKES = ("MNST", "AE", "URV", "KP", "GQ", "DZ", "IJ")  # stills of these differ by a finger or a turn
 FOUND_IOU = 0.5  # a box that overlaps the given one by this much has found the hand
-ECE_BINS = 15
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +28,7 @@ class Answers:
     truth: Text  # (N,) A to Z, or nothing, space, del
     said: Text  # (N,) A to Z, or empty: no hand or no letter
     confidence: Floats  # (N,) 0..1
+    shares: Floats  # (N, 26) of the letters, before any temperature
     source: Text  # (N,)
     iou: (
         Floats  # (N,) of the found box with the given one, 0 where no hand was found, NaN without a given box
@@ -44,6 +45,7 @@ class Scores:
     recall: dict[str, float | None]
     per_source: dict[str, dict[str, float | int | None]]  # pictures, accuracy, answered, box_found
     calibration_error: float | None  # of the pictures that were given a letter
+    confidence_curves: dict[str, Curve]  # by source
     answered: float | None  # share that was given any letter, right or wrong
     box_found: float | None  # share with IoU >= FOUND_IOU, where the box is known
     given_a_letter: dict[str, dict[str, float | int]]  # nothing, space, del: pictures, share
@@ -72,6 +74,11 @@ def score(answers: Answers) -> Scores:
         recall=recall,
         per_source=per_source(right, claimed, iou, answers.source[lettered]),
         calibration_error=calibration_error(answers.confidence[lettered][claimed], right[claimed]),
+        confidence_curves={
+            name: curve(answers.shares[lettered][its], np.array([LETTERS.index(one) for one in truth[its]]))
+            for name in sorted(set(answers.source[lettered].tolist()))
+            if (its := answers.source[lettered] == name).any()
+        },
         answered=_mean(claimed),
         box_found=_mean(iou[boxed] >= FOUND_IOU),
         given_a_letter=given_a_letter(answers.truth[~lettered], answers.said[~lettered]),
@@ -112,18 +119,6 @@ def per_source(
         for name in sorted(set(source.tolist()))
         if (its := source == name).any()
     }
-
-
-def calibration_error(confidence: Floats, right: npt.NDArray[np.bool_], bins: int = ECE_BINS) -> float | None:
-    """Expected calibration error: mean |accuracy - confidence| over equal-width bins, weighted by pictures.
-
-    Guo et al., "On Calibration of Modern Neural Networks", 2017, section 2: bin m is ((m - 1) / M, m / M].
-    """
-    if len(confidence) == 0:
-        return None
-    bin_of = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
-    gaps = [abs(float(right[bin_of == m].sum()) - float(confidence[bin_of == m].sum())) for m in range(bins)]
-    return sum(gaps) / len(confidence)
 
 
 def given_a_letter(truth: Text, said: Text) -> dict[str, dict[str, float | int]]:
