@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from edge import __version__
-from edge.errors import AslEdgeError, SettingsError
+from edge.errors import AslEdgeError, CameraBlind, SettingsError
 
 if TYPE_CHECKING:
     from edge.hand import HandReader
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from edge.settings import Settings
 
 DEMO_FPS = 15.0
+BLIND = 3  # exit code of a camera that went blind for minutes: started afresh, it may see again
 
 
 class _Parser(argparse.ArgumentParser):
@@ -30,7 +31,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Exit code: 0 done, 1 something could not be read or is not well, 2 one sentence on standard error."""
+    """Exit code: 0 done, 1 something was not read or is not well, 2 and 3 one sentence on standard error."""
     logging.basicConfig(format="asl-edge: %(message)s", level=logging.WARNING)
     # our own sentence says what is wrong; OpenCV's and FFmpeg's lines beside it help nobody
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
@@ -42,7 +43,7 @@ def main(argv: list[str] | None = None) -> int:
         return code
     except AslEdgeError as error:
         print(f"asl-edge: {error}", file=sys.stderr)
-        return 2
+        return BLIND if isinstance(error, CameraBlind) else 2
     except BrokenPipeError:  # whoever read the output has enough
         _forget_output()
         return 0

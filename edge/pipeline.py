@@ -35,6 +35,8 @@ def run(
     for frame in camera:
         if stop.is_set():
             break
+        if frame is None:  # the camera has nothing yet, or is blind and being opened again
+            continue
         frames += 1
         event = letters.update(reader.follow(frame))
         if event is not None:

@@ -12,13 +12,16 @@ from types import TracebackType
 from typing import Protocol
 
 from edge.errors import CameraError
-from edge.records import Frame
+from edge.records import CameraState, Frame
 
 CHOICES = "usb:0, usb:/dev/video0, replay:FOLDER_OR_VIDEO or synthetic:WORD"
 
 
 class Camera(Protocol):
-    """A context manager that gives frames. CameraError where opening or reading fails."""
+    """A context manager that gives frames. CameraError where opening or reading fails.
+
+    A live camera without a picture gives None at least every 0.5 s: the loop turns, knowing that it is blind.
+    """
 
     dropped: int  # frames that the camera offered and nobody read
 
@@ -26,7 +29,8 @@ class Camera(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
     ) -> None: ...
-    def __iter__(self) -> Iterator[Frame]: ...
+    def __iter__(self) -> Iterator[Frame | None]: ...
+    def state(self) -> CameraState: ...
 
 
 def open_camera(

@@ -16,7 +16,7 @@ from edge.backdrop import made_background
 from edge.errors import CameraError
 from edge.handpaint import paint_hand, random_look
 from edge.handshapes import POSES, RELAXED, Pose, blend, hand_joints, rotation
-from edge.records import Frame, Image
+from edge.records import CameraState, Frame, Image
 
 START_S, END_S, DOWN_S = 0.6, 1.0, 0.5  # hand out of view before the word, after it, and at a space
 # The scene of `make demo`: one in which the shipped model reads every letter but G and Z. Of 35 scenes tried
@@ -111,6 +111,9 @@ class SyntheticCamera:
 
     def __exit__(self, *exc: object) -> None:
         self._next = self._n_frames
+
+    def state(self) -> CameraState:
+        return CameraState("synthetic", "live", 0, 0.0, self.dropped)
 
     def __iter__(self) -> "SyntheticCamera":
         return self

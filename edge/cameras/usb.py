@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from edge.errors import CameraError
-from edge.records import Frame
+from edge.records import CameraState, Frame
 
 SIZE_PX = (640, 480)  # a hand fills enough of it at arm's length, and every webcam has it
 WAIT_S = 0.2  # how often a wait for the next frame looks whether it should end
@@ -70,6 +70,9 @@ class UsbCamera:
     def __exit__(self, *exc: object) -> None:
         self._closed = True
         self._thread.join(WAIT_S)
+
+    def state(self) -> CameraState:
+        return CameraState(f"usb:{self._name}", "live", 0, 0.0, self.dropped)
 
     def __iter__(self) -> Iterator[Frame]:
         while (frame := self._next()) is not None:
