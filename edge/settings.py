@@ -36,9 +36,17 @@ class Settings:
     gap_s: float = 0.25  # how long something else must show before the same letter counts again
     space_s: float = 1.5  # how long no hand must show for a space; 0 means no spaces
     fps: float = 30.0  # frames a second to ask of the camera
+    # JSON lines: "-" to standard output, "none", or a file. Empty is "-", but "none" where standard output is
+    # the journal: what people sign is theirs.
+    output: str = ""
+    log_level: str = "info"  # at debug the log holds the letters, too
 
 
-CHOICES = {"engine": ("onnx", "torchscript"), "variant": ("", *VARIANTS)}
+CHOICES = {
+    "engine": ("onnx", "torchscript"),
+    "variant": ("", *VARIANTS),
+    "log_level": ("debug", "info", "warning", "error"),
+}
 RANGES = {
     "threads": (1, 64),
     "min_confidence": (0.0, 1.0),

@@ -2,7 +2,7 @@
 
 usb:0, usb:/dev/video0     a camera on USB, through V4L2
 replay:FOLDER_OR_VIDEO     pictures of a folder in the order of their names, or a video file; needs no camera
-synthetic:WORD             a drawn hand that spells a word; needs no camera
+synthetic:WORD             a drawn hand that spells a word again and again; needs no camera
 """
 
 import threading
@@ -39,7 +39,7 @@ def open_camera(
     """`usb:0` and the like -> an open camera; nothing is tried in its place.
 
     `fps`: frames a second to ask for (a video keeps its own). `stop` ends a wait for the next frame.
-    `realtime` False lets the synthetic signer run as fast as its frames are read.
+    The synthetic signer spells its word again and again; `realtime` False: once, and as fast as it is read.
     """
     kind, _, what = spec.partition(":")
     if kind == "usb" and what:
@@ -53,5 +53,5 @@ def open_camera(
     if kind == "synthetic" and what:
         from edge.cameras.synthetic import open_synthetic
 
-        return open_synthetic(what, fps=fps, realtime=realtime)
+        return open_synthetic(what, fps=fps, realtime=realtime, repeat=realtime)
     raise CameraError(f"there is no camera '{spec}': it must be {CHOICES}")
