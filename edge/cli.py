@@ -17,6 +17,7 @@ from edge import __version__
 from edge.errors import AslEdgeError, CameraBlind, SettingsError
 
 if TYPE_CHECKING:
+    from edge.cameras import Camera
     from edge.hand import HandReader
     from edge.pipeline import Summary
     from edge.settings import Settings
@@ -63,15 +64,23 @@ def _parser() -> argparse.ArgumentParser:
     model.add_argument("--threads", type=int, metavar="N", help="default: one for each core, at most 4")
     model.add_argument("--min-confidence", type=float, metavar="P", help="read no letter less sure, 0 to 1")
 
+    camera = _Parser(add_help=False)
+    camera.add_argument(
+        "--camera", help="pi, jetson, usb:0, usb:/dev/video0, replay:FOLDER_OR_VIDEO or synthetic:WORD"
+    )
+    camera.add_argument("--fps", type=float, metavar="N", help="frames a second to ask of the camera")
+    camera.add_argument("--flip", action=argparse.BooleanOptionalAction, help="change left and right")
+    camera.add_argument("--rotation-deg", type=int, metavar="DEG", help="turn clockwise: 90, 180 or 270")
+
     predict = commands.add_parser("predict", parents=[model], help="picture files -> a JSON line each")
     predict.add_argument(
         "files", nargs="*", metavar="FILE", help="picture; - takes names from standard input"
     )
     predict.set_defaults(command=_predict)
 
-    run = commands.add_parser("run", parents=[model], help="camera -> a JSON line for each letter held")
-    run.add_argument("--camera", help="usb:0, usb:/dev/video0, replay:FOLDER_OR_VIDEO or synthetic:WORD")
-    run.add_argument("--fps", type=float, metavar="N", help="frames a second to ask of the camera")
+    run = commands.add_parser(
+        "run", parents=[model, camera], help="camera -> a JSON line for each letter held"
+    )
     run.add_argument("--spinning", action=argparse.BooleanOptionalAction, help="waiting threads burn a core")
     run.add_argument("--hold-s", type=float, metavar="S", help="how long a letter must be held")
     run.add_argument("--gap-s", type=float, metavar="S", help="how long it must be gone to count again")
@@ -82,8 +91,8 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("word", metavar="WORD")
     demo.set_defaults(command=_demo)
 
-    doctor = commands.add_parser("doctor", help="what is installed, and does it work")
-    doctor.add_argument("--model", type=Path, metavar="DIR", help="deployment package to check")
+    doctor = commands.add_parser("doctor", parents=[camera], help="what is installed, and does it work")
+    doctor.add_argument("--model", metavar="DIR", help="deployment package to check")
     doctor.set_defaults(command=_doctor)
     return parser
 
@@ -130,9 +139,14 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
-    from edge.doctor import examine
+    from edge.doctor import examine, examine_camera
 
-    lines, well = examine(arguments.model)
+    if arguments.camera:
+        settings = _settings(arguments)
+        with _open_camera(settings, threading.Event(), realtime=True) as camera:
+            lines, well = examine_camera(camera, settings.fps)
+    else:
+        lines, well = examine(Path(arguments.model) if arguments.model else None)
     print("\n".join(lines))
     return 0 if well else 1
 
@@ -141,7 +155,8 @@ def _settings(arguments: argparse.Namespace) -> "Settings":
     from edge.settings import Settings, read_settings, with_flags
 
     given = vars(arguments)
-    settings = read_settings(arguments.config) if arguments.config else Settings()
+    config = given.get("config")
+    settings = read_settings(config) if config else Settings()
     return with_flags(settings, {key: given[key] for key in vars(settings) if key in given})
 
 
@@ -155,8 +170,15 @@ def _open_reader(settings: "Settings", threads: int) -> "HandReader":
     return HandReader(engine, package, settings.min_confidence)
 
 
-def _loop(settings: "Settings", stop: threading.Event, realtime: bool) -> "Summary":
+def _open_camera(settings: "Settings", stop: threading.Event, realtime: bool) -> "Camera":
     from edge.cameras import open_camera
+    from edge.cameras.turn import Turn
+
+    turn = Turn(settings.flip, settings.rotation_deg)
+    return open_camera(settings.camera, settings.fps, stop, realtime, turn)
+
+
+def _loop(settings: "Settings", stop: threading.Event, realtime: bool) -> "Summary":
     from edge.letters import LetterFilter
     from edge.pipeline import run
     from edge.sinks.jsonlines import JsonLines
@@ -165,7 +187,7 @@ def _loop(settings: "Settings", stop: threading.Event, realtime: bool) -> "Summa
         settings, settings.threads
     )  # a wrong package is refused before the camera is opened
     letters = LetterFilter(settings.hold_s, settings.gap_s, settings.space_s)
-    with open_camera(settings.camera, settings.fps, stop, realtime) as camera:
+    with _open_camera(settings, stop, realtime) as camera:
         return run(camera, reader, letters, [JsonLines(sys.stdout, stop)], stop)
 
 
