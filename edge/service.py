@@ -91,11 +91,11 @@ class Service:
     def reloading(self) -> Iterator[None]:
         """Around the reading of new settings, so that `systemctl status` knows."""
         self.reload_asked = False
-        notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
-        try:
-            yield
-        finally:
-            notify("READY=1")
+        if self._ready:
+            notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        yield
+        if self._ready:
+            self._ready = notify("READY=1")  # where systemd was too busy, with the next frame
 
     def end(self) -> None:
         """To be said before the camera is closed: that takes its time."""
