@@ -1,4 +1,4 @@
-"""GStreamer for real: videotestsrc where a Jetson has nvarguscamerasrc; killed, stopped, cut off, orphaned."""
+"""GStreamer for real, videotestsrc in nvarguscamerasrc's place: killed, stopped, cut off, orphaned."""
 
 import os
 import shutil

@@ -17,7 +17,7 @@ from edge.records import CameraState
 DEVICE = "/dev/video0"
 DRIVER = Path("/sys/bus/platform/drivers/vivid")
 STEADY_S = 12.0  # between two faults, so that each finds a camera that was well for a while
-SLOW_S = 120.0  # the machine is emulated: nothing is judged by its speed, but waiting ends some time
+SLOW_S = 300.0  # the machine is emulated: nothing is judged by its speed, but waiting ends some time
 
 
 class Loop(threading.Thread):

@@ -1,4 +1,4 @@
-"""Inside the emulated machine: the whole program on the kernel's virtual camera, stopped, refused and blind."""
+"""Inside the emulated machine: the whole program on the kernel's virtual camera: refused, stopped, blind."""
 
 import os
 import signal
