@@ -55,7 +55,7 @@ def main(argv: list[str] | None = None) -> int:
 def program() -> NoReturn:
     """main() as a program, which ends also where a camera's thread hangs in its device.
 
-    Python ends such a thread when it comes back while Python itself ends, in the midst of OpenCV's C++: abort.
+    Python ends such a thread when it comes back while Python ends, in the midst of OpenCV: abort.
     """
     code = main()
     if any(thread.name.startswith("camera ") for thread in threading.enumerate()):

@@ -44,7 +44,7 @@ def main() -> None:
     program = asl_edge("run")
     read = reads(program)
     control(percentage_of_dropped_buffers=100)
-    time.sleep(1)
+    time.sleep(40)  # until the emulated machine has read the letter of its last picture, which takes seconds
     told_s = time.monotonic()
     program.send_signal(signal.SIGTERM)
     _, why = program.communicate(timeout=SLOW_S)

@@ -2,13 +2,13 @@
 # Runs one program of tests/machines in the emulated machine. Usage: run_machine.sh FOLDER PROGRAM SECONDS
 # What the program prints is FOLDER/printed, what else happened FOLDER/console.
 set -euo pipefail
-here=$(cd "$(dirname "$0")" && pwd)
-machine=$1 program=$2 seconds=$3
+machine=$(realpath "$1") program=$2 seconds=$3
+cd "$(dirname "$0")/../.."
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 mkdir "$work/checkout"
-cp -r --parents -t "$work/checkout" "$(realpath --relative-to=. "$here")" edge
+cp -r --parents -t "$work/checkout" tests/machines edge
 find "$work/checkout" -name __pycache__ -prune -exec rm -r {} +
 echo "$program" > "$work/checkout/program"
 mke2fs -q -F -t ext4 -d "$work/checkout" "$work/checkout.img" 64M
