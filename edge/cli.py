@@ -1,4 +1,4 @@
-"""The command line: the only file that builds objects and reads settings.
+"""The command line: flags and a settings file -> Settings -> one of the programs.
 
 Heavy imports stand inside the functions that need them: `asl-edge predict` starts in half a second.
 """
@@ -10,18 +10,21 @@ import os
 import signal
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from edge import __version__
-from edge.errors import AslEdgeError, SettingsError
+from edge.errors import AslEdgeError, CameraBlind, SettingsError
+from edge.journal import start_log
 
 if TYPE_CHECKING:
-    from edge.hand import HandReader
-    from edge.pipeline import Summary
     from edge.settings import Settings
 
+log = logging.getLogger(__name__)
+
 DEMO_FPS = 15.0
+BLIND = 3  # exit code of a camera that went blind for minutes: started afresh, it may see again
 
 
 class _Parser(argparse.ArgumentParser):
@@ -30,8 +33,8 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Exit code: 0 done, 1 something could not be read or is not well, 2 one sentence on standard error."""
-    logging.basicConfig(format="asl-edge: %(message)s", level=logging.WARNING)
+    """Exit code: 0 done, 1 something was not read or is not well, 2 and 3 one sentence on standard error."""
+    start_log()
     # our own sentence says what is wrong; OpenCV's and FFmpeg's lines beside it help nobody
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
@@ -41,13 +44,25 @@ def main(argv: list[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except AslEdgeError as error:
-        print(f"asl-edge: {error}", file=sys.stderr)
-        return 2
+        log.error("%s", error)
+        return BLIND if isinstance(error, CameraBlind) else 2
     except BrokenPipeError:  # whoever read the output has enough
         _forget_output()
         return 0
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
+
+
+def program() -> NoReturn:
+    """main() as a program, which ends also where a camera's thread hangs in its device.
+
+    Python ends such a thread when it comes back while Python ends, in the midst of OpenCV: abort.
+    """
+    code = main()
+    if any(thread.name.startswith("camera ") for thread in threading.enumerate()):
+        sys.stdout.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -62,38 +77,49 @@ def _parser() -> argparse.ArgumentParser:
     model.add_argument("--threads", type=int, metavar="N", help="default: one for each core, at most 4")
     model.add_argument("--min-confidence", type=float, metavar="P", help="read no letter less sure, 0 to 1")
 
+    camera = _Parser(add_help=False)
+    camera.add_argument(
+        "--camera", help="pi, jetson, usb:0, usb:/dev/video0, replay:FOLDER_OR_VIDEO or synthetic:WORD"
+    )
+    camera.add_argument("--fps", type=float, metavar="N", help="frames a second to ask of the camera")
+    camera.add_argument("--flip", action=argparse.BooleanOptionalAction, help="change left and right")
+    camera.add_argument("--rotation-deg", type=int, metavar="DEG", help="turn clockwise: 90, 180 or 270")
+
     predict = commands.add_parser("predict", parents=[model], help="picture files -> a JSON line each")
     predict.add_argument(
         "files", nargs="*", metavar="FILE", help="picture; - takes names from standard input"
     )
     predict.set_defaults(command=_predict)
 
-    run = commands.add_parser("run", parents=[model], help="camera -> a JSON line for each letter held")
-    run.add_argument("--camera", help="usb:0, usb:/dev/video0, replay:FOLDER_OR_VIDEO or synthetic:WORD")
-    run.add_argument("--fps", type=float, metavar="N", help="frames a second to ask of the camera")
+    run = commands.add_parser(
+        "run", parents=[model, camera], help="camera -> a JSON line for each letter held"
+    )
     run.add_argument("--spinning", action=argparse.BooleanOptionalAction, help="waiting threads burn a core")
     run.add_argument("--hold-s", type=float, metavar="S", help="how long a letter must be held")
     run.add_argument("--gap-s", type=float, metavar="S", help="how long it must be gone to count again")
     run.add_argument("--space-s", type=float, metavar="S", help="no hand for so long is a space; 0: none")
+    run.add_argument("--output", metavar="FILE", help="where the letters go: - (default), none, or a file")
+    run.add_argument("--log-level", metavar="LEVEL", help="debug, info (default), warning or error")
     run.set_defaults(command=_run)
 
     demo = commands.add_parser("demo", parents=[model], help="a drawn hand spells WORD, the model reads it")
     demo.add_argument("word", metavar="WORD")
     demo.set_defaults(command=_demo)
 
-    doctor = commands.add_parser("doctor", help="what is installed, and does it work")
-    doctor.add_argument("--model", type=Path, metavar="DIR", help="deployment package to check")
+    doctor = commands.add_parser("doctor", parents=[camera], help="what is installed, and does it work")
+    doctor.add_argument("--model", metavar="DIR", help="deployment package to check")
     doctor.set_defaults(command=_doctor)
     return parser
 
 
 def _predict(arguments: argparse.Namespace) -> int:
+    from edge.assemble import reader_of
     from edge.predict import names_of, predict_files
 
     if not arguments.files:
         raise SettingsError("predict got no files: name pictures, or - to take names from standard input")
     settings = _settings(arguments)
-    reader = _open_reader(settings, threads=1)
+    reader = reader_of(replace(settings, threads=1))
     code = 0
     for answer in predict_files(names_of(arguments.files), reader, at_a_time=settings.threads):
         code = 1 if "error" in answer else code
@@ -102,26 +128,26 @@ def _predict(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    summary = _loop(_settings(arguments), stop, realtime=True)
-    print(
-        f"asl-edge: {summary.frames} frames read, {summary.dropped} dropped, {summary.letters} letters",
-        file=sys.stderr,
-    )
+    from edge.daemon import serve
+
+    # a terminal that is closed sends SIGHUP, too, and means the end
+    serve(lambda: _settings(arguments), reloads=arguments.config is not None and not os.isatty(0))
     return 0
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    from dataclasses import replace
+    from edge.assemble import camera_of, parts_of
+    from edge.pipeline import run
 
     word = arguments.word.upper()
     if not (word.isascii() and word.isalpha()):
         raise SettingsError(f"demo spells one word of the letters A to Z, not '{arguments.word}'")
-    settings = replace(_settings(arguments), camera=f"synthetic:{word}", fps=DEMO_FPS)
+    settings = replace(_settings(arguments), camera=f"synthetic:{word}", fps=DEMO_FPS, output="-")
+    stop = threading.Event()
+    parts = parts_of(settings, stop)
     # every frame, however slow the machine: the demo proves the path, not the speed
-    summary = _loop(settings, threading.Event(), realtime=False)
+    with camera_of(settings, stop, realtime=False) as camera:
+        summary = run(camera, parts.reader, parts.letters, parts.sinks, stop)
     print(summary.text)
     if summary.text != word:
         print(f"asl-edge: the word was {word}", file=sys.stderr)
@@ -129,9 +155,16 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
-    from edge.doctor import examine
+    from edge.doctor import examine, examine_camera
 
-    lines, well = examine(arguments.model)
+    if arguments.camera:
+        from edge.assemble import camera_of
+
+        settings = _settings(arguments)
+        with camera_of(settings, threading.Event()) as camera:
+            lines, well = examine_camera(camera, settings.fps)
+    else:
+        lines, well = examine(Path(arguments.model) if arguments.model else None)
     print("\n".join(lines))
     return 0 if well else 1
 
@@ -140,32 +173,9 @@ def _settings(arguments: argparse.Namespace) -> "Settings":
     from edge.settings import Settings, read_settings, with_flags
 
     given = vars(arguments)
-    settings = read_settings(arguments.config) if arguments.config else Settings()
+    config = given.get("config")
+    settings = read_settings(config) if config else Settings()
     return with_flags(settings, {key: given[key] for key in vars(settings) if key in given})
-
-
-def _open_reader(settings: "Settings", threads: int) -> "HandReader":
-    from edge.engines import open_engine
-    from edge.hand import HandReader
-    from edge.package import open_package
-
-    package = open_package(Path(settings.model))
-    engine = open_engine(settings.engine, package, settings.variant or None, threads, settings.spinning)
-    return HandReader(engine, package, settings.min_confidence)
-
-
-def _loop(settings: "Settings", stop: threading.Event, realtime: bool) -> "Summary":
-    from edge.cameras import open_camera
-    from edge.letters import LetterFilter
-    from edge.pipeline import run
-    from edge.sinks.jsonlines import JsonLines
-
-    reader = _open_reader(
-        settings, settings.threads
-    )  # a wrong package is refused before the camera is opened
-    letters = LetterFilter(settings.hold_s, settings.gap_s, settings.space_s)
-    with open_camera(settings.camera, settings.fps, stop, realtime) as camera:
-        return run(camera, reader, letters, [JsonLines(sys.stdout, stop)], stop)
 
 
 def _forget_output() -> None:

@@ -5,6 +5,7 @@ AslEdgeError            the command line prints the sentence and exits with code
 ├── PackageError        a deployment package that does not agree with its metadata
 ├── EngineError         an inference engine that is not installed or refuses the model
 ├── CameraError         a camera that is absent, busy or stopped
+│   └── CameraBlind     one that gave no picture for minutes: exit code 3, a fresh start may help
 ├── PictureError        a picture file that can't be read
 └── DataError           training data or a checkpoint that can't be used (train, export)
 """
@@ -28,6 +29,10 @@ class EngineError(AslEdgeError):
 
 class CameraError(AslEdgeError):
     """A camera that is absent, busy, or gives no frames."""
+
+
+class CameraBlind(CameraError):  # noqa: N818  a state to wait out, more than a mistake
+    """A camera that worked and then gave no picture for minutes, however often it was opened again."""
 
 
 class PictureError(AslEdgeError):

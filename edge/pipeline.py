@@ -5,13 +5,13 @@ camera -> Frame -> HandReader -> Prediction -> LetterFilter -> LetterEvent -> si
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from edge.cameras import Camera
 from edge.hand import HandReader
 from edge.letters import LetterFilter
-from edge.records import LetterEvent, Sink
+from edge.records import Frame, LetterEvent, Sink
 
 log = logging.getLogger(__name__)
 
@@ -27,19 +27,31 @@ class Summary:
 
 
 def run(
-    camera: Camera, reader: HandReader, letters: LetterFilter, sinks: Sequence[Sink], stop: threading.Event
+    camera: Camera,
+    reader: HandReader,
+    letters: LetterFilter,
+    sinks: Sequence[Sink],
+    stop: threading.Event,
+    turned: Callable[[Frame | None, LetterEvent | None], None] = lambda frame, event: None,
 ) -> Summary:
-    """Reads until the camera ends or `stop` is set; CameraError where the camera fails."""
+    """Reads until the camera ends or `stop` is set; CameraError where the camera fails.
+
+    `turned` is called at the end of each turn: under systemd it feeds the watchdog.
+    """
     frames, sent, text = 0, 0, ""
     broken: set[int] = set()  # sinks that have failed: each is reported once
     for frame in camera:
         if stop.is_set():
             break
-        frames += 1
-        event = letters.update(reader.follow(frame))
+        event = None
+        if frame is not None:  # else the camera has nothing yet, or is blind and being opened again
+            frames += 1
+            event = letters.update(reader.follow(frame))
         if event is not None:
             sent, text = sent + 1, event.text
+            log.debug("read %s", event.letter)
             _send(event, sinks, broken)
+        turned(frame, event)
     return Summary(frames, camera.dropped, sent, text)
 
 

@@ -6,6 +6,7 @@ monotonic clock, taken when the frame was captured.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,17 @@ class Frame:
     image: Image
     t: float  # seconds, monotonic, at capture
     index: int  # counts every frame that the camera offered, also those dropped
+
+
+@dataclass(frozen=True)
+class CameraState:
+    """How a camera is doing, at one moment. `frozen` and `black` still give pictures, `blind` gives none."""
+
+    name: str  # as the user wrote it: usb:0
+    what: Literal["opening", "live", "blind", "frozen", "black"]
+    reopened: int  # how often it was opened again since the start
+    frame_age_s: float  # since the newest picture was captured; before the first one, since the start
+    dropped: int  # pictures that the camera offered and nobody read
 
 
 @dataclass(frozen=True, eq=False)

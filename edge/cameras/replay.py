@@ -12,7 +12,7 @@ import numpy as np
 
 from edge.errors import CameraError, PictureError
 from edge.pictures import SUFFIXES, read_picture
-from edge.records import Frame, Image
+from edge.records import CameraState, Frame, Image
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +44,9 @@ class FolderCamera:
 
     def __exit__(self, *exc: object) -> None:
         pass
+
+    def state(self) -> CameraState:
+        return CameraState(f"replay:{self._folder}", "live", 0, 0.0, self.dropped)
 
     def __iter__(self) -> Iterator[Frame]:
         for index, file in enumerate(self._files):
@@ -81,6 +84,9 @@ class VideoCamera:
 
     def __exit__(self, *exc: object) -> None:
         self._capture.release()
+
+    def state(self) -> CameraState:
+        return CameraState(f"replay:{self._file}", "live", 0, 0.0, self.dropped)
 
     def __iter__(self) -> Iterator[Frame]:
         index, t = 0, -1.0

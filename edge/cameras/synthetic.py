@@ -16,7 +16,7 @@ from edge.backdrop import made_background
 from edge.errors import CameraError
 from edge.handpaint import paint_hand, random_look
 from edge.handshapes import POSES, RELAXED, Pose, blend, hand_joints, rotation
-from edge.records import Frame, Image
+from edge.records import CameraState, Frame, Image
 
 START_S, END_S, DOWN_S = 0.6, 1.0, 0.5  # hand out of view before the word, after it, and at a space
 # The scene of `make demo`: one in which the shipped model reads every letter but G and Z. Of 35 scenes tried
@@ -37,10 +37,11 @@ def open_synthetic(
     size: tuple[int, int] = (640, 480),
     seed: int = PLAIN_SCENE,
     realtime: bool = True,
+    repeat: bool = False,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> "SyntheticCamera":
-    """A camera that spells `word` once; skin, light and background come from the seed.
+    """A camera that spells `word` once, or again and again; skin, light and background come from the seed.
 
     A to Z in any case and spaces; CameraError for anything else. size: width, height in px. In real time a
     late reader misses frames; else every frame comes at once and t is index / fps.
@@ -48,7 +49,7 @@ def open_synthetic(
     if not (fps > 0 and hold_s > 0 and move_s >= 0):
         raise CameraError(f"synthetic: got fps {fps}, hold_s {hold_s}, move_s {move_s}; give more than 0")
     keys = signing_plan(word, hold_s, move_s)
-    return SyntheticCamera(keys, fps, size, seed, realtime, clock, sleep)
+    return SyntheticCamera(keys, fps, size, seed, realtime, repeat, clock, sleep)
 
 
 def signing_plan(word: str, hold_s: float, move_s: float) -> list[Key]:
@@ -95,6 +96,7 @@ class SyntheticCamera:
         size: tuple[int, int],
         seed: int,
         realtime: bool,
+        repeat: bool,
         clock: Callable[[], float],
         sleep: Callable[[float], None],
     ) -> None:
@@ -103,14 +105,17 @@ class SyntheticCamera:
         self._clock, self._sleep = clock, sleep
         self._start: float | None = None  # the clock at the first frame
         self._next = 0
-        self._n_frames = round(keys[-1][0] * fps)
+        self._n_frames = float("inf") if repeat else round(keys[-1][0] * fps)
         self._scene = Scene(size, seed)
 
     def __enter__(self) -> "SyntheticCamera":
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._next = self._n_frames
+        self._n_frames = 0
+
+    def state(self) -> CameraState:
+        return CameraState("synthetic", "live", 0, 0.0, self.dropped)
 
     def __iter__(self) -> "SyntheticCamera":
         return self
@@ -122,14 +127,15 @@ class SyntheticCamera:
             raise StopIteration
         self._next += 1
         t = index / self._fps
-        return Frame(self._scene.picture(*at_time(self._keys, t), t), start + t, index)
+        t_word = t % self._keys[-1][0]
+        return Frame(self._scene.picture(*at_time(self._keys, t_word), t), start + t, index)
 
     def _wait(self) -> float:
         """Sleep until the next frame is due, or skip those whose time has passed; the stream's start."""
         now = self._clock()
         if self._start is None:
             self._start = now
-        newest = min(int((now - self._start) * self._fps + 1e-6), self._n_frames)
+        newest = int(min((now - self._start) * self._fps + 1e-6, self._n_frames))
         if newest > self._next:
             self.dropped += newest - self._next
             self._next = newest

@@ -1,31 +1,64 @@
-"""Letter events as JSON lines, for a program that reads this one's standard output."""
+"""Letter events as JSON lines, for another program: on standard output, or in a file."""
 
 import json
+import logging
 import threading
-from typing import TextIO
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import NoReturn, TextIO
 
+from edge.errors import SettingsError
 from edge.records import LetterEvent
+
+FILE_BYTES, OLD_FILES = 1_000_000, 3  # about ten thousand letters a file
+
+
+def line_of(event: LetterEvent) -> str:
+    """{"letter", "confidence" 0..1, "t_start", "t_end" in seconds, "text"}"""
+    values = {
+        "letter": event.letter,
+        "confidence": round(event.confidence, 4),
+        "t_start": round(event.t_start, 3),
+        "t_end": round(event.t_end, 3),
+        "text": event.text,
+    }
+    return json.dumps(values)
 
 
 class JsonLines:
-    """One line an event, at once: {"letter", "confidence" 0..1, "t_start", "t_end" in seconds, "text"}.
-
-    When the reader of the stream has gone, it sets `stop`: nobody is left to sign for.
-    """
+    """One line an event, at once. When the reader of the stream has gone, it sets `stop`: nobody is left to
+    sign for."""
 
     def __init__(self, stream: TextIO, stop: threading.Event) -> None:
         self._stream, self._stop = stream, stop
 
     def __call__(self, event: LetterEvent) -> None:
-        line = {
-            "letter": event.letter,
-            "confidence": round(event.confidence, 4),
-            "t_start": round(event.t_start, 3),
-            "t_end": round(event.t_end, 3),
-            "text": event.text,
-        }
         try:
-            self._stream.write(json.dumps(line) + "\n")
+            self._stream.write(line_of(event) + "\n")
             self._stream.flush()
         except BrokenPipeError:
             self._stop.set()
+
+
+class JsonFile:
+    """Appends to a file, which becomes FILE.1 when it is full, and that FILE.2, and so on; OSError where the
+    disk fails."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            path.open("a").close()
+        except OSError as error:
+            raise SettingsError(f"'output' is {path}, which can't be written: {error.strerror}") from None
+        self._file = _Rotated(path, maxBytes=FILE_BYTES, backupCount=OLD_FILES, encoding="utf-8", delay=True)
+
+    def __call__(self, event: LetterEvent) -> None:
+        try:
+            self._file.emit(logging.makeLogRecord({"msg": line_of(event)}))
+        finally:
+            self._file.close()  # it opens again with the next: the file may be moved away meanwhile
+
+
+class _Rotated(RotatingFileHandler):
+    def handleError(self, record: logging.LogRecord) -> NoReturn:  # noqa: N802  logging's name
+        """The original prints the record to standard error, and with it the letter."""
+        raise
