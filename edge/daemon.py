@@ -14,6 +14,11 @@ from edge.settings import Settings
 
 log = logging.getLogger(__name__)
 
+# A service that starts before its camera is plugged in tries again after these pauses, and only then ends and
+# is started afresh: loading the model every few seconds would keep an idle board busy and warm. Together they
+# stay below the unit's TimeoutStartSec=90.
+FIRST_PAUSES_S = (1, 2, 4, *[5] * 10)
+
 
 def serve(read_settings: Callable[[], Settings], reloads: bool) -> None:
     """Returns when the camera ends or a signal ends it; an AslEdgeError where it can't begin or go on.
@@ -25,16 +30,24 @@ def serve(read_settings: Callable[[], Settings], reloads: bool) -> None:
     service.listen(reloads)
     before: Parts | None = None
     now: Parts | None = parts_of(read_settings(), service.stop)
+    pauses = iter(FIRST_PAUSES_S if service.supervised else ())
     while now is not None:
         logging.getLogger().setLevel(now.settings.log_level.upper())
         try:
             with camera_of(now.settings, service.stop) as camera:
                 now, before = _run_once(now, camera, service, read_settings), now
         except CameraError as error:
-            if before is None or isinstance(error, CameraBlind):
+            if isinstance(error, CameraBlind):
                 raise
-            log.error("the new settings are not used: %s", error)
-            now, before = before, None
+            if before is not None:
+                log.error("the new settings are not used: %s", error)
+                now, before = before, None
+                continue
+            pause_s = next(pauses, None)
+            if pause_s is None:
+                raise
+            service.wait_for_camera(error, pause_s)
+            now = None if service.ending else now
 
 
 def _run_once(

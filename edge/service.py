@@ -49,6 +49,7 @@ class Service:
         self._told_t = time.monotonic()
         self._frames = 0  # since the last STATUS
         self._letter_t: float | None = None
+        self._waits_for = ""
         self._feed_s = _watchdog_s() / 3
 
     def listen(self, reloads: bool) -> None:
@@ -64,6 +65,19 @@ class Service:
         signal.signal(signal.SIGTERM, end)
         signal.signal(signal.SIGINT, end)
         signal.signal(signal.SIGHUP, reload if reloads else end)
+
+    @property
+    def supervised(self) -> bool:
+        """systemd started this, or something else that wants to be told."""
+        return "NOTIFY_SOCKET" in os.environ
+
+    def wait_for_camera(self, error: Exception, pause_s: float) -> None:
+        """Before the first frame: says what is wrong, once in the log, and pauses."""
+        if str(error) != self._waits_for:
+            log.warning("%s; it is tried again", error)
+            self._waits_for = str(error)
+        notify(f"STATUS=waiting for the camera: {error}")
+        self.stop.wait(pause_s)
 
     def turn(self, frame: Frame | None, event: LetterEvent | None, camera: CameraState) -> None:
         """One turn is done: feeds the watchdog, says READY after the first frame, and STATUS now and then."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made_pictures import save, scene
 
 from edge.records import CameraState
 from edge.service import Service, notify
@@ -112,6 +113,28 @@ def end(program: subprocess.Popen[Any], number: signal.Signals = signal.SIGTERM)
     program.send_signal(number)
     assert program.wait(PATIENCE_S) == 0
     return time.monotonic() - asked_t
+
+
+def test_camera_that_comes_after_the_start_is_waited_for(
+    systemd: Systemd, start: Start, settings: Path, tmp_path: Path
+) -> None:
+    later = tmp_path / "pictures"
+    settings.write_text(settings.read_text().replace("synthetic:F", f"replay:{later}"))
+    program = start()
+    assert "pictures" in systemd.wait_for("STATUS=waiting for the camera")
+    assert program.poll() is None
+    later.mkdir()
+    save(later / "1.png", scene(0, 200, 200))
+    systemd.wait_for("READY=1")
+    assert program.wait(PATIENCE_S) == 0
+    assert (tmp_path / "stderr").read_text().count("it is tried again") == 1
+
+
+def test_wait_for_a_camera_ends_at_once_when_asked(systemd: Systemd, start: Start, settings: Path) -> None:
+    settings.write_text(settings.read_text().replace("synthetic:F", "usb:/dev/no-such-camera"))
+    program = start()
+    systemd.wait_for("STATUS=waiting for the camera")
+    assert end(program) < 5
 
 
 def test_ready_comes_with_the_first_frame_and_the_watchdog_is_fed_in_time(
