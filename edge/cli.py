@@ -1,4 +1,4 @@
-"""The command line: the only file that builds objects and reads settings.
+"""The command line: flags and a settings file -> Settings -> one of the programs.
 
 Heavy imports stand inside the functions that need them: `asl-edge predict` starts in half a second.
 """
@@ -11,20 +11,15 @@ import os
 import signal
 import sys
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from edge import __version__
-from edge.errors import AslEdgeError, CameraBlind, CameraError, SettingsError
-from edge.journal import STDOUT, leads_to_journal, start_log
+from edge.errors import AslEdgeError, CameraBlind, SettingsError
+from edge.journal import start_log
 
 if TYPE_CHECKING:
-    from edge.cameras import Camera
-    from edge.hand import HandReader
-    from edge.letters import LetterFilter
-    from edge.records import Frame, LetterEvent, Sink
-    from edge.service import Service
     from edge.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -71,15 +66,23 @@ def _parser() -> argparse.ArgumentParser:
     model.add_argument("--threads", type=int, metavar="N", help="default: one for each core, at most 4")
     model.add_argument("--min-confidence", type=float, metavar="P", help="read no letter less sure, 0 to 1")
 
+    camera = _Parser(add_help=False)
+    camera.add_argument(
+        "--camera", help="pi, jetson, usb:0, usb:/dev/video0, replay:FOLDER_OR_VIDEO or synthetic:WORD"
+    )
+    camera.add_argument("--fps", type=float, metavar="N", help="frames a second to ask of the camera")
+    camera.add_argument("--flip", action=argparse.BooleanOptionalAction, help="change left and right")
+    camera.add_argument("--rotation-deg", type=int, metavar="DEG", help="turn clockwise: 90, 180 or 270")
+
     predict = commands.add_parser("predict", parents=[model], help="picture files -> a JSON line each")
     predict.add_argument(
         "files", nargs="*", metavar="FILE", help="picture; - takes names from standard input"
     )
     predict.set_defaults(command=_predict)
 
-    run = commands.add_parser("run", parents=[model], help="camera -> a JSON line for each letter held")
-    run.add_argument("--camera", help="usb:0, usb:/dev/video0, replay:FOLDER_OR_VIDEO or synthetic:WORD")
-    run.add_argument("--fps", type=float, metavar="N", help="frames a second to ask of the camera")
+    run = commands.add_parser(
+        "run", parents=[model, camera], help="camera -> a JSON line for each letter held"
+    )
     run.add_argument("--spinning", action=argparse.BooleanOptionalAction, help="waiting threads burn a core")
     run.add_argument("--hold-s", type=float, metavar="S", help="how long a letter must be held")
     run.add_argument("--gap-s", type=float, metavar="S", help="how long it must be gone to count again")
@@ -99,19 +102,20 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--limit-ms", type=float, metavar="N", default=math.inf, help="slowest median reading")
     check.set_defaults(command=_check)
 
-    doctor = commands.add_parser("doctor", help="what is installed, and does it work")
-    doctor.add_argument("--model", type=Path, metavar="DIR", help="deployment package to check")
+    doctor = commands.add_parser("doctor", parents=[camera], help="what is installed, and does it work")
+    doctor.add_argument("--model", metavar="DIR", help="deployment package to check")
     doctor.set_defaults(command=_doctor)
     return parser
 
 
 def _predict(arguments: argparse.Namespace) -> int:
+    from edge.assemble import reader_of
     from edge.predict import names_of, predict_files
 
     if not arguments.files:
         raise SettingsError("predict got no files: name pictures, or - to take names from standard input")
     settings = _settings(arguments)
-    reader = _open_reader(settings, threads=1)
+    reader = reader_of(replace(settings, threads=1))
     code = 0
     for answer in predict_files(names_of(arguments.files), reader, at_a_time=settings.threads):
         code = 1 if "error" in answer else code
@@ -120,111 +124,26 @@ def _predict(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    """The loop, built again from the settings after each SIGHUP that brought good ones."""
-    import faulthandler
+    from edge.daemon import serve
 
-    from edge.cameras import open_camera
-    from edge.service import Service
-
-    faulthandler.enable()  # systemd's watchdog ends a stuck process with SIGABRT: this says where it was
-    service = Service()
-    service.listen(reloads=arguments.config is not None and not os.isatty(0))
-    before: _Built | None = None
-    now: _Built | None = _built(_settings(arguments), service.stop)
-    while now is not None:
-        logging.getLogger().setLevel(now.settings.log_level.upper())
-        try:
-            camera = open_camera(now.settings.camera, now.settings.fps, service.stop)
-        except CameraError as error:
-            if before is None:
-                raise
-            log.error("the new settings are not used: %s", error)
-            now, before = before, None
-            continue
-        with camera:
-            now, before = _until_reloaded(now, camera, service, arguments), now
+    # a terminal that is closed sends SIGHUP, too, and means the end
+    serve(lambda: _settings(arguments), reloads=arguments.config is not None and not os.isatty(0))
     return 0
 
 
-def _until_reloaded(
-    built: "_Built", camera: "Camera", service: "Service", arguments: argparse.Namespace
-) -> "_Built | None":
-    """One run of the loop -> what the next one is built of, or None at the end."""
-    from edge.pipeline import run
-
-    following = None
-
-    def turned(frame: "Frame | None", event: "LetterEvent | None") -> None:
-        nonlocal following
-        service.turn(frame, event, camera.state())
-        if service.reload_asked:
-            with service.reloading():
-                following = _rebuilt(arguments, service.stop)
-            if following is not None:
-                service.stop.set()
-
-    summary = run(camera, built.reader, built.letters, built.sinks, service.stop, turned)
-    log.info("%d frames read, %d dropped, %d letters", summary.frames, summary.dropped, summary.letters)
-    if following is not None:
-        service.stop.clear()
-    if following is None or service.ending:
-        service.end()
-        return None
-    return following
-
-
-def _rebuilt(arguments: argparse.Namespace, stop: threading.Event) -> "_Built | None":
-    """The loop of the settings as they are now; None, and a line that says why, where they are no good."""
-    try:
-        built = _built(_settings(arguments), stop)
-    except AslEdgeError as error:
-        log.error("the new settings are not used: %s", error)
-        return None
-    log.info("the settings were read again from %s", arguments.config)
-    return built
-
-
-@dataclass(frozen=True)
-class _Built:
-    """What one run of the loop is made of, but for the camera."""
-
-    settings: "Settings"
-    reader: "HandReader"
-    letters: "LetterFilter"
-    sinks: "list[Sink]"
-
-
-def _built(settings: "Settings", stop: threading.Event) -> _Built:
-    """PackageError, EngineError or SettingsError where something is no good: before a camera is opened."""
-    from edge.letters import LetterFilter
-
-    reader = _open_reader(settings, settings.threads, golden=True)
-    letters = LetterFilter(settings.hold_s, settings.gap_s, settings.space_s)
-    return _Built(settings, reader, letters, _sinks(settings, stop))
-
-
-def _sinks(settings: "Settings", stop: threading.Event) -> "list[Sink]":
-    from edge.sinks.jsonlines import JsonFile, JsonLines
-
-    output = settings.output or ("none" if leads_to_journal(STDOUT) else "-")
-    if output == "none":
-        return []
-    return [JsonLines(sys.stdout, stop) if output == "-" else JsonFile(Path(output))]
-
-
 def _demo(arguments: argparse.Namespace) -> int:
-    from edge.cameras import open_camera
+    from edge.assemble import camera_of, parts_of
     from edge.pipeline import run
 
     word = arguments.word.upper()
     if not (word.isascii() and word.isalpha()):
         raise SettingsError(f"demo spells one word of the letters A to Z, not '{arguments.word}'")
-    settings = replace(_settings(arguments), camera=f"synthetic:{word}", fps=DEMO_FPS)
+    settings = replace(_settings(arguments), camera=f"synthetic:{word}", fps=DEMO_FPS, output="-")
     stop = threading.Event()
-    built = _built(replace(settings, output="-"), stop)
+    parts = parts_of(settings, stop)
     # every frame, however slow the machine: the demo proves the path, not the speed
-    with open_camera(settings.camera, settings.fps, stop, realtime=False) as camera:
-        summary = run(camera, built.reader, built.letters, built.sinks, stop)
+    with camera_of(settings, stop, realtime=False) as camera:
+        summary = run(camera, parts.reader, parts.letters, parts.sinks, stop)
     print(summary.text)
     if summary.text != word:
         print(f"asl-edge: the word was {word}", file=sys.stderr)
@@ -245,9 +164,16 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
-    from edge.doctor import examine
+    from edge.doctor import examine, examine_camera
 
-    lines, well = examine(arguments.model)
+    if arguments.camera:
+        from edge.assemble import camera_of
+
+        settings = _settings(arguments)
+        with camera_of(settings, threading.Event()) as camera:
+            lines, well = examine_camera(camera, settings.fps)
+    else:
+        lines, well = examine(Path(arguments.model) if arguments.model else None)
     print("\n".join(lines))
     return 0 if well else 1
 
@@ -256,21 +182,9 @@ def _settings(arguments: argparse.Namespace) -> "Settings":
     from edge.settings import Settings, read_settings, with_flags
 
     given = vars(arguments)
-    settings = read_settings(arguments.config) if arguments.config else Settings()
+    config = given.get("config")
+    settings = read_settings(config) if config else Settings()
     return with_flags(settings, {key: given[key] for key in vars(settings) if key in given})
-
-
-def _open_reader(settings: "Settings", threads: int, golden: bool = False) -> "HandReader":
-    from edge.engines import USUAL_VARIANT, open_engine
-    from edge.golden import check_golden
-    from edge.hand import HandReader
-    from edge.package import open_package
-
-    package = open_package(Path(settings.model))
-    engine = open_engine(settings.engine, package, settings.variant or None, threads, settings.spinning)
-    if golden:
-        check_golden(engine, package, settings.variant or USUAL_VARIANT[settings.engine])
-    return HandReader(engine, package, settings.min_confidence)
 
 
 def _forget_output() -> None:

@@ -5,11 +5,24 @@ import importlib
 import importlib.metadata
 import importlib.util
 import platform
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from edge.errors import AslEdgeError
+from edge.errors import AslEdgeError, CameraError
+
+if TYPE_CHECKING:
+    from edge.cameras import Camera
+
+MEASURE_S = 6.0  # of a camera; frozen and black pictures are said after 5
+SLOW = 0.8  # a camera that gives less of the frames that were asked for is slow
+ODD = {
+    "blind": "it gives no pictures any more: check its cable and plug",
+    "frozen": "it gives the same picture again and again: plug it in again",
+    "black": "its pictures are black: is the lens covered, or the light off?",
+}
 
 
 @dataclass(frozen=True)
@@ -28,6 +41,38 @@ def examine(model: Path | None = None) -> tuple[list[str], bool]:
     marks = {True: "ok ", False: "BAD", None: "-  "}
     lines = [f"{finding.what:<{width}}  {marks[finding.well]}  {finding.says}" for finding in findings]
     return lines, all(finding.well is not False for finding in findings)
+
+
+def examine_camera(camera: "Camera", fps: float) -> tuple[list[str], bool]:
+    """Looks through an open camera for some seconds. What it gives, and what is wrong with that."""
+    indices, times, brightness = [], [], []
+    shape: tuple[int, ...] = ()
+    end_s = float("inf")
+    for frame in camera:
+        if frame is not None:
+            indices.append(frame.index)
+            times.append(frame.t)
+            brightness.append(float(frame.image[::8, ::8].mean()))
+            shape = frame.image.shape
+            end_s = min(end_s, time.monotonic() + MEASURE_S)
+        if time.monotonic() > end_s:
+            break
+    if len(times) < 2:
+        raise CameraError(f"{camera.state().name} gave {len(times)} pictures and then no more")
+    # what it offered, not what was read of it: reading is not the camera's doing
+    real_fps = (indices[-1] - indices[0]) / (times[-1] - times[0])
+    state = camera.state()
+    wrong = ODD.get(state.what, "")
+    if not wrong and real_fps < SLOW * fps:
+        wrong = f"{fps:g} frames/s were asked for: give it more light, a port of its own, or ask for less"
+    mean = sum(brightness) / len(brightness)
+    lines = [
+        f"camera      {state.name}: {state.what}",
+        f"pictures    {shape[1]}x{shape[0]} px, mean brightness {mean:.0f} of 255",
+        f"frames/s    {real_fps:.1f} over {times[-1] - times[0]:.1f} s",
+        f"verdict     {'BAD: ' + wrong if wrong else 'ok'}",
+    ]
+    return lines, not wrong
 
 
 def _installed() -> Iterator[Finding]:

@@ -48,7 +48,7 @@ class Service:
         self.ending = False  # for good: somebody asked for it
         self.reload_asked = False
         self._ready = False
-        self._fed_t = float("-inf")
+        self._fed_t = 0.0
         self._told_t = time.monotonic()
         self._frames = 0  # since the last STATUS
         self._letter_t: float | None = None

@@ -36,15 +36,18 @@ class Settings:
     gap_s: float = 0.25  # how long something else must show before the same letter counts again
     space_s: float = 1.5  # how long no hand must show for a space; 0 means no spaces
     fps: float = 30.0  # frames a second to ask of the camera
+    flip: bool = False  # left and right changed, after the turning
+    rotation_deg: int = 0  # clockwise, of a camera that is mounted on its side or head
     # JSON lines: "-" to standard output, "none", or a file. Empty is "-", but "none" where standard output is
     # the journal: what people sign is theirs.
     output: str = ""
     log_level: str = "info"  # at debug the log holds the letters, too
 
 
-CHOICES = {
+CHOICES: dict[str, tuple[object, ...]] = {
     "engine": ("onnx", "torchscript"),
     "variant": ("", *VARIANTS),
+    "rotation_deg": (0, 90, 180, 270),
     "log_level": ("debug", "info", "warning", "error"),
 }
 RANGES = {
@@ -95,7 +98,7 @@ def _check(key: str, value: object, where: str) -> None:
     if not right:
         raise SettingsError(f"{where}: '{key}' is {value!r}; {TYPE_WORDS[wanted]} was wanted")
     if key in CHOICES and value not in CHOICES[key]:
-        choices = ", ".join(choice for choice in CHOICES[key] if choice)
+        choices = ", ".join(str(choice) for choice in CHOICES[key] if choice != "")
         raise SettingsError(f"{where}: '{key}' is {value!r}; it must be one of {choices}")
     if key in RANGES:
         low, high = RANGES[key]

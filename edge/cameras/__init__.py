@@ -1,6 +1,8 @@
 """Cameras: a name like `usb:0` -> frames. One file a driver.
 
-usb:0, usb:/dev/video0     a camera on USB, through V4L2
+pi, pi:1                   a Raspberry Pi's camera, through Picamera2
+jetson, jetson:1           a Jetson's CSI camera, through GStreamer and Argus
+usb:0, usb:/dev/video0     a camera on USB, through V4L2; /dev/v4l/by-id/... stays the same one
 replay:FOLDER_OR_VIDEO     pictures of a folder in the order of their names, or a video file; needs no camera
 synthetic:WORD             a drawn hand that spells a word again and again; needs no camera
 """
@@ -11,10 +13,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
+from edge.cameras.turn import UPRIGHT, Turn
 from edge.errors import CameraError
 from edge.records import CameraState, Frame
 
-CHOICES = "usb:0, usb:/dev/video0, replay:FOLDER_OR_VIDEO or synthetic:WORD"
+CHOICES = "pi, jetson, usb:0, usb:/dev/video0, replay:FOLDER_OR_VIDEO or synthetic:WORD"
 
 
 class Camera(Protocol):
@@ -34,18 +37,31 @@ class Camera(Protocol):
 
 
 def open_camera(
-    spec: str, fps: float = 30.0, stop: threading.Event | None = None, realtime: bool = True
+    spec: str,
+    fps: float = 30.0,
+    stop: threading.Event | None = None,
+    realtime: bool = True,
+    turn: Turn = UPRIGHT,
 ) -> Camera:
-    """`usb:0` and the like -> an open camera; nothing is tried in its place.
+    """`usb:0` and the like -> a camera, opened by `with`; nothing is tried in its place.
 
     `fps`: frames a second to ask for (a video keeps its own). `stop` ends a wait for the next frame.
-    The synthetic signer spells its word again and again; `realtime` False: once, and as fast as it is read.
+    `turn`: of live cameras. The synthetic signer spells its word again and again; `realtime` False: once, and
+    as fast as it is read.
     """
     kind, _, what = spec.partition(":")
     if kind == "usb" and what:
         from edge.cameras.usb import open_usb
 
-        return open_usb(what, fps, stop)
+        return open_usb(what, fps, stop, turn)
+    if kind in ("pi", "jetson") and (what.isdecimal() or spec == kind):
+        from edge.cameras.jetson import open_jetson
+        from edge.cameras.pi import open_pi
+
+        opened = open_pi if kind == "pi" else open_jetson
+        return opened(int(what or 0), fps, stop, turn)
+    if kind in ("replay", "synthetic") and what and turn != UPRIGHT:
+        raise CameraError(f"{spec} is no live camera: leave out --flip and --rotation-deg")
     if kind == "replay" and what:
         from edge.cameras.replay import open_replay
 

@@ -1,19 +1,22 @@
-"""A camera on USB, through V4L2. A thread keeps its newest frame, so that the letters never lag behind."""
+"""A camera on USB, through V4L2."""
 
 import os
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from edge.cameras.opening import Driver, Pictures
+from edge.cameras.turn import UPRIGHT, Turn, turned
+from edge.cameras.watched import Patience, WatchedCamera
 from edge.errors import CameraError
-from edge.records import CameraState, Frame
 
 SIZE_PX = (640, 480)  # a hand fills enough of it at arm's length, and every webcam has it
-WAIT_S = 0.2  # how often a wait for the next frame looks whether it should end
+# Seconds that OpenCV's read() waits for a camera that hangs; 10 if nothing is set (cap_v4l.cpp). Its thread is
+# not waited for, but it holds the device until then, and the next opening would find it busy.
+os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "2")
 
 
 def found_cameras() -> list[tuple[str, str]]:
@@ -25,9 +28,38 @@ def found_cameras() -> list[tuple[str, str]]:
     return found
 
 
-def open_usb(device: str, fps: float = 30.0, stop: threading.Event | None = None) -> "UsbCamera":
-    """`0`, `/dev/video0`, `/dev/v4l/by-id/...` -> camera. CameraError: absent, not permitted, busy."""
+def open_usb(
+    device: str,
+    fps: float = 30.0,
+    stop: threading.Event | None = None,
+    turn: Turn = UPRIGHT,
+    patience: Patience | None = None,
+) -> WatchedCamera:
+    """`0`, `/dev/video0`, `/dev/v4l/by-id/...` -> camera."""
     path = Path(f"/dev/video{device}" if device.isdigit() else device)
+    driver = v4l2_driver(path, fps, turn)
+    return WatchedCamera(f"usb:{device}", driver, turn.size(SIZE_PX), stop, patience, path.exists)
+
+
+def v4l2_driver(path: Path, fps: float, turn: Turn = UPRIGHT) -> Driver:
+    """CameraError: absent, not permitted, busy, or no picture comes any more."""
+
+    def pictures(gone: threading.Event) -> Pictures:
+        capture = _open(path, fps)
+        try:
+            while not gone.is_set():
+                ok, bgr = capture.read()  # may block for the seconds above, and isOpened() says yes all along
+                t = time.monotonic()
+                if not ok:
+                    raise CameraError(f"{path} gives no pictures: plug it in again, or see what else uses it")
+                yield turned(np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8), turn), t
+        finally:
+            capture.release()
+
+    return pictures
+
+
+def _open(path: Path, fps: float) -> cv2.VideoCapture:
     if not path.exists():
         others = ", ".join(name for name, _ in found_cameras()) or "none"
         raise CameraError(f"there is no camera {path} (found: {others}): plug it in, or choose with --camera")
@@ -40,71 +72,19 @@ def open_usb(device: str, fps: float = 30.0, stop: threading.Event | None = None
         raise CameraError(
             f"{path} is busy or no camera: end the program that holds it (fuser -v {path} names it)"
         )
+    # Two buffers: one to fill while the other is read. More would only be older pictures, when this is slow.
+    capture.set(cv2.CAP_PROP_BUFFERSIZE, 2)
+    # Uncompressed costs less to read; over USB 2 some cameras give it slowly, and MJPEG at full speed.
+    uncompressed_fps = _ask(capture, "YUYV", fps)
+    if uncompressed_fps < 0.9 * fps and _ask(capture, "MJPG", fps) <= uncompressed_fps:
+        _ask(capture, "YUYV", fps)
+    return capture
+
+
+def _ask(capture: cv2.VideoCapture, fourcc: str, fps: float) -> float:
+    """Frames a second that the camera promises in this format; 0 where it does not have it."""
+    has_it = capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*fourcc))
     capture.set(cv2.CAP_PROP_FRAME_WIDTH, SIZE_PX[0])
     capture.set(cv2.CAP_PROP_FRAME_HEIGHT, SIZE_PX[1])
     capture.set(cv2.CAP_PROP_FPS, fps)
-    return UsbCamera(capture, str(path), stop)
-
-
-class UsbCamera:
-    """The newest frame of an open capture; what came between is counted in `dropped`.
-
-    A capture's read may block for ten seconds when the camera hangs. It belongs to the thread alone, which
-    releases it when it comes back; closing does not wait for that.
-    """
-
-    def __init__(self, capture: cv2.VideoCapture, name: str, stop: threading.Event | None = None) -> None:
-        self.dropped = 0
-        self._capture, self._name = capture, name
-        self._stop = stop or threading.Event()
-        self._closed = False
-        self._failed = False
-        self._newest: Frame | None = None
-        self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._keep_newest, name=f"camera {name}", daemon=True)
-        self._thread.start()
-
-    def __enter__(self) -> "UsbCamera":
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._closed = True
-        self._thread.join(WAIT_S)
-
-    def state(self) -> CameraState:
-        return CameraState(f"usb:{self._name}", "live", 0, 0.0, self.dropped)
-
-    def __iter__(self) -> Iterator[Frame]:
-        while (frame := self._next()) is not None:
-            yield frame
-
-    def _next(self) -> Frame | None:
-        """Waits for a frame that was not yet given; None when the wait should end."""
-        with self._changed:
-            while self._newest is None:
-                if self._stop.is_set() or self._closed:
-                    return None
-                if self._failed:
-                    raise CameraError(
-                        f"{self._name} gives no frames: plug it in again, or see what else uses it"
-                    )
-                self._changed.wait(WAIT_S)
-            frame, self._newest = self._newest, None
-            return frame
-
-    def _keep_newest(self) -> None:
-        index = 0
-        while not self._closed:
-            ok, bgr = self._capture.read()
-            if not ok:
-                break
-            frame = Frame(np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8), time.monotonic(), index)
-            index += 1
-            with self._changed:
-                self.dropped += self._newest is not None
-                self._newest = frame
-                self._changed.notify()
-        self._capture.release()
-        with self._changed:
-            self._failed = True
-            self._changed.notify()
+    return float(capture.get(cv2.CAP_PROP_FPS)) if has_it else 0.0

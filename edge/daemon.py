@@ -1,0 +1,72 @@
+"""`asl-edge run`: the loop, and the loop again with new settings after SIGHUP, until somebody ends it."""
+
+import faulthandler
+import logging
+from collections.abc import Callable
+
+from edge.assemble import Parts, camera_of, parts_of
+from edge.cameras import Camera
+from edge.errors import AslEdgeError, CameraBlind, CameraError
+from edge.pipeline import run
+from edge.records import Frame, LetterEvent
+from edge.service import Service
+from edge.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+def serve(read_settings: Callable[[], Settings], reloads: bool) -> None:
+    """Returns when the camera ends or a signal ends it; an AslEdgeError where it can't begin or go on.
+
+    New settings that are no good are not used, and the log says why. `reloads` False: SIGHUP ends it, too.
+    """
+    faulthandler.enable()  # systemd's watchdog ends a stuck process with SIGABRT: this says where it was
+    service = Service()
+    service.listen(reloads)
+    before: Parts | None = None
+    now: Parts | None = parts_of(read_settings(), service.stop)
+    while now is not None:
+        logging.getLogger().setLevel(now.settings.log_level.upper())
+        try:
+            with camera_of(now.settings, service.stop) as camera:
+                now, before = _run_once(now, camera, service, read_settings), now
+        except CameraError as error:
+            if before is None or isinstance(error, CameraBlind):
+                raise
+            log.error("the new settings are not used: %s", error)
+            now, before = before, None
+
+
+def _run_once(
+    parts: Parts, camera: Camera, service: Service, read_settings: Callable[[], Settings]
+) -> Parts | None:
+    """The loop until it ends -> what the next one is made of, or None at the end."""
+    following: Parts | None = None
+
+    def turned(frame: Frame | None, event: LetterEvent | None) -> None:
+        nonlocal following
+        service.turn(frame, event, camera.state())
+        if service.reload_asked:
+            with service.reloading():
+                following = _reloaded(service, read_settings)
+            if following is not None:
+                service.stop.set()
+
+    summary = run(camera, parts.reader, parts.letters, parts.sinks, service.stop, turned)
+    log.info("%d frames read, %d dropped, %d letters", summary.frames, summary.dropped, summary.letters)
+    if following is not None:
+        service.stop.clear()
+        if not service.ending:
+            return following
+    service.end()
+    return None
+
+
+def _reloaded(service: Service, read_settings: Callable[[], Settings]) -> Parts | None:
+    try:
+        parts = parts_of(read_settings(), service.stop)
+    except AslEdgeError as error:
+        log.error("the new settings are not used: %s", error)
+        return None
+    log.info("the settings were read again")
+    return parts
