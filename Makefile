@@ -47,6 +47,18 @@ demo: venv ## the synthetic signer spells WORD (make demo WORD=HELLO), the shipp
 test: venv-dev ## every test
 	.venv-dev/bin/pytest
 
+MACHINE := build/camera-machine
+
+$(MACHINE)/root.img: tests/machines/make_root.sh tests/machines/guest_init.sh requirements/device.txt | venv-dev
+	tests/machines/need_packages.sh mmdebstrap debian-archive-keyring e2fsprogs
+	tests/machines/make_root.sh $(MACHINE) "$$(command -v uv || echo .venv-dev/bin/uv)"
+
+.PHONY: test-cameras
+test-cameras: venv-dev $(MACHINE)/root.img ## cameras: GStreamer, and V4L2 in an emulated machine (as root; half an hour)
+	tests/machines/need_packages.sh gstreamer1.0-tools gstreamer1.0-plugins-base qemu-system-x86 seabios
+	.venv-dev/bin/pytest tests/test_camera_*.py tests/test_jetson.py tests/test_pi.py tests/test_usb.py
+	MACHINE=$(MACHINE) .venv-dev/bin/pytest -s -m machine tests/machines
+
 .PHONY: check
 check: venv-dev ## ruff, ruff format --check, mypy, import-linter
 	.venv-dev/bin/ruff check .

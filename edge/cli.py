@@ -54,6 +54,18 @@ def main(argv: list[str] | None = None) -> int:
         return 128 + signal.SIGINT
 
 
+def program() -> NoReturn:
+    """main() as a program, which ends also where a camera's thread hangs in its device.
+
+    Python ends such a thread when it comes back while Python ends, in the midst of OpenCV: abort.
+    """
+    code = main()
+    if any(thread.name.startswith("camera ") for thread in threading.enumerate()):
+        sys.stdout.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="asl-edge", description="Reads the American Sign Language alphabet, on the device.")
     parser.add_argument("--version", action="version", version=f"asl-edge {__version__}")

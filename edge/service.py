@@ -18,9 +18,6 @@ from edge.records import CameraState, Frame, LetterEvent
 log = logging.getLogger(__name__)
 
 STATUS_S = 2.0  # between two STATUS lines: often enough for whoever looks, and no load on systemd
-# Before the first frame systemd's limit is TimeoutStartSec. Each turn of the loop moves it this far ahead
-# (EXTEND_TIMEOUT_USEC, systemd 236), so that a camera may take its minutes and a loop that hangs may not.
-START_EXTENSION_S = 20.0
 
 
 def notify(*lines: str) -> bool:
@@ -79,10 +76,7 @@ class Service:
         if frame is not None and not self._ready:
             self._ready = notify("READY=1")
         if now - self._told_t >= STATUS_S:
-            lines = [f"STATUS={self._status(now, camera)}"]
-            if not self._ready:
-                lines.append(f"EXTEND_TIMEOUT_USEC={START_EXTENSION_S * 1e6:.0f}")
-            notify(*lines)
+            notify(f"STATUS={self._status(now, camera)}")
             self._told_t, self._frames = now, 0
 
     def _status(self, now: float, camera: CameraState) -> str:
@@ -97,11 +91,11 @@ class Service:
     def reloading(self) -> Iterator[None]:
         """Around the reading of new settings, so that `systemctl status` knows."""
         self.reload_asked = False
-        notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
-        try:
-            yield
-        finally:
-            notify("READY=1")
+        if self._ready:
+            notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        yield
+        if self._ready:
+            self._ready = notify("READY=1")  # where systemd was too busy, with the next frame
 
     def end(self) -> None:
         """To be said before the camera is closed: that takes its time."""

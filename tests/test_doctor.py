@@ -3,12 +3,16 @@
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
+import numpy as np
 import pytest
 import tiny_package
 
-from edge.doctor import examine
+from edge.doctor import examine, examine_camera
+from edge.records import CameraState, Frame
 
 
 @pytest.fixture
@@ -61,3 +65,47 @@ def test_broken_installation_is_a_row_and_no_traceback(tiny_folder: Path, module
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (1, "")
     assert "can't be imported" in done.stdout
+
+
+def test_camera_is_measured_for_some_seconds() -> None:
+    command = [sys.executable, "-m", "edge", "doctor", "--camera", "synthetic:HELLO", "--fps", "5"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
+    assert rows["camera"] == "synthetic: live"
+    assert rows["pictures"].startswith("640x480 px, mean brightness ")
+    assert 4.5 < float(rows["frames/s"].split()[0]) < 5.5
+    assert rows["verdict"] == "ok"
+
+
+class SlowAndDark:
+    """A camera of the test's own: 4 frames a second, black."""
+
+    dropped = 0
+
+    def __enter__(self) -> "SlowAndDark":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        pass
+
+    def __init__(self, what: Literal["live", "black"]) -> None:
+        self._what = what
+
+    def state(self) -> CameraState:
+        return CameraState("test:0", self._what, 0, 0.0, 0)
+
+    def __iter__(self) -> Iterator[Frame | None]:
+        for index in range(100):
+            yield Frame(np.zeros((48, 64, 3), np.uint8), index / 4, index)
+
+
+@pytest.mark.parametrize(
+    ("what", "says"),
+    [("live", "BAD: 30 frames/s were asked for: "), ("black", "BAD: its pictures are black: ")],
+)
+def test_camera_that_is_not_well_is_said_to_be_so(what: Literal["live", "black"], says: str) -> None:
+    lines, well = examine_camera(SlowAndDark(what), 30.0)
+    assert not well
+    assert lines[2].split()[1] == "4.0"
+    assert says in lines[3]

@@ -117,6 +117,17 @@ def test_reader_that_is_away_until_the_end_gets_no_old_frames():
         assert camera.dropped == round(3.6 * 15) - 1
 
 
+def test_repeated_word_begins_again_where_it_ended():
+    once = frames_of("a")
+    with open_synthetic("a", size=SMALL, realtime=False, repeat=True) as camera:
+        frames = [next(camera) for _ in range(2 * len(once))]
+    assert [frame.index for frame in frames] == list(range(2 * len(once)))
+    assert all(a.t < b.t for a, b in pairwise(frames))
+    empty = frames[0].image.astype(int)
+    hand = [(np.abs(frame.image - empty).max(axis=2) > 40).mean() > 0.03 for frame in frames]
+    assert sum(after and not before for before, after in pairwise(hand)) == 2
+
+
 def test_closed_camera_gives_no_more_frames():
     with open_synthetic("A", size=SMALL, realtime=False) as camera:
         next(iter(camera))

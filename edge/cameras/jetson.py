@@ -10,7 +10,6 @@ import signal
 import subprocess
 import threading
 import time
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, cast
@@ -26,6 +25,7 @@ from edge.errors import CameraError
 # 16:9 as the source below: nvvidconv scales each side by itself. A hand fills enough of it at arm's length.
 SIZE_PX = (640, 360)
 LOOK_S = 0.2  # how often a wait for the child looks whether it should end
+SAID_BYTES = 16384  # of the child's standard error that are kept for the error's sentence
 INTERRUPT_S = 3.0  # for GStreamer to put its pipeline away before it is killed
 # nvvidconv flip-method for (hflip, vflip): `gst-inspect-1.0 nvvidconv`, as in JetsonHacksNano/CSI-Camera
 FLIP_METHOD = {(False, False): 0, (True, True): 2, (True, False): 4, (False, True): 6}
@@ -59,7 +59,7 @@ def argus(number: int, fps: float, turn: Turn) -> str:
 
 
 def gstreamer_driver(name: str, elements: str, size_px: tuple[int, int], turn: Turn = UPRIGHT) -> Driver:
-    """Pictures of any GStreamer elements that can end in RGBA of this size; CameraError has its last words."""
+    """Pictures of any GStreamer elements that can end in RGBA of this size; CameraError has last words."""
     width, height = size_px
     caps = f"video/x-raw,format=RGBA,width={width},height={height}"
 
@@ -101,12 +101,12 @@ def _launched(pipeline: str) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
         # SIGINT, because older gst-launch-1.0 stop their pipeline for it and die at once of SIGTERM; a
         # camera that is not released wedges nvargus-daemon (NVIDIA-AI-IOT/jetbot#65)
         child.send_signal(signal.SIGINT)
+        os.close(read_fd)  # else it waits until its last picture is read, and hears no signal
         try:
             child.wait(INTERRUPT_S)
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
-        os.close(read_fd)
         cast(IO[bytes], child.stderr).close()
 
 
@@ -116,7 +116,7 @@ def _frames(
     """Whole frames of n_bytes each. CameraError when the child ends, also in the middle of one."""
     said_pipe = cast(IO[bytes], child.stderr)
     said_fd = said_pipe.fileno()
-    said: deque[bytes] = deque(maxlen=20)
+    said = b""
     poll = select.poll()
     poll.register(frames_fd, select.POLLIN)
     poll.register(said_fd, select.POLLIN)
@@ -125,7 +125,7 @@ def _frames(
         ready = {fd for fd, _ in poll.poll(LOOK_S * 1000)}
         if said_fd in ready:
             if text := os.read(said_fd, 4096):
-                said.extend(text.splitlines())
+                said = (said + text)[-SAID_BYTES:]
             else:
                 poll.unregister(said_fd)
         if frames_fd not in ready:
@@ -135,17 +135,18 @@ def _frames(
         if n == 0:
             with suppress(subprocess.TimeoutExpired):
                 child.wait(INTERRUPT_S)
-                said.extend(said_pipe.read().splitlines())
+                said += said_pipe.read()
             raise CameraError(_last_words(name, filled, n_bytes, said))
         if filled == n_bytes:
             yield frame
             frame, filled = bytearray(n_bytes), 0
 
 
-def _last_words(name: str, filled: int, n_bytes: int, said: deque[bytes]) -> str:
+def _last_words(name: str, filled: int, n_bytes: int, said: bytes) -> str:
     where = f" in the middle of a picture ({filled} of {n_bytes} bytes)" if filled else ""
-    lines = [line.decode(errors="replace").strip() for line in said]
-    why = next((line for line in lines if "ERROR" in line or "erroneous" in line), "it said nothing")
+    lines = said.decode(errors="replace").splitlines()
+    marks = ("ERROR: from", "ERROR", "erroneous")  # the element that failed first tells the most
+    why = next((line for mark in marks for line in lines if mark in line), "it said nothing")
     todo = (
         "sudo apt install nvidia-l4t-gstreamer"
         if "no element" in why

@@ -42,6 +42,11 @@ class Opening:
             taken, self._newest = self._newest, None
             return taken
 
+    @property
+    def reads(self) -> bool:
+        """Whether its thread still has the camera."""
+        return self._thread.is_alive()
+
     def leave(self, wait_s: float = 0.0) -> None:
         """Tell the thread that nobody wants its pictures; wait at most so long until the camera is free."""
         self._gone.set()

@@ -14,9 +14,10 @@ from edge.cameras.watched import Patience, WatchedCamera
 from edge.errors import CameraError
 
 SIZE_PX = (640, 480)  # a hand fills enough of it at arm's length, and every webcam has it
-# Seconds that OpenCV's read() waits for a camera that hangs; 10 if nothing is set (cap_v4l.cpp). Its thread is
-# not waited for, but it holds the device until then, and the next opening would find it busy.
-os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "2")
+# How long OpenCV's read() waits for a camera that hangs; 10 s if nothing is set (cap_v4l.cpp). Nobody waits
+# for its thread, but that holds the device until then, and the next opening would find it busy.
+TIMEOUT_S = 2
+os.environ["OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT"] = str(TIMEOUT_S)
 
 
 def found_cameras() -> list[tuple[str, str]]:
@@ -48,11 +49,13 @@ def v4l2_driver(path: Path, fps: float, turn: Turn = UPRIGHT) -> Driver:
         capture = _open(path, fps)
         try:
             while not gone.is_set():
-                ok, bgr = capture.read()  # may block for the seconds above, and isOpened() says yes all along
+                asked_s = time.monotonic()
+                ok, bgr = capture.read()  # isOpened() would say yes all along, also of one that is unplugged
                 t = time.monotonic()
-                if not ok:
+                if ok:
+                    yield turned(np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8), turn), t
+                elif t - asked_s < TIMEOUT_S / 2:  # it did not wait in vain, it broke
                     raise CameraError(f"{path} gives no pictures: plug it in again, or see what else uses it")
-                yield turned(np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8), turn), t
         finally:
             capture.release()
 

@@ -31,6 +31,7 @@ class Patience:
     silent_s: float = 2.0  # without a picture until it is opened again; Edge Impulse's runner waits as long
     pause_s: float = 1.0  # before it is opened again, doubled each time
     longest_pause_s: float = 30.0
+    release_s: float = 5.0  # for a thread that was left to release the camera, before it is opened beside it
     steady_s: float = 10.0  # of pictures after which the pauses begin small again
     blind_s: float = 300.0  # without a picture until the whole program starts afresh
     odd_s: float = 5.0  # frozen or black until it is said
@@ -59,6 +60,7 @@ class WatchedCamera:
         self._stop, self._closed = stop or threading.Event(), False
         self._patience = patience or Patience()
         self._opening: Opening | None = None  # None: it pauses until _next_try_s
+        self._left: Opening | None = None  # the one before, whose thread may still hold the camera
         self._next_try_s, self._pause_s, self._was_present = -math.inf, self._patience.pause_s, True
         self._what: Literal["opening", "live", "blind", "frozen", "black"] = "opening"
         self._check = PictureCheck(self._patience.odd_s)
@@ -129,7 +131,9 @@ class WatchedCamera:
             )
 
     def _failed(self, opening: Opening) -> CameraError | None:
-        limit_s = self._patience.open_s if opening.first_s is None else self._patience.silent_s
+        limit_s = self._patience.silent_s
+        if opening.first_s is None:  # a stalled camera that wakes is seen at once by who has it open: the
+            limit_s = max(self._patience.open_s, self._pause_s)  # growing pause is spent waiting there
         if opening.error is None and time.monotonic() - opening.last_s > limit_s:
             return CameraError(f"{self._name} gave no picture for {limit_s:g} s: check its cable and plug")
         return opening.error
@@ -140,7 +144,9 @@ class WatchedCamera:
         self._offered_before += opening.offered
         if opening.first_s is not None and opening.last_s - opening.first_s > self._patience.steady_s:
             self._pause_s = self._patience.pause_s
-        self._next_try_s = time.monotonic() + self._pause_s
+        waited = opening.error is None and opening.first_s is None
+        self._next_try_s = time.monotonic() + (self._patience.pause_s if waited else self._pause_s)
+        self._left = opening
         self._pause_s = min(2 * self._pause_s, self._patience.longest_pause_s)
         self._was_present = True
         if str(error) not in self._said:
@@ -155,6 +161,9 @@ class WatchedCamera:
         if present and not self._was_present:
             self._next_try_s, self._pause_s = now, self._patience.pause_s
         self._was_present = present
-        if present and now >= self._next_try_s:
+        held = (
+            self._left is not None and self._left.reads and now < self._next_try_s + self._patience.release_s
+        )
+        if present and now >= self._next_try_s and not held:
             self._check = PictureCheck(self._patience.odd_s)
             self._opening = Opening(self._name, self._driver)

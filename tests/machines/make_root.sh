@@ -24,6 +24,7 @@ mmdebstrap --mode=root --variant=minbase --arch=amd64 \
 "$uv" pip install -q --target "$out/root/opt/site" --python-version 3.13 --python-platform x86_64-manylinux_2_28 \
   --only-binary :all: --require-hashes -r "$here/../../requirements/device.txt"
 
+install -m 755 "$here/guest_init.sh" "$out/root/sbin/guest_init"
 cp "$out"/root/boot/vmlinuz-* "$out/vmlinuz"
 cp "$out"/root/boot/initrd.img-* "$out/initrd"
 truncate -s 4G "$out/root.img"

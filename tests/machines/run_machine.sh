@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Runs one program of tests/machines in the emulated machine. Usage: run_machine.sh FOLDER PROGRAM SECONDS
+# What the program prints is FOLDER/printed, what else happened FOLDER/console.
+set -euo pipefail
+machine=$(realpath "$1") program=$2 seconds=$3
+cd "$(dirname "$0")/../.."
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+mkdir "$work/checkout"
+cp -r --parents -t "$work/checkout" tests/machines edge
+find "$work/checkout" -name __pycache__ -prune -exec rm -r {} +
+echo "$program" > "$work/checkout/program"
+mke2fs -q -F -t ext4 -d "$work/checkout" "$work/checkout.img" 64M
+
+# TCG, as a machine in a data centre seldom lets its guests have KVM; nothing of the run is kept on the disk
+timeout "$seconds" qemu-system-x86_64 -machine q35,usb=off -accel tcg,thread=multi -cpu max -smp 2 -m 1536 \
+  -nodefaults -display none -no-reboot -snapshot \
+  -kernel "$machine/vmlinuz" -initrd "$machine/initrd" \
+  -append "root=/dev/vda rw init=/sbin/guest_init console=ttyS0 quiet loglevel=3 mitigations=off nowatchdog" \
+  -drive "file=$machine/root.img,format=raw,if=virtio" -drive "file=$work/checkout.img,format=raw,if=virtio" \
+  -serial "file:$machine/console" -serial "file:$machine/printed"
