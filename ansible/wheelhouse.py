@@ -1,8 +1,8 @@
 """Collects the wheels of a board on the workstation: `make wheelhouse BOARD=pi_bookworm`.
 
-The pins and hashes of requirements/ that hold for the board's Python, its processor's wheels, and asl-edge's own
-wheel, into build/wheelhouse/BOARD; wheels.sha256 lists them for the board to check. What a board is stands in
-group_vars/BOARD.yml, over the role's defaults.
+The pins and hashes of requirements/ that hold for the board's Python, its processor's wheels, and asl-edge's
+own wheel, into build/wheelhouse/BOARD; wheels.sha256 lists them for the board to check. What a board is
+stands in group_vars/BOARD.yml, over the role's defaults.
 """
 
 import hashlib

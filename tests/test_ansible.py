@@ -30,12 +30,16 @@ def test_every_default_has_a_sentence() -> None:
 
 def test_argument_specs_hold_the_same_sentences() -> None:
     text = (ROLE / "meta/argument_specs.yml").read_text()
-    specs = re.findall(r"^      (asl_edge_\w+):\n        description: >-\n((?:          .*\n)+)", text, re.MULTILINE)
+    specs = re.findall(
+        r"^      (asl_edge_\w+):\n        description: >-\n((?:          .*\n)+)", text, re.MULTILINE
+    )
     assert {name: " ".join(said.split()) for name, said in specs} == sentences()
 
 
 def test_readme_table_holds_the_same_sentences() -> None:
-    rows = re.findall(r"^\| `(asl_edge_\w+)` \| .* \| (.*) \|$", (ANSIBLE / "README.md").read_text(), re.MULTILINE)
+    rows = re.findall(
+        r"^\| `(asl_edge_\w+)` \| .* \| (.*) \|$", (ANSIBLE / "README.md").read_text(), re.MULTILINE
+    )
     assert dict(rows) == sentences()
 
 
@@ -49,5 +53,7 @@ def test_board_sets_its_name_and_nothing_that_the_role_does_not_know(board: Path
 def test_every_variable_that_tasks_read_from_outside_is_a_default() -> None:
     files = [*ROLE.glob("tasks/*.yml"), *ROLE.glob("templates/*"), *ANSIBLE.glob("*.yml")]
     text = "\n".join(path.read_text() for path in files)
-    made_here = set(re.findall(r"(?:register: |^\s+)(asl_edge_\w+)(?::|$)", text, re.MULTILINE)) | {"asl_edge_links"}
+    made_here = set(re.findall(r"(?:register: |^\s+)(asl_edge_\w+)(?::|$)", text, re.MULTILINE)) | {
+        "asl_edge_links"
+    }
     assert set(re.findall(r"\basl_edge_\w+", text)) - made_here <= set(sentences())

@@ -1,7 +1,7 @@
 """A Debian machine with a systemd of its own, in a network of its own: systemd-nspawn over a disk image.
 
-What it can't show: it has no kernel of its own, so no MemoryMax, no real power cut (the page cache outlives it),
-no udev and no camera.
+What it can't show: it has no kernel of its own, so no MemoryMax, no real power cut (the page cache outlives
+it), no udev and no camera.
 """
 
 import contextlib
@@ -18,8 +18,8 @@ DISK_MB = 1600  # small, so that it can be filled
 TOOLS = ("mmdebstrap", "systemd-nspawn", "ssh", "ip")
 PACKAGES = "mmdebstrap systemd-container openssh-client iproute2 arch-test debian-archive-keyring"
 
-# PID 1 of the host need not be systemd and its cgroups may be the older ones: a mount namespace with a pure cgroup2.
-# CAP_BPF and bpf: without them DevicePolicy= and DeviceAllow= would do nothing.
+# PID 1 of the host need not be systemd and its cgroups may be the older ones: a mount namespace with a pure
+# cgroup2. CAP_BPF and bpf: without them DevicePolicy= and DeviceAllow= would do nothing.
 BOOT = """
 set -eu
 mount --make-rprivate /
@@ -57,7 +57,9 @@ class Machine:
         self._make_network()
 
     def _make_network(self) -> None:
-        name = self.name  # the machine is in `name`, whoever plays is in `namec`; no route leads out of the two
+        name = (
+            self.name
+        )  # the machine is in `name`, whoever plays is in `namec`; no route leads out of the two
         for line in (
             f"netns add {name}",
             f"netns add {name}c",
@@ -138,6 +140,8 @@ def need_tools() -> None:
         return
     print(f"installing {PACKAGES}", flush=True)
     subprocess.run(["apt-get", "update", "-q"], check=False, stdout=subprocess.DEVNULL)
-    done = subprocess.run(["apt-get", "install", "-y", "-q", "--no-install-recommends", *PACKAGES.split()], check=False)
+    done = subprocess.run(
+        ["apt-get", "install", "-y", "-q", "--no-install-recommends", *PACKAGES.split()], check=False
+    )
     if done.returncode:
         raise SystemExit(f"these packages are needed and can't be installed: {PACKAGES}")
