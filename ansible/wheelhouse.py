@@ -14,7 +14,6 @@ import sys
 import urllib.request
 from pathlib import Path
 
-import yaml
 from packaging.requirements import Requirement
 
 HERE = Path(__file__).parent
@@ -24,6 +23,8 @@ BOARDS = sorted(path.stem for path in (HERE / "group_vars").glob("*.yml"))
 
 def board_variables(board: str) -> dict[str, object]:
     """The role's defaults with the board's file over them."""
+    import yaml  # .venv-deploy has it; the tests of the pins need none
+
     files = [HERE / "roles/asl_edge/defaults/main.yml", HERE / "group_vars" / f"{board}.yml"]
     return {key: value for file in files for key, value in yaml.safe_load(file.read_text()).items()}
 
@@ -63,14 +64,19 @@ def build_own(folder: Path) -> None:
     subprocess.run(command, check=True, env=environment)
 
 
-def fetch_python(url: str, sha256: str, file: Path) -> None:
-    """A Python of the board's own; SystemExit where it is not the file whose sum is known."""
-    if not file.exists():
-        with urllib.request.urlopen(url) as answer, file.open("wb") as target:
-            shutil.copyfileobj(answer, target)
-    if (got := sha256_of(file)) != sha256:
-        file.unlink()
-        sys.exit(f"{url} has sha256 {got}, {sha256} was wanted: nothing is taken; try again, or tell us")
+def fetch_python(url: str, sha256: str, target: Path) -> None:
+    """A Python of the board's own; SystemExit where it can't be had or is not the file whose sum is known."""
+    kept = target.parents[1] / url.rsplit("/", 1)[1]  # build/wheelhouse: fetched once, or put there by hand
+    if not kept.exists():
+        try:
+            with urllib.request.urlopen(url) as answer, kept.with_suffix(".part").open("wb") as file:
+                shutil.copyfileobj(answer, file)
+        except OSError as error:
+            sys.exit(f"{url} can't be fetched ({error}): put that file at {kept} and run this again")
+        kept.with_suffix(".part").rename(kept)
+    if (got := sha256_of(kept)) != sha256:
+        sys.exit(f"{kept} has sha256 {got}, {sha256} was wanted: remove it and run this again")
+    shutil.copyfile(kept, target)
 
 
 def sha256_of(path: Path) -> str:

@@ -7,8 +7,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from machine import ADDRESS, BUILD, SSH_OPTIONS, Machine
+
+if TYPE_CHECKING:
+    from prove_arm import ArmMachine
 
 ANSIBLE = BUILD.parents[1] / "ansible"
 BACK_S = 10  # what a fault may cost after its end
@@ -50,10 +54,10 @@ def fault(name: str, happened: str, back_s: float | None = None, limit_s: float 
 class Board:
     """The machine as a board: what is played on it and what is asked of it."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: "Machine | ArmMachine", group: str = "debian_x86") -> None:
         self.machine = machine
         self.inventory = BUILD / "inventory.json"
-        hosts = {"debian_x86": {"hosts": {"edge": VARIABLES}}}
+        hosts = {group: {"hosts": {"edge": VARIABLES}}}
         self.inventory.write_text(json.dumps({"asl_edge": {"children": hosts}}))
 
     def playing(self, name: str, *more: str) -> subprocess.Popen[str]:
