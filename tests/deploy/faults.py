@@ -1,10 +1,12 @@
 """What may go wrong on a board, done to it; each ends in a row of the table."""
 
+import json
+import shutil
 import sys
 import time
 
 import models
-from board import BACK_S, WATCHDOG_S, Board, expect, fault, until
+from board import BACK_S, VARIABLES, WATCHDOG_S, Board, expect, fault, until
 from machine import BUILD
 
 MODELS = BUILD / "models"
@@ -170,3 +172,40 @@ def bad_settings(board: Board) -> None:
     same = board.ask("sha256sum /etc/asl-edge/asl-edge.toml") == before and board.reads()
     expect(same and "a number was wanted" in printed, "a wrong setting is refused", printed)
     fault("site.yml with a wrong setting", "refused before the file is replaced, the service reads on")
+
+
+def new_application(board: Board) -> None:
+    """Another release beside the one that runs; one that is not whole; and back."""
+    first = board.ask("readlink /opt/asl-edge/current")
+    wheels = BUILD.parent / "wheelhouse/debian_x86"
+    other = shutil.copytree(wheels, BUILD / "other-wheels", dirs_exist_ok=True)
+    lines = (wheels / "wheels.sha256").read_text().splitlines()
+    # the same wheels in another order: another sum, and so another release
+    (other / "wheels.sha256").write_text("\n".join(reversed(lines)) + "\n")
+    board.play("site", "-e", f"asl_edge_wheelhouse={other}")
+    second = board.ask("readlink /opt/asl-edge/current")
+    expect(second != first and board.reads(), f"{second} runs beside {first}")
+    next(other.glob("numpy-*")).unlink()
+    (other / "wheels.sha256").write_text("\n".join(line for line in lines if "numpy" not in line) + "\n")
+    board.play("site", "-e", f"asl_edge_wheelhouse={other}", good=False)
+    expect(
+        board.ask("readlink /opt/asl-edge/current") == second, "a release without numpy is not switched to"
+    )
+    shutil.rmtree(other)
+    fault(
+        "an application that can't start", "found while it is built, never switched to", board.until_reads()
+    )
+    board.play("rollback", "-e", "asl_edge_rollback=application")
+    back = board.ask("readlink /opt/asl-edge/current")
+    expect(back == first and board.reads(), f"rollback.yml: {first} runs again")
+
+
+def canary(board: Board) -> None:
+    """Two names of boards: what the first refuses, the second is never asked."""
+    one = board.inventory.read_text()
+    hosts = {"debian_x86": {"hosts": {"canary": VARIABLES, "second": VARIABLES}}}
+    board.inventory.write_text(json.dumps({"asl_edge": {"children": hosts}}))
+    printed = board.play("update", "-e", f"asl_edge_model={models.corrupt(MODELS / 'corrupt')}", good=False)
+    board.inventory.write_text(one)
+    expect("[canary]" in printed and "[second]" not in printed, "update.yml of a fleet ends at its canary")
+    fault("update.yml of two boards with a corrupt model", "the first refuses it, the second is not touched")

@@ -83,7 +83,9 @@ def main() -> None:
         faults.kills(board, restarts=5 if short else 100)
         if not short:
             faults.killed_at_every_step(board)
+            faults.canary(board)
             faults.bad_settings(board)
+            faults.new_application(board)
             faults.full_disk(board)
             faults.cut_while_updating(board)
         uninstall(board)
