@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from machine import ADDRESS, BUILD, SSH_OPTIONS, Machine
+from machine import ADDRESS, BUILD, RUN, SSH_OPTIONS, Machine
 
 if TYPE_CHECKING:
     from prove_arm import ArmMachine
@@ -56,14 +56,18 @@ class Board:
 
     def __init__(self, machine: "Machine | ArmMachine", group: str = "debian_x86") -> None:
         self.machine = machine
-        self.inventory = BUILD / "inventory.json"
+        self.inventory = BUILD / f"inventory-{machine.name}.json"
         hosts = {group: {"hosts": {"edge": VARIABLES}}}
         self.inventory.write_text(json.dumps({"asl_edge": {"children": hosts}}))
 
     def playing(self, name: str, *more: str) -> subprocess.Popen[str]:
         """A playbook, begun."""
         command = ["ansible-playbook", "-i", str(self.inventory), f"{name}.yml", *more]
-        environment = os.environ | {"ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1"}
+        # (a short path: a socket's has at most 108 characters)
+        # a connection that is kept must not outlive its machine, nor be taken for another's of the same address
+        connections = RUN / f"ssh-{self.machine.name}-{self.machine.boots}"
+        environment = os.environ | {"ANSIBLE_NOCOLOR": "1"}
+        environment["ANSIBLE_SSH_CONTROL_PATH_DIR"] = str(connections)
         return subprocess.Popen(
             [*self.machine.command(), *command],
             cwd=ANSIBLE,

@@ -85,7 +85,7 @@ def killed_at_every_step(board: Board) -> None:
 def cut_while_updating(board: Board) -> None:
     """The machine gone at moments of update.yml, booted again."""
     names = {board.model()}
-    for number, after_s in enumerate((4, 8, 12, 16)):
+    for number, after_s in enumerate((6, 12, 18, 24)):
         folder = models.good(MODELS / f"cut{number}", f"cut{number}")
         playing = board.playing("update", "-e", f"asl_edge_model={folder}")
         time.sleep(after_s)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 BUILD = HERE.parents[1] / "build/deploy"
+RUN = Path("/run")
 ADDRESS = "10.77.0.2"
 DISK_MB = 1600  # small, so that it can be filled
 TOOLS = ("mmdebstrap", "systemd-nspawn", "ssh", "ip")
@@ -38,6 +39,7 @@ class Machine:
     def __init__(self, name: str, suite: str = "bookworm") -> None:
         self.name, self.base, self.disk = name, BUILD / f"base-{suite}", BUILD / name
         self._process: subprocess.Popen[bytes] | None = None
+        self.boots = 0
         self.build(suite)
 
     def build(self, suite: str) -> None:
@@ -76,6 +78,7 @@ class Machine:
     def start(self) -> float:
         """Seconds until it answers over SSH."""
         began = time.monotonic()
+        self.boots += 1
         given = os.environ | {"NAME": self.name, "BASE": str(self.base), "DISK": str(self.disk)}
         log = (BUILD / f"{self.name}.log").open("ab")
         self._process = subprocess.Popen(
@@ -106,7 +109,7 @@ class Machine:
 
     def run(self, script: str, timeout_s: float = 300) -> subprocess.CompletedProcess[str]:
         """A script as root on the machine."""
-        ssh = ["ssh", *SSH_OPTIONS, "-o", "ConnectTimeout=5", f"pi@{ADDRESS}", "sudo", "bash", "-s"]
+        ssh = ["ssh", *SSH_OPTIONS, "-o", "ConnectTimeout=10", f"pi@{ADDRESS}", "sudo", "bash", "-s"]
         return subprocess.run(
             [*self.command(), *ssh],
             input=script,
@@ -122,7 +125,8 @@ class Machine:
         for name in (self.name, f"{self.name}c"):
             subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
         shutil.rmtree(f"/run/systemd/nspawn/propagate/{self.name}", ignore_errors=True)
-        shutil.rmtree(self.disk, ignore_errors=True)
+        for folder in (self.disk, *RUN.glob(f"ssh-{self.name}-*")):
+            shutil.rmtree(folder, ignore_errors=True)
         self.disk.with_suffix(".img").unlink(missing_ok=True)
 
 

@@ -27,6 +27,7 @@ class ArmMachine:
 
     def __init__(self) -> None:
         self.root, self.image = BUILD / "arm-root", BUILD / "arm.img"
+        self.name, self.boots = "arm", 1
         self._process: subprocess.Popen[bytes] | None = None
 
     def build(self) -> None:
