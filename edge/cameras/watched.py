@@ -133,7 +133,7 @@ class WatchedCamera:
     def _failed(self, opening: Opening) -> CameraError | None:
         limit_s = self._patience.silent_s
         if opening.first_s is None:
-            # Whoever has a stalled camera open sees it wake at once: the growing pause is spent waiting there.
+            # who has a stalled camera open sees it wake at once: the growing pause is spent waiting there
             limit_s = max(self._patience.open_s, self._pause_s)
         if opening.error is None and time.monotonic() - opening.last_s > limit_s:
             return CameraError(f"{self._name} gave no picture for {limit_s:g} s: check its cable and plug")
