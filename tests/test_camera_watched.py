@@ -132,6 +132,31 @@ def test_silent_camera_is_opened_again_while_the_loop_turns(caplog: pytest.LogCa
     assert "test:0 sees again after" in caplog.records[1].message
 
 
+def test_stalled_camera_that_wakes_is_seen_by_who_waits_for_it() -> None:
+    def wakes(gone: threading.Event) -> Pictures:
+        time.sleep(1.0)  # longer than a camera that worked may be silent
+        yield from steady(gone)
+
+    openings = Openings(silent_after_three, wakes)
+    with watched(openings, Patience(open_s=10.0, silent_s=0.3, pause_s=0.1)) as camera:
+        wait_for(camera, "blind")
+        wait_for(camera, "live")
+    assert len(openings.at_s) == 2
+
+
+def test_one_that_still_holds_the_camera_is_waited_for_some_time() -> None:
+    openings = Openings(silent_after_three)  # its thread comes back after 1.5 s
+    with watched(openings, Patience(silent_s=0.3, pause_s=0.1, release_s=10.0)) as camera:
+        wait_for(camera, "blind")
+        wait_for(camera, "live")
+    assert openings.at_s[1] - openings.at_s[0] > 1.5
+    openings = Openings(silent_after_three)
+    with watched(openings, Patience(silent_s=0.3, pause_s=0.1, release_s=0.2)) as camera:
+        wait_for(camera, "blind")
+        wait_for(camera, "live")
+    assert openings.at_s[1] - openings.at_s[0] < 1.5
+
+
 def test_failed_camera_is_opened_again_and_why_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
     openings = Openings(fails_after_three, fails)
     with caplog.at_level(logging.WARNING), watched(openings) as camera:
