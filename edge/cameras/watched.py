@@ -27,7 +27,7 @@ SAYS = {
 class Patience:
     """How long what is waited for."""
 
-    open_s: float = 10.0  # from opening to the first picture; Argus and libcamera need seconds
+    open_s: float = 20.0  # to the first picture; Picamera2 and Argus need seconds, on a small busy board more
     silent_s: float = 2.0  # without a picture until it is opened again; Edge Impulse's runner waits as long
     pause_s: float = 1.0  # before it is opened again, doubled each time
     longest_pause_s: float = 30.0
