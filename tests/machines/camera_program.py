@@ -26,7 +26,7 @@ def reads(program: "subprocess.Popen[str]") -> bool:
 
 
 def started(*arguments: str) -> "subprocess.Popen[str]":
-    """One that reads; started again, as systemd does, where the emulated machine is too slow for a deadline."""
+    """One that reads; started again, as systemd does, where this machine is too slow for a deadline."""
     for _ in range(4):
         program = asl_edge(*arguments)
         if reads(program):
