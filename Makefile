@@ -49,7 +49,7 @@ test: venv-dev ## every test
 
 MACHINE := build/camera-machine
 
-$(MACHINE)/root.img: tests/machines/make_root.sh tests/machines/guest_init.sh requirements/device.txt | venv-dev
+$(MACHINE)/root.img: tests/machines/make_root.sh tests/machines/guest_init.sh requirements/device.txt tests/machines/picamera2.txt | venv-dev
 	tests/machines/need_packages.sh mmdebstrap debian-archive-keyring e2fsprogs
 	tests/machines/make_root.sh $(MACHINE) "$$(command -v uv || echo .venv-dev/bin/uv)"
 
