@@ -63,8 +63,8 @@ class Board:
     def playing(self, name: str, *more: str) -> subprocess.Popen[str]:
         """A playbook, begun."""
         command = ["ansible-playbook", "-i", str(self.inventory), f"{name}.yml", *more]
-        # (a short path: a socket's has at most 108 characters)
-        # a connection that is kept must not outlive its machine, nor be taken for another's of the same address
+        # A connection that is kept must not outlive its machine, nor be taken for another's of the same
+        # address; and a socket's path has at most 108 characters.
         connections = RUN / f"ssh-{self.machine.name}-{self.machine.boots}"
         environment = os.environ | {"ANSIBLE_NOCOLOR": "1"}
         environment["ANSIBLE_SSH_CONTROL_PATH_DIR"] = str(connections)
