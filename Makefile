@@ -8,6 +8,8 @@ PYTHON ?= python3
 WORD ?= HELLO
 # labelled photographs with a manifest.csv; they are not part of this repository
 DATA ?= ../shared/data/asl-frames/manifest.csv
+# one of the files in ansible/group_vars
+BOARD ?=
 
 .PHONY: help
 help: ## print the targets
@@ -47,7 +49,7 @@ test: venv-dev ## every test
 
 MACHINE := build/camera-machine
 
-$(MACHINE)/root.img: tests/machines/make_root.sh tests/machines/guest_init.sh requirements/device.txt | venv-dev
+$(MACHINE)/root.img: tests/machines/make_root.sh tests/machines/guest_init.sh requirements/device.txt tests/machines/picamera2.txt | venv-dev
 	tests/machines/need_packages.sh mmdebstrap debian-archive-keyring e2fsprogs
 	tests/machines/make_root.sh $(MACHINE) "$$(command -v uv || echo .venv-dev/bin/uv)"
 
@@ -64,16 +66,40 @@ check: venv-dev ## ruff, ruff format --check, mypy, import-linter
 	.venv-dev/bin/mypy
 	.venv-dev/bin/lint-imports
 
+.venv-deploy/.made: requirements/deploy.txt
+	@$(PYTHON) -m venv --clear .venv-deploy || { echo "on Debian: apt install python3-venv" >&2; exit 1; }
+	@.venv-deploy/bin/python -m pip install -q --require-hashes -r requirements/deploy.txt
+	@touch $@
+
+.PHONY: venv-deploy wheelhouse lint-deploy test-deploy test-deploy-short test-deploy-arm
+venv-deploy: .venv-deploy/.made ## .venv-deploy: ansible, to install boards from this workstation
+wheelhouse: venv-deploy ## collect the wheels of a board (make wheelhouse BOARD=pi_bookworm)
+	.venv-deploy/bin/python ansible/wheelhouse.py $(BOARD)
+
+lint-deploy: venv-deploy ## ansible-lint, production profile
+	cd ansible && PATH=$(CURDIR)/.venv-deploy/bin:$$PATH ansible-lint --offline --profile production .
+
+TEST_DEPLOY = PATH=$(CURDIR)/.venv-deploy/bin:$$PATH .venv-deploy/bin/python tests/deploy
+test-deploy: lint-deploy ## the playbooks and the unit on a booted Debian (root; systemd-nspawn)
+	$(MAKE) wheelhouse BOARD=debian_x86
+	$(TEST_DEPLOY)/prove.py
+test-deploy-short: lint-deploy ## the same, what CI runs of it
+	$(MAKE) wheelhouse BOARD=debian_x86
+	$(TEST_DEPLOY)/prove.py --short
+test-deploy-arm: venv-deploy ## the playbook on an emulated 64-bit ARM machine (root; qemu; slow)
+	$(MAKE) wheelhouse BOARD=debian_arm
+	$(TEST_DEPLOY)/prove_arm.py
+
 .PHONY: train-default
 train-default: venv-dev ## train and package the shipped model again from DATA (hours on two cores)
 	train/default_recipe.sh $(DATA)
 
 .PHONY: requirements
 requirements: venv-dev ## pin requirements/*.in again, by version and hash
-	@uv=$$(command -v uv || echo .venv-dev/bin/uv); cd requirements; for name in device dev build uv; do \
+	@uv=$$(command -v uv || echo .venv-dev/bin/uv); cd requirements; for name in device nano dev build uv deploy; do \
 	$$uv pip compile -q --universal --python-version 3.10 --generate-hashes --no-header \
 	  --no-emit-index-url --no-emit-find-links $$name.in -o $$name.txt; done
 
 .PHONY: clean
-clean: ## remove both environments and every cache
-	rm -rf .venv .venv-dev build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+clean: ## remove the environments and every cache
+	rm -rf .venv .venv-dev .venv-deploy build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -6,6 +6,7 @@ Heavy imports stand inside the functions that need them: `asl-edge predict` star
 import argparse
 import json
 import logging
+import math
 import os
 import signal
 import sys
@@ -68,7 +69,7 @@ def program() -> NoReturn:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="asl-edge", description="Reads the American Sign Language alphabet, on the device.")
     parser.add_argument("--version", action="version", version=f"asl-edge {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="predict | run | demo | doctor")
+    commands = parser.add_subparsers(required=True, metavar="predict | run | demo | check | doctor")
     model = _Parser(add_help=False)
     model.add_argument("--config", type=Path, metavar="FILE", help="settings in TOML; flags go over them")
     model.add_argument("--model", metavar="DIR", help="deployment package (default: the shipped one)")
@@ -105,6 +106,13 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", parents=[model], help="a drawn hand spells WORD, the model reads it")
     demo.add_argument("word", metavar="WORD")
     demo.set_defaults(command=_demo)
+
+    check = commands.add_parser(
+        "check", parents=[model], help="may this package run here: files, answer, speed"
+    )
+    check.add_argument("folder", nargs="?", metavar="DIR", help="deployment package (default: the settings')")
+    check.add_argument("--limit-ms", type=float, metavar="N", default=math.inf, help="slowest median reading")
+    check.set_defaults(command=_check)
 
     doctor = commands.add_parser("doctor", parents=[camera], help="what is installed, and does it work")
     doctor.add_argument("--model", metavar="DIR", help="deployment package to check")
@@ -152,6 +160,19 @@ def _demo(arguments: argparse.Namespace) -> int:
     if summary.text != word:
         print(f"asl-edge: the word was {word}", file=sys.stderr)
     return 0 if summary.text == word else 1
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from edge.check import check_package
+    from edge.engines import USUAL_VARIANT, open_engine
+    from edge.package import open_package
+
+    settings = _settings(arguments)
+    variant = settings.variant or USUAL_VARIANT[settings.engine]
+    package = open_package(Path(arguments.folder or settings.model))
+    engine = open_engine(settings.engine, package, variant, settings.threads, settings.spinning)
+    print(check_package(engine, package, variant, arguments.limit_ms))
+    return 0
 
 
 def _doctor(arguments: argparse.Namespace) -> int:

@@ -132,6 +132,31 @@ def test_silent_camera_is_opened_again_while_the_loop_turns(caplog: pytest.LogCa
     assert "test:0 sees again after" in caplog.records[1].message
 
 
+def test_stalled_camera_that_wakes_is_seen_by_who_waits_for_it() -> None:
+    def wakes(gone: threading.Event) -> Pictures:
+        time.sleep(1.0)  # longer than a camera that worked may be silent
+        yield from steady(gone)
+
+    openings = Openings(silent_after_three, wakes)
+    with watched(openings, Patience(open_s=10.0, silent_s=0.3, pause_s=0.1)) as camera:
+        wait_for(camera, "blind")
+        wait_for(camera, "live")
+    assert len(openings.at_s) == 2
+
+
+def test_one_that_still_holds_the_camera_is_waited_for_some_time() -> None:
+    openings = Openings(silent_after_three)  # its thread comes back after 1.5 s
+    with watched(openings, Patience(silent_s=0.3, pause_s=0.1, release_s=10.0)) as camera:
+        wait_for(camera, "blind")
+        wait_for(camera, "live")
+    assert openings.at_s[1] - openings.at_s[0] > 1.5
+    openings = Openings(silent_after_three)
+    with watched(openings, Patience(silent_s=0.3, pause_s=0.1, release_s=0.2)) as camera:
+        wait_for(camera, "blind")
+        wait_for(camera, "live")
+    assert openings.at_s[1] - openings.at_s[0] < 1.5
+
+
 def test_failed_camera_is_opened_again_and_why_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
     openings = Openings(fails_after_three, fails)
     with caplog.at_level(logging.WARNING), watched(openings) as camera:
@@ -154,16 +179,22 @@ def test_pauses_grow_up_to_the_longest() -> None:
         assert pause_s >= at_least_s
 
 
-def test_camera_that_comes_and_goes_for_minutes_pauses_longer_each_time_and_a_steady_one_does_not() -> None:
-    nervous = Openings(fails_after_three, fails_after_three)
-    with watched(nervous) as camera:
-        frames_for(camera, 2.5)
-    pauses_s = np.diff(nervous.at_s)
-    assert pauses_s[2] > pauses_s[0] + 0.2
-    calm = Openings(fails_after_three, fails_after_three)
-    with watched(calm, Patience(pause_s=0.1, longest_pause_s=5.0, steady_s=0.01)) as camera:
-        frames_for(camera, 2.5)
-    assert len(calm.at_s) > len(nervous.at_s) / 2 > 2
+def test_camera_that_comes_and_goes_pauses_longer_each_time() -> None:
+    openings = Openings(fails_after_three, fails_after_three)
+    with watched(openings) as camera:
+        frames_for(camera, 3.0)
+    for pause_s, at_least_s in zip(np.diff(openings.at_s), (0.1, 0.2, 0.4, 0.4), strict=False):
+        assert pause_s >= at_least_s
+
+
+def test_camera_that_was_steady_for_a_while_begins_with_a_short_pause_again() -> None:
+    openings = Openings(fails_after_three, fails_after_three)
+    began_s = time.monotonic()
+    with watched(openings, Patience(pause_s=0.1, longest_pause_s=60.0, steady_s=0.01)) as camera:
+        for _ in camera:
+            if len(openings.at_s) == 10:
+                break
+            assert time.monotonic() - began_s < 45  # doubled each time, ten openings would take 51 s
 
 
 def test_plugged_in_again_is_opened_at_once() -> None:

@@ -24,8 +24,7 @@ needs_gstreamer = pytest.mark.skipif(
     reason="gst-launch-1.0 is not installed: apt install gstreamer1.0-tools gstreamer1.0-plugins-base",
 )
 SNOW = "videotestsrc is-live=true pattern=smpte ! videoconvert"  # with a corner of noise, as a camera has
-# long enough for a busy machine to start GStreamer, short where a test waits for it
-PATIENCE = Patience(open_s=60.0, silent_s=1.5, pause_s=0.2, close_s=5.0)
+PATIENCE = Patience(open_s=60.0, close_s=5.0)  # a busy machine may take long to start GStreamer
 
 
 def piped(elements: str, size_px: tuple[int, int] = SIZE_PX, turn: Turn = UPRIGHT) -> WatchedCamera:
@@ -101,6 +100,7 @@ def test_killed_child_is_started_again() -> None:
         next(frame for frame in camera if frame is None)
         frame = next(frame for frame in camera if frame is not None and camera.state().reopened == 1)
         assert frame.t > killed_s
+        print(f"GStreamer killed: a picture {frame.t - killed_s:.1f} s later")
         assert len(children()) == 1
     assert children() == []
 
@@ -112,10 +112,12 @@ def test_stopped_child_is_left_killed_and_replaced() -> None:
         stuck = children()[0]
         os.kill(stuck, signal.SIGSTOP)
         turns_s = [time.monotonic()]
+        stopped_s = turns_s[0]
         for frame in camera:
             turns_s.append(time.monotonic())
             if frame is not None and camera.state().reopened == 1:
                 break
+        print(f"GStreamer stopped: a picture {time.monotonic() - stopped_s:.1f} s later")
         assert max(b - a for a, b in pairwise(turns_s)) < 1.0
         assert soon(lambda: stuck not in children())
     assert children() == []

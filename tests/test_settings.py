@@ -49,6 +49,7 @@ def test_settings_can_not_be_changed() -> None:
         ("hold_s = nan", "line 1: 'hold_s' is nan; it must be from 0.05 to 10.0"),
         ("fps = inf", "line 1: 'fps' is inf; it must be from 1.0 to 240.0"),
         ('engine = "tensorrt"', "line 1: 'engine' is 'tensorrt'; it must be one of onnx, torchscript"),
+        ("rotation_deg = 45", "line 1: 'rotation_deg' is 45; it must be one of 0, 90, 180, 270"),
         ('variant = "int4"', "line 1: 'variant' is 'int4'; it must be one of int8, float, dynamic"),
     ],
 )

@@ -27,7 +27,7 @@ SAYS = {
 class Patience:
     """How long what is waited for."""
 
-    open_s: float = 10.0  # from opening to the first picture; Argus and libcamera need seconds
+    open_s: float = 20.0  # to the first picture; Picamera2 and Argus need seconds, on a small busy board more
     silent_s: float = 2.0  # without a picture until it is opened again; Edge Impulse's runner waits as long
     pause_s: float = 1.0  # before it is opened again, doubled each time
     longest_pause_s: float = 30.0
@@ -132,8 +132,9 @@ class WatchedCamera:
 
     def _failed(self, opening: Opening) -> CameraError | None:
         limit_s = self._patience.silent_s
-        if opening.first_s is None:  # a stalled camera that wakes is seen at once by who has it open: the
-            limit_s = max(self._patience.open_s, self._pause_s)  # growing pause is spent waiting there
+        if opening.first_s is None:
+            # who has a stalled camera open sees it wake at once: the growing pause is spent waiting there
+            limit_s = max(self._patience.open_s, self._pause_s)
         if opening.error is None and time.monotonic() - opening.last_s > limit_s:
             return CameraError(f"{self._name} gave no picture for {limit_s:g} s: check its cable and plug")
         return opening.error

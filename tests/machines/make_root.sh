@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# An emulated machine with a camera: Debian trixie with its own kernel, for the kernel's virtual camera (vivid)
-# and libcamera's. Usage, as root: make_root.sh FOLDER UV -> FOLDER/root.img, FOLDER/vmlinuz, FOLDER/initrd
+# An emulated machine: Debian trixie with its own kernel and libcamera, each of which has a virtual camera.
+# Usage, as root: make_root.sh FOLDER UV -> FOLDER/root.img, FOLDER/vmlinuz, FOLDER/initrd
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 out=$1 uv=$2
@@ -10,8 +10,8 @@ mkdir -p "$out"
 
 # minbase and no systemd: the machine runs one program (guest_init.sh) and is switched off
 mmdebstrap --mode=root --variant=minbase --arch=amd64 \
-  --include=linux-image-amd64,initramfs-tools,lz4,kmod,python3,v4l-utils,python3-libcamera,libcamera-ipa,libcamera-tools \
-  --include=python3-pil,python3-av,python3-jsonschema,python3-piexif,python3-prctl \
+  --include=linux-image-amd64,initramfs-tools,lz4,kmod,python3,v4l-utils \
+  --include=python3-libcamera,libcamera-ipa,python3-pil,python3-av,python3-jsonschema,python3-piexif,python3-prctl \
   --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
   --dpkgopt='path-exclude=/usr/share/locale/*' \
   --aptopt='Acquire::Languages "none"' --aptopt='APT::Install-Recommends "false"' \
@@ -23,10 +23,13 @@ mmdebstrap --mode=root --variant=minbase --arch=amd64 \
 # what a device installs, by hash, for this machine's Python
 "$uv" pip install -q --target "$out/root/opt/site" --python-version 3.13 --python-platform x86_64-manylinux_2_28 \
   --only-binary :all: --require-hashes -r "$here/../../requirements/device.txt"
+# what Raspberry Pi OS has as python3-picamera2 and Debian has not
+"$uv" pip install -q --target "$out/root/opt/site" --python-version 3.13 --python-platform x86_64-manylinux_2_28 \
+  --only-binary :all: --require-hashes --no-deps -r "$here/picamera2.txt"
 
 install -m 755 "$here/guest_init.sh" "$out/root/sbin/guest_init"
 cp "$out"/root/boot/vmlinuz-* "$out/vmlinuz"
 cp "$out"/root/boot/initrd.img-* "$out/initrd"
-truncate -s 4G "$out/root.img"
+truncate -s 3G "$out/root.img"
 mke2fs -q -F -t ext4 -d "$out/root" "$out/root.img"
 rm -rf "$out/root"

@@ -95,3 +95,23 @@ def test_program_whose_camera_stays_away_ends_with_its_own_code(program: dict[st
     row = program["unplugged for good"]
     assert (row["read"], row["code"]) == (True, 3)
     assert 300 <= row["ended_s"] < 330
+
+
+@pytest.fixture(scope="module")
+def libcamera() -> dict[str, dict[str, Any]]:
+    return run("libcamera_calls.py", 600)
+
+
+def test_picamera2_gives_pictures_and_the_camera_back(libcamera: dict[str, dict[str, Any]]) -> None:
+    for opening in ("first opening", "second opening"):
+        row = libcamera[opening]
+        assert (row["frames"], row["in_order"], row["shape"], row["differ"]) == (20, True, [720, 640], True)
+        assert 0 <= row["age_s"] < 2.0  # from libcamera's clock to ours
+        assert row["threads"] == []
+
+
+def test_camera_of_another_format_and_one_that_is_absent_are_one_sentence(
+    libcamera: dict[str, dict[str, Any]],
+) -> None:
+    assert "gives NV12 where BGR888 was asked for" in libcamera["only NV12"]["said"]
+    assert "there is no camera pi:1 (found: Virtual" in libcamera["no second camera"]["said"]

@@ -1,0 +1,151 @@
+"""A Debian machine with a systemd of its own, in a network of its own: systemd-nspawn over a disk image.
+
+What it can't show: it has no kernel of its own, so no MemoryMax, no real power cut (the page cache outlives
+it), no udev and no camera.
+"""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+HERE = Path(__file__).parent
+BUILD = HERE.parents[1] / "build/deploy"
+RUN = Path("/run")
+ADDRESS = "10.77.0.2"
+DISK_MB = 1600  # small, so that it can be filled
+TOOLS = ("mmdebstrap", "systemd-nspawn", "ssh", "ip")
+PACKAGES = "mmdebstrap systemd-container openssh-client iproute2 arch-test debian-archive-keyring"
+
+# PID 1 of the host need not be systemd and its cgroups may be the older ones: a mount namespace with a pure
+# cgroup2. CAP_BPF and bpf: without them DevicePolicy= and DeviceAllow= would do nothing.
+BOOT = """
+set -eu
+mount --make-rprivate /
+umount -R /sys/fs/cgroup; mount -t cgroup2 cgroup2 /sys/fs/cgroup
+mkdir -p /sys/fs/cgroup/$NAME; echo $$ > /sys/fs/cgroup/$NAME/cgroup.procs
+mkdir -p $DISK; mount -o loop $DISK.img $DISK; mkdir -p $DISK/upper $DISK/work $DISK/root
+mount -t overlay -o lowerdir=$BASE,upperdir=$DISK/upper,workdir=$DISK/work overlay $DISK/root
+exec systemd-nspawn -q --register=no --keep-unit -b -D $DISK/root --machine=$NAME \
+  --network-namespace-path=/run/netns/$NAME --console=pipe --system-call-filter=bpf --capability=CAP_BPF
+"""
+
+
+class Machine:
+    """Boots at `start`, dies at `cut` (as if unplugged), leaves nothing behind after `remove`."""
+
+    def __init__(self, name: str, suite: str = "bookworm") -> None:
+        self.name, self.base, self.disk = name, BUILD / f"base-{suite}", BUILD / name
+        self._process: subprocess.Popen[bytes] | None = None
+        self.boots = 0
+        self.build(suite)
+
+    def build(self, suite: str) -> None:
+        """Key and base, once (about a minute); an empty disk over it, each time."""
+        need_tools()
+        BUILD.mkdir(parents=True, exist_ok=True)
+        if not (BUILD / "key").exists():
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", BUILD / "key"], check=True)
+        if not (self.base / "etc/hostname").exists():
+            part = self.base.with_suffix(".part")
+            subprocess.run([HERE / "make_root.sh", part, BUILD / "key.pub", suite], check=True)
+            part.rename(self.base)
+        self.remove()
+        image = self.disk.with_suffix(".img")
+        subprocess.run(["truncate", "-s", f"{DISK_MB}M", image], check=True)
+        subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", image], check=True)
+        self._make_network()
+
+    def _make_network(self) -> None:
+        name = (
+            self.name
+        )  # the machine is in `name`, whoever plays is in `namec`; no route leads out of the two
+        for line in (
+            f"netns add {name}",
+            f"netns add {name}c",
+            f"link add host1 netns {name}c type veth peer name host0 netns {name}",
+            f"-n {name}c link set lo up",
+            f"-n {name}c addr add 10.77.0.1/24 dev host1",
+            f"-n {name}c link set host1 up",
+            f"-n {name} link set lo up",
+            f"-n {name} addr add {ADDRESS}/24 dev host0",
+            f"-n {name} link set host0 up",
+        ):
+            subprocess.run(["ip", *line.split()], check=True)
+
+    def start(self) -> float:
+        """Seconds until it answers over SSH."""
+        began = time.monotonic()
+        self.boots += 1
+        given = os.environ | {"NAME": self.name, "BASE": str(self.base), "DISK": str(self.disk)}
+        log = (BUILD / f"{self.name}.log").open("ab")
+        self._process = subprocess.Popen(
+            ["unshare", "-m", "bash", "-c", BOOT], env=given, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        )
+        while self.run("true").returncode != 0:
+            if time.monotonic() - began > 120 or self._process.poll() is not None:
+                raise SystemExit(f"the machine does not boot: see {BUILD / self.name}.log")
+            time.sleep(0.2)
+        return time.monotonic() - began
+
+    def cut(self) -> None:
+        """The end without a warning, of every process in it."""
+        if self._process is not None:
+            leader = subprocess.run(
+                ["pgrep", "-P", str(self._process.pid)], capture_output=True, text=True, check=False
+            )
+            for pid in [*leader.stdout.split(), str(self._process.pid)]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(pid), 9)
+            self._process.wait()
+            self._process = None
+            time.sleep(1)  # the kernel takes the mounts of the dead namespace down
+
+    def command(self) -> list[str]:
+        """What runs a program beside the machine, where its address can be reached."""
+        return ["ip", "netns", "exec", f"{self.name}c"]
+
+    def run(self, script: str, timeout_s: float = 300) -> subprocess.CompletedProcess[str]:
+        """A script as root on the machine."""
+        ssh = ["ssh", *SSH_OPTIONS, "-o", "ConnectTimeout=10", f"pi@{ADDRESS}", "sudo", "bash", "-s"]
+        return subprocess.run(
+            [*self.command(), *ssh],
+            input=script,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout_s,
+        )
+
+    def remove(self) -> None:
+        """Everything but the base."""
+        self.cut()
+        for name in (self.name, f"{self.name}c"):
+            subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
+        shutil.rmtree(f"/run/systemd/nspawn/propagate/{self.name}", ignore_errors=True)
+        for folder in (self.disk, *RUN.glob(f"ssh-{self.name}-*")):
+            shutil.rmtree(folder, ignore_errors=True)
+        self.disk.with_suffix(".img").unlink(missing_ok=True)
+
+
+SSH_OPTIONS = [
+    *("-i", str(BUILD / "key"), "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"),
+    *("-o", "LogLevel=ERROR", "-o", "BatchMode=yes"),
+]
+
+
+def need_tools() -> None:
+    """Installs what the host lacks, where that can be done; else SystemExit says what to install."""
+    if os.geteuid() != 0:
+        raise SystemExit("a machine can be booted by root alone: sudo make test-deploy")
+    if all(shutil.which(tool) for tool in TOOLS):
+        return
+    print(f"installing {PACKAGES}", flush=True)
+    subprocess.run(["apt-get", "update", "-q"], check=False, stdout=subprocess.DEVNULL)
+    done = subprocess.run(
+        ["apt-get", "install", "-y", "-q", "--no-install-recommends", *PACKAGES.split()], check=False
+    )
+    if done.returncode:
+        raise SystemExit(f"these packages are needed and can't be installed: {PACKAGES}")

@@ -1,0 +1,89 @@
+"""Packages for update.yml, made from the shipped one: one that is good, and three that no board may keep."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import onnx
+
+SHIPPED = Path(__file__).parents[2] / "edge/default_model"
+EXTRA_LAYERS = 60  # each a convolution of 64 channels at 112 x 112 and 3 x 3: about 0.9 GFLOP
+
+
+def copy_shipped(folder: Path, note: str) -> dict[str, object]:
+    """A copy in `folder`, another package by its note; its metadata."""
+    shutil.copytree(SHIPPED, folder, dirs_exist_ok=True)
+    metadata = json.loads((folder / "model_metadata.json").read_text())
+    metadata["note"] = note
+    return dict(metadata)
+
+
+def write(folder: Path, metadata: dict[str, object]) -> Path:
+    """Signs the files anew, as an export does."""
+    for entry in metadata["files"].values():
+        data = (folder / entry["name"]).read_bytes()
+        entry |= {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    (folder / "model_metadata.json").write_text(json.dumps(metadata, indent=1))
+    return folder
+
+
+def good(folder: Path, note: str = "good") -> Path:
+    """The shipped network under another name."""
+    return write(folder, copy_shipped(folder, note))
+
+
+def corrupt(folder: Path) -> Path:
+    """One byte in the middle of the network is another one, as after a broken transfer."""
+    write(folder, copy_shipped(folder, "corrupt"))
+    network = next(folder.glob("*.onnx"))
+    data = bytearray(network.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    network.write_bytes(data)
+    return folder
+
+
+def wrong(folder: Path) -> Path:
+    """Whole and signed, but the golden answer is not the one that this network gives."""
+    metadata = copy_shipped(folder, "wrong")
+    metadata["golden"]["letters"]["int8"] = [-x for x in metadata["golden"]["letters"]["int8"]]
+    return write(folder, metadata)
+
+
+def slow(folder: Path) -> Path:
+    """Right in every answer, with work in front that changes none of them: 0 times what convolutions say."""
+    metadata = copy_shipped(folder, "slow")
+    path = next(folder.glob("*.onnx"))
+    model = onnx.load(path)
+    graph, made = model.graph, []
+    image = graph.input[0].name
+
+    def node(kind: str, inputs: list[str], output: str, **attributes: object) -> str:
+        made.append(onnx.helper.make_node(kind, inputs, [output], name=output, **attributes))
+        return output
+
+    def constant(name: str, shape: list[int], value: float) -> str:
+        size = 1
+        for side in shape:
+            size *= side
+        graph.initializer.append(onnx.helper.make_tensor(name, onnx.TensorProto.FLOAT, shape, [value] * size))
+        return name
+
+    wide = constant("slow_wide", [64, 3, 3, 3], 0.01)
+    same = constant("slow_same", [64, 64, 3, 3], 0.001)
+    narrow = constant("slow_narrow", [3, 64, 1, 1], 0.01)
+    out = node("Conv", [image, wide], "slow_in", pads=[1, 1, 1, 1])
+    out = node("MaxPool", [out], "slow_pool", kernel_shape=[2, 2], strides=[2, 2])
+    for number in range(EXTRA_LAYERS):
+        out = node("Conv", [out, same], f"slow_{number}", pads=[1, 1, 1, 1])
+        out = node("Tanh", [out], f"slow_tanh_{number}")
+    out = node("GlobalAveragePool", [out], "slow_mean")
+    out = node("Conv", [out, narrow], "slow_out")
+    out = node("Mul", [out, constant("slow_nothing", [1], 0.0)], "slow_zero")
+    out = node("Add", [image, out], "slow_image")
+    for later in graph.node:
+        later.input[:] = [out if name == image else name for name in later.input]
+    for number, new in enumerate(made):
+        graph.node.insert(number, new)
+    onnx.save(model, path)
+    return write(folder, metadata)

@@ -1,0 +1,112 @@
+"""Inside the emulated machine: the Pi's driver on the real Picamera2, and libcamera's virtual camera.
+
+It shows that our calls are accepted and that pictures come and stop, and nothing of a Pi's formats, controls
+and speed. What the virtual camera lacks of a Pi's is stood in for here, and nowhere else: five things.
+"""
+
+import mmap
+import sys
+import threading
+import time
+import types
+from itertools import islice
+from pathlib import Path
+
+from camera_faults import tell
+
+import edge.cameras.pi as pi
+from edge.cameras.watched import Patience
+from edge.errors import CameraError
+
+CAMERA = """%YAML 1.1
+---
+"Virtual0":
+  supported_formats:
+  - width: 640
+    height: 480
+    frame_rates:
+    - 30
+    - 30
+  test_pattern: "bars"
+  location: "CameraLocationFront"
+  model: "Virtual camera"
+"""
+PATIENCE = Patience(open_s=60.0, close_s=20.0)
+
+
+def stand_in() -> None:
+    """1 modules for screens and raw photographs, 2 the heap's name, 3 raw modes, 4 two planes for NV12."""
+    formats = ("RGB888", "BGR888", "XRGB8888", "XBGR8888", "YUV420", "YVU420", "NV12")
+    for name, values in {
+        "pykms": {"PixelFormat": types.SimpleNamespace(**dict.fromkeys(formats))},
+        "pidng": {},
+        "pidng.core": {"PICAM2DNG": object},
+        "pidng.camdefs": {"Picamera2Camera": object},
+    }.items():
+        sys.modules[name] = types.ModuleType(name)
+        vars(sys.modules[name]).update(values)
+    Path("/dev/dma_heap/linux,cma").symlink_to("/dev/dma_heap/system")
+    import libcamera
+    from picamera2 import Picamera2
+    from picamera2.allocators import DmaAllocator
+
+    def raw_modes(self: object) -> list[dict[str, object]]:
+        return [{"size": (640, 480), "format": "SRGGB10", "crop_limits": (0, 0, 640, 480)}]
+
+    def allocate(self: DmaAllocator, config: "libcamera.CameraConfiguration", use_case: object) -> None:
+        for wanted in config:
+            y_bytes, buffers = wanted.size.width * wanted.size.height, []
+            for number in range(wanted.buffer_count):
+                fd = self.dmaHeap.alloc(f"picamera2-{number}", wanted.frame_size).get()
+                planes = [libcamera.FrameBuffer.Plane(), libcamera.FrameBuffer.Plane()]
+                for plane, offset, length in zip(planes, (0, y_bytes), (y_bytes, y_bytes // 2), strict=True):
+                    plane.fd, plane.offset, plane.length = fd, offset, length
+                self.open_fds.append(fd)
+                self.libcamera_fds.append(fd)
+                self.mapped_buffers_used[fd] = False
+                buffers.append(libcamera.FrameBuffer(planes))
+                self.mapped_buffers[buffers[-1]] = mmap.mmap(fd, wanted.frame_size)
+            self.frame_buffers[wanted.stream] = buffers
+
+    Picamera2._get_raw_modes = raw_modes
+    DmaAllocator.allocate = allocate
+
+
+def main() -> None:
+    folder = Path("/usr/share/libcamera/pipeline/virtual")
+    folder.mkdir(parents=True)
+    (folder / "virtual.yaml").write_text(CAMERA)
+    stand_in()
+
+    refused = ""
+    try:
+        with pi.open_pi(0, patience=PATIENCE) as camera:
+            list(islice(camera, 500))
+    except CameraError as error:
+        refused = str(error)
+    tell("only NV12", said=refused)
+
+    pi.RGB_IN_MEMORY = "NV12"  # 5: the only format that the virtual camera has
+    for opening in ("first", "second"):
+        with pi.open_pi(0, patience=PATIENCE) as camera:
+            frames = list(islice((frame for frame in camera if frame is not None), 20))
+            age_s = time.monotonic() - frames[-1].t
+        times_s = [frame.t for frame in frames]
+        tell(
+            f"{opening} opening",
+            frames=len(frames),
+            in_order=times_s == sorted(set(times_s)),
+            age_s=age_s,
+            shape=list(frames[-1].image.shape),
+            differ=bool((frames[-1].image != frames[0].image).any()),
+            threads=[thread.name for thread in threading.enumerate() if thread.name.startswith("camera ")],
+        )
+    try:
+        with pi.open_pi(1, patience=PATIENCE) as camera:
+            list(islice(camera, 500))
+    except CameraError as error:
+        refused = str(error)
+    tell("no second camera", said=refused)
+
+
+main()
