@@ -10,12 +10,15 @@ from board import BACK_S, VARIABLES, WATCHDOG_S, Board, expect, fault, until
 from machine import BUILD
 
 MODELS = BUILD / "models"
+LONG_WATCH = ("-e", "asl_edge_watch_s=40")  # so that a busy machine has time to do the harm
 
 
 def died_while_watched(board: Board) -> None:
     """A model that passes every trial and then does not hold."""
     before = board.model()
-    playing = board.playing("update", "-e", f"asl_edge_model={models.good(MODELS / 'dies', 'dies')}")
+    playing = board.playing(
+        "update", "-e", f"asl_edge_model={models.good(MODELS / 'dies', 'dies')}", *LONG_WATCH
+    )
     until(lambda: board.model() != before, 120)
     until(board.reads, 60)
     board.ask(f"kill -9 {board.pid()}")
@@ -32,14 +35,16 @@ def died_while_watched(board: Board) -> None:
 def connection_lost(board: Board) -> None:
     """The workstation is gone while the new model is watched, and the new model does not hold."""
     before = board.model()
-    playing = board.playing("update", "-e", f"asl_edge_model={models.good(MODELS / 'lost', 'lost')}")
+    playing = board.playing(
+        "update", "-e", f"asl_edge_model={models.good(MODELS / 'lost', 'lost')}", *LONG_WATCH
+    )
     until(lambda: board.model() != before, 120)
     until(board.reads, 60)
     playing.kill()
     playing.communicate()
     board.ask("pkill -9 -u pi sshd")
     board.ask(f"kill -9 {board.pid()}")
-    until(lambda: board.model() == before, 60)
+    until(lambda: board.model() == before, 90)
     fault(
         "the workstation vanishes while such a model is watched",
         "the board goes back alone",
