@@ -139,15 +139,23 @@ def make_camera() -> None:
     seconds_until(Path(DEVICE).exists)
 
 
+def stop_while_stalled(loop: Loop) -> None:
+    control(percentage_of_dropped_buffers=100)
+    noticed_s = loop.waits_for("blind")
+    time.sleep(4)  # opened again, its thread waits in read()
+    loop.stop.set()
+    told_s = time.monotonic()
+    loop.join(SLOW_S)
+    tell("stop while stalled", noticed_s=noticed_s, ended_s=time.monotonic() - told_s)
+    control(percentage_of_dropped_buffers=0)
+
+
 def main() -> None:
     make_camera()
     loop = Loop()
     loop.start()
     ill_treat(loop)
-    loop.stop.set()
-    told_s = time.monotonic()
-    loop.join(SLOW_S)
-    tell("stop", ended_s=time.monotonic() - told_s)
+    stop_while_stalled(loop)
 
 
 if __name__ == "__main__":
