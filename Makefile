@@ -97,7 +97,8 @@ train-default: venv-dev ## train and package the shipped model again from DATA (
 .PHONY: requirements
 requirements: venv-dev ## pin requirements/*.in again, by version and hash
 	@uv=$$(command -v uv || echo .venv-dev/bin/uv); cd requirements; for name in device nano dev build uv deploy; do \
-	$$uv pip compile -q --universal --python-version 3.10 --generate-hashes --no-header \
+	oldest=3.10; [ $$name != nano ] || oldest=3.11; \
+	$$uv pip compile -q --universal --python-version $$oldest --generate-hashes --no-header \
 	  --no-emit-index-url --no-emit-find-links $$name.in -o $$name.txt; done
 
 .PHONY: clean
