@@ -40,5 +40,7 @@ fold 64x2,96x4 7000 64x4,96x1 10000 faseeha keptsecret seeeeeeel  # 2,470 pictur
 # 2. All six, for longer, because that one is shipped. Nobody is left to measure it on but signers it has seen.
 teacher teacher-all 64x2,96x5 8400
 student all teacher-all 64x7,96x3 15000
-"$python" -m export --checkpoint "$runs/all/model.pt" --data prepared --variants int8 \
+fit all-longer --init "$runs/all/model.pt" --teacher "$runs/teacher-all/model.pt" --schedule 96x2 --samples 10000 \
+  --strength 0.4,0.7 --synthetic-share 0.2 --learning-rate 7e-4
+"$python" -m export --checkpoint "$runs/all-longer/model.pt" --data prepared --variants int8 \
   --leave-one-out "$runs"/packages/without-* --output edge/default_model
