@@ -19,8 +19,8 @@ from edge.handshapes import POSES, RELAXED, Pose, blend, hand_joints, rotation
 from edge.records import CameraState, Frame, Image
 
 START_S, END_S, DOWN_S = 0.6, 1.0, 0.5  # hand out of view before the word, after it, and at a space
-# The scene of `make demo`: one in which the shipped model reads all letters but N, R, T and Z. Of 35 scenes tried
-# it reads HELLO in 8: this proves the path, and the model's weakness on new hands shows here, too.
+# The scene of `make demo`: one in which the shipped model reads all letters but N, R, T and Z. Of 35 scenes
+# tried it reads HELLO in 8: this proves the path, and the model's weakness on new hands shows here, too.
 PLAIN_SCENE = 22
 OVERSAMPLING = 2  # painted at twice the size and averaged down
 SWAY = ((0.43, 1.0), (1.1, 0.5), (5.3, 0.25))  # Hz, amplitude: the arm's sway, the hand's, its tremor
