@@ -43,7 +43,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise DataError(f"{path} does not exist; a checkpoint of `python -m train fit` was wanted") from None
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+    except pickle.UnpicklingError:  # torch's own sentence recommends to run whatever the file holds
+        raise DataError(f"{path} is no checkpoint of `python -m train fit`") from None
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"{path} can't be read as a checkpoint of fit: {first}") from None
     if not isinstance(state, dict) or state.get("schema_version") != SCHEMA_VERSION:

@@ -58,9 +58,10 @@ def fit(prepared: Prepared | None, options: Options, run: Path, place: Place) ->
     torch.manual_seed(options.seed)
     rows = _training_rows(prepared, options)
     sizes = options.epoch_sizes()
-    steps = (options.samples or len(rows)) // options.batch
+    samples = options.samples or len(rows)
+    steps = samples // options.batch
     if steps < 1:
-        raise DataError(f"{len(rows)} pictures fill no batch of {options.batch}: choose a smaller --batch")
+        raise DataError(f"{samples} pictures fill no batch of {options.batch}: choose a smaller --batch")
 
     state = _resumable(run, options)
     model = start_model(options.network, options.init) if state is None else new_network(options.network)

@@ -80,8 +80,9 @@ def read_options(args: argparse.Namespace, prepared: Prepared | None) -> Options
     """Flags -> Options. DataError in one sentence for a source that does not exist or a bad schedule."""
     if prepared is None and not args.samples:
         raise DataError("--data none has no pictures to count: say --samples for the length of an epoch")
-    if not 0 <= args.synthetic_share <= 1:
-        raise DataError(f"--synthetic-share {args.synthetic_share} is no share: wanted 0 to 1")
+    for name, share in (("--synthetic-share", args.synthetic_share), ("--imitation", args.imitation)):
+        if not 0 <= share <= 1:
+            raise DataError(f"{name} {share} is no share: wanted 0 to 1")
     return Options(
         data=args.data,
         network=args.network,
