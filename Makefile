@@ -13,7 +13,7 @@ BOARD ?=
 
 .PHONY: help
 help: ## print the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # An environment is rebuilt when its pinned file, or what is installed from here, changes.
 # $(call make_venv,FOLDER,PINNED,HOW TO INSTALL asl-edge)
@@ -80,13 +80,13 @@ lint-deploy: venv-deploy ## ansible-lint, production profile
 	cd ansible && PATH=$(CURDIR)/.venv-deploy/bin:$$PATH ansible-lint --offline --profile production .
 
 TEST_DEPLOY = PATH=$(CURDIR)/.venv-deploy/bin:$$PATH .venv-deploy/bin/python tests/deploy
-test-deploy: lint-deploy ## the playbooks and the unit on a booted Debian (root; systemd-nspawn)
+test-deploy: lint-deploy ## the playbooks and the unit on a Debian that it builds and boots (as root)
 	$(MAKE) wheelhouse BOARD=debian_x86
 	$(TEST_DEPLOY)/prove.py
-test-deploy-short: lint-deploy ## the same, what CI runs of it
+test-deploy-short: lint-deploy ## the same in some minutes, with fewer faults
 	$(MAKE) wheelhouse BOARD=debian_x86
 	$(TEST_DEPLOY)/prove.py --short
-test-deploy-arm: venv-deploy ## the playbook on an emulated 64-bit ARM machine (root; qemu; slow)
+test-deploy-arm: venv-deploy ## the playbook on an emulated 64-bit ARM machine (as root; slow)
 	$(MAKE) wheelhouse BOARD=debian_arm
 	$(TEST_DEPLOY)/prove_arm.py
 
