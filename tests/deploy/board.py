@@ -26,7 +26,7 @@ VARIABLES = {
     # few frames and one thread: the machine shares its processor with whoever tests
     "asl_edge_settings": {"output": LETTERS, "fps": 5, "threads": 1},
     "asl_edge_watch_s": 10,
-    "asl_edge_limit_ms": 250,
+    "asl_edge_limit_ms": 100,
 }
 STARTED = time.monotonic()
 FAULTS: list[tuple[str, str, float | None]] = []
