@@ -54,7 +54,6 @@ def main(args: argparse.Namespace) -> int:
 
 def fit(prepared: Prepared | None, options: Options, run: Path, place: Place) -> None:
     """Train, or go on with the run that the folder holds. Rank 0 alone validates and writes."""
-    run.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(options.seed)
     rows = _training_rows(prepared, options)
     sizes = options.epoch_sizes()
@@ -76,6 +75,7 @@ def fit(prepared: Prepared | None, options: Options, run: Path, place: Place) ->
         history, spent_s, best = state["history"], state["training"]["seconds"], state["best"]
     learner = learner.to(place.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     network = DistributedDataParallel(learner) if place.world > 1 else learner
+    run.mkdir(parents=True, exist_ok=True)  # only now: flags that can't be used leave nothing behind
 
     with _progress(steps * len(sizes), steps * len(history), place) as progress:
         while len(history) < len(sizes) and not _stopped_improving(history, options.patience):
