@@ -15,12 +15,11 @@ LONG_WATCH = ("-e", "asl_edge_watch_s=40")  # so that a busy machine has time to
 
 def died_while_watched(board: Board) -> None:
     """A model that passes every trial and then does not hold."""
-    before = board.model()
+    before, pid = board.model(), board.pid()
     playing = board.playing(
         "update", "-e", f"asl_edge_model={models.good(MODELS / 'dies', 'dies')}", *LONG_WATCH
     )
-    until(lambda: board.model() != before, 120)
-    until(board.reads, 60)
+    _until_watched(board, before, pid)
     board.ask(f"kill -9 {board.pid()}")
     printed = playing.communicate()[0]
     expect(playing.returncode != 0 and "gone back to" in printed, "it went back and said why", printed)
@@ -32,14 +31,19 @@ def died_while_watched(board: Board) -> None:
     )
 
 
+def _until_watched(board: Board, before: str, pid: str) -> None:
+    """The new model's process reads: not the old one's, which does so for a moment after the switch."""
+    until(lambda: board.model() != before, 120)
+    until(lambda: board.pid() not in (pid, "0") and board.reads(), 60)
+
+
 def connection_lost(board: Board) -> None:
     """The workstation is gone while the new model is watched, and the new model does not hold."""
-    before = board.model()
+    before, pid = board.model(), board.pid()
     playing = board.playing(
         "update", "-e", f"asl_edge_model={models.good(MODELS / 'lost', 'lost')}", *LONG_WATCH
     )
-    until(lambda: board.model() != before, 120)
-    until(board.reads, 60)
+    _until_watched(board, before, pid)
     playing.kill()
     playing.communicate()
     board.ask("pkill -9 -u pi sshd")
