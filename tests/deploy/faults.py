@@ -45,7 +45,7 @@ def connection_lost(board: Board) -> None:
     )
     _until_watched(board, before, pid)
     playing.kill()
-    playing.communicate()
+    playing.wait()  # not communicate(): what it started holds the pipe until the watch has ended
     board.ask("pkill -9 -u pi sshd")
     board.ask(f"kill -9 {board.pid()}")
     until(lambda: board.model() == before, 90)
