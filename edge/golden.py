@@ -3,6 +3,9 @@
 A device that answers it as the workstation did runs the right model in the right way.
 """
 
+import statistics
+import time
+
 import numpy as np
 
 from edge.errors import PackageError
@@ -25,6 +28,17 @@ def golden_picture(size_px: int) -> Image:
 def golden_tensor(size_px: int) -> Array:
     """(1, 3, S, S) float32."""
     return to_tensor(golden_picture(size_px))
+
+
+def reading_ms(engine: Engine, size_px: int, warm_up: int, runs: int) -> float:
+    """Median milliseconds of a reading of the golden input, after some that don't count."""
+    tensor = golden_tensor(size_px)
+    times_ms = []
+    for _ in range(warm_up + runs):
+        started_s = time.perf_counter()
+        engine(tensor)
+        times_ms.append(1000 * (time.perf_counter() - started_s))
+    return statistics.median(times_ms[warm_up:])
 
 
 def check_golden(engine: Engine, package: Package, variant: str) -> float:

@@ -1,8 +1,6 @@
 """Read the held-out pictures with every variant, and refuse a quantised one that reads them worse."""
 
 import platform
-import statistics
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +8,7 @@ from typing import Any
 from edge.engines import open_engine
 from edge.engines.torchscript import TorchScriptEngine
 from edge.errors import DataError
-from edge.golden import check_golden, golden_tensor
+from edge.golden import check_golden, golden_tensor, reading_ms
 from edge.package import Package
 from edge.records import Engine
 from export.calibration import spread
@@ -98,16 +96,10 @@ def _kept(scores: Scores, signers: str) -> dict[str, Any]:
 
 def latency_report(package: Package) -> dict[str, Any]:
     """Milliseconds that one reading of a square takes on this machine, which is no board."""
-    tensor = golden_tensor(package.size_px)
-    medians = {}
-    for variant in package.files:
-        engine = engine_of(package, variant)
-        times = []
-        for _ in range(LATENCY_RUNS + 5):
-            started = time.perf_counter()
-            engine(tensor)
-            times.append(1000 * (time.perf_counter() - started))
-        medians[variant] = round(statistics.median(times[5:]), 2)
+    medians = {
+        variant: round(reading_ms(engine_of(package, variant), package.size_px, 5, LATENCY_RUNS), 2)
+        for variant in package.files
+    }
     return {"median": medians, "runs": LATENCY_RUNS, "threads": 1, "processor": _processor()}
 
 

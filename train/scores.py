@@ -76,8 +76,7 @@ def score(answers: Answers) -> Scores:
         calibration_error=calibration_error(answers.confidence[lettered][claimed], right[claimed]),
         confidence_curves={
             name: curve(answers.shares[lettered][its], np.array([LETTERS.index(one) for one in truth[its]]))
-            for name in sorted(set(answers.source[lettered].tolist()))
-            if (its := answers.source[lettered] == name).any()
+            for name, its in _of_each(answers.source[lettered])
         },
         answered=_mean(claimed),
         box_found=_mean(iou[boxed] >= FOUND_IOU),
@@ -116,8 +115,7 @@ def per_source(
             "answered": _mean(claimed[its]),
             "box_found": _mean(iou[its & np.isfinite(iou)] >= FOUND_IOU),
         }
-        for name in sorted(set(source.tolist()))
-        if (its := source == name).any()
+        for name, its in _of_each(source)
     }
 
 
@@ -160,6 +158,11 @@ def box_iou(a: Box, b: Box) -> float:
         return 0.0
     both = width * height
     return both / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both)
+
+
+def _of_each(source: Text) -> list[tuple[str, npt.NDArray[np.bool_]]]:
+    """(N,) sources -> each by name, with the (N,) mask of its own."""
+    return [(name, source == name) for name in sorted(set(source.tolist()))]
 
 
 def _mean(values: npt.NDArray[Any]) -> float | None:
