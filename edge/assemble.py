@@ -13,6 +13,7 @@ from edge.hand import HandReader
 from edge.journal import STDOUT, leads_to_journal
 from edge.letters import LetterFilter
 from edge.package import open_package
+from edge.palm import PalmFinder
 from edge.records import Sink
 from edge.settings import Settings
 from edge.sinks.jsonlines import JsonFile, JsonLines
@@ -42,7 +43,7 @@ def reader_of(settings: Settings, golden: bool = False) -> HandReader:
     engine = open_engine(settings.engine, package, variant, settings.threads, settings.spinning)
     if golden:
         check_golden(engine, package, variant)
-    return HandReader(engine, package, settings.min_confidence)
+    return HandReader(engine, package, settings.min_confidence, PalmFinder(settings.threads))
 
 
 def sinks_of(settings: Settings, stop: threading.Event) -> list[Sink]:

@@ -1,13 +1,14 @@
-"""Picture -> where the hand is and what it signs: look at the whole, then closer, with one network.
+"""Picture -> where the hand is and what it signs: find it, then look closer.
 
-The network names 21 points in whatever square it is shown. A square around those points, shown again,
-gives a closer look; a few closer looks settle it, and the letter is what all of them say together. The same
-points make the next frame's square, so that a hand is followed with one reading a frame.
+A palm detector says where hands are (`edge.palm`). The network names 21 points in the square it is shown, and
+a square around those points, shown again, gives a closer look; the letter is what all looks say together. The
+same points make the next frame's square, so that a hand is followed with one reading a frame, no detector.
 """
 
 import numpy as np
 
 from edge.package import Package
+from edge.palm import Find, whole_picture
 from edge.preprocess import Square, cut_square, to_tensor, whole_square
 from edge.records import LETTERS, Array, Box, Engine, Frame, Hand, Image, Output, Prediction
 
@@ -16,13 +17,12 @@ MARGIN = 1.5
 # How far the hand reaches past its points on every side, over the longer side of their box: so it is in the
 # boxes of the labelled photographs (points are joints; fingers are thicker and end later).
 SKIN = 0.12
-MAX_LOOKS = 3  # the whole picture, then at most two closer looks
+MAX_LOOKS = 3  # where a palm was found, then at most two closer looks
 # A closer look that would show nearly the same square (intersection over union) is spared.
 SAME_SQUARE = 0.7
-# How much nearer one look may go than the one before. Points that are unsure crowd together, and a square
-# around them would shrink to a fingertip. Of four sources, each unseen, these values read at least as many
-# pictures right as 0.3 for the first step, a fourth look, or 0.6 above.
-FIRST_STEP, LATER_STEP = 0.5, 0.7
+# How much nearer one look may go than the one before: points that are unsure crowd together, and a square
+# around them would shrink to a fingertip.
+STEP = 0.6
 
 Look = tuple[Square, Output]  # where, and what the network said of it
 
@@ -57,20 +57,14 @@ def overlap(a: Square, b: Square) -> float:
     return both / (a[2] ** 2 + b[2] ** 2 - both)
 
 
-def search_squares(image: Image) -> list[Square]:
-    """Where to look when the whole picture shows no hand: overlapping squares of 0.6 of its longer side."""
-    height, width = image.shape[:2]
-    side = 0.6 * max(height, width)
-    xs = [side / 2, width / 2, width - side / 2]
-    ys = [side / 2, height - side / 2] if height > 1.1 * side else [height / 2]
-    return [(x, y, side) for y in ys for x in xs]
-
-
 class HandReader:
     """Reads single pictures (`read`) or follows a hand through a stream (`follow`)."""
 
-    def __init__(self, engine: Engine, package: Package, min_confidence: float = 0.0) -> None:
+    def __init__(
+        self, engine: Engine, package: Package, min_confidence: float = 0.0, find: Find = whole_picture
+    ) -> None:
         self._engine = engine
+        self._find = find
         self._size_px = package.size_px
         self._temperature = package.temperature
         self._presence_threshold = package.presence_threshold
@@ -82,14 +76,15 @@ class HandReader:
         return self._predict(self._search(image), t)
 
     def _search(self, image: Image) -> list[Look]:
-        """The looks that lead to the hand, or to the likeliest place for one."""
-        looks = self._look_closer(image, whole_square(image))
-        if _presence(looks[-1]) < self._presence_threshold:
-            for square in search_squares(image):
-                found = self._look_closer(image, square)
-                if _presence(found[-1]) > _presence(looks[-1]):
-                    looks = found
-        return looks
+        """The looks at the likeliest hand: of two, the one that is more of a hand that signs."""
+        found = [self._look_closer(image, square) for square in self._find(image)]
+        if not found:  # a hand that fills the picture, or none
+            return self._look_closer(image, whole_square(image))
+        return max(found, key=self._likeness)
+
+    def _likeness(self, looks: list[Look]) -> float:
+        """How sure the network is of a hand, and then of its letter; 0..1."""
+        return _presence(looks[-1]) * float(np.exp(self._log_shares(looks).max()))
 
     def follow(self, frame: Frame) -> Prediction:
         """The next frame of a stream -> Prediction; one reading while the hand stays in sight."""
@@ -113,21 +108,22 @@ class HandReader:
         while len(looks) < MAX_LOOKS:
             shown = looks[-1][0]
             cx, cy, side = _square(looks[-1])
-            step = FIRST_STEP if len(looks) == 1 else LATER_STEP
-            closer = (cx, cy, min(max(side, step * shown[2]), shown[2] / step))
+            closer = (cx, cy, min(max(side, STEP * shown[2]), shown[2] / STEP))
             if _presence(looks[-1]) < self._presence_threshold / 2 or overlap(closer, shown) > SAME_SQUARE:
                 break
             looks.append(self._look(image, closer))
         return looks
 
+    def _log_shares(self, looks: list[Look]) -> Array:
+        """(26,) logarithms of the shares that all looks agree on best."""
+        each = [_log_shares(output.letters[0] / self._temperature) for _, output in looks]
+        return _log_shares(np.mean(each, axis=0))
+
     def _predict(self, looks: list[Look], t: float) -> Prediction:
         """The hand of the last look; the letter that all looks agree on best (mean of their log shares)."""
         points = _points(looks[-1])
         hand = Hand(hand_box(points), points, _presence(looks[-1]))
-        together = np.mean(
-            [_log_shares(output.letters[0] / self._temperature) for _, output in looks], axis=0
-        )
-        shares = np.exp(_log_shares(together))
+        shares = np.exp(self._log_shares(looks))
         best = np.argsort(-shares, kind="stable")
         top = tuple((LETTERS[i], float(shares[i])) for i in best)
         if hand.presence < self._presence_threshold:

@@ -10,6 +10,7 @@ from edge.signer import draw_background, draw_hand
 from train.augment import (
     MAX_ROTATION_DEG,
     background_square,
+    bend,
     change_light,
     crop_hand,
     hand_mask,
@@ -128,3 +129,17 @@ def test_empty_crops_have_the_bands_of_a_first_look_half_the_time():
     assert (crop == 0).all()
     for image in banded:
         assert (image[SIZE_PX // 2, SIZE_PX // 2] == 0).all()
+
+
+def test_bent_hand_keeps_its_points():
+    size = 224
+    rng = np.random.default_rng(3)
+    points = rng.uniform(0.2, 0.8, (21, 2)).astype(np.float32)
+    image = np.zeros((size, size, 3), np.uint8)
+    for x, y in points * size:
+        cv2.circle(image, (round(float(x)), round(float(y))), 3, (255, 255, 255), -1)
+    crop, moved = bend(np.random.default_rng(0), image, points, 1.0)
+    assert moved is not None
+    assert np.abs(moved - points).max() > 0.01  # it was bent
+    for x, y in np.round(moved * size).astype(int):
+        assert crop[y - 2 : y + 3, x - 2 : x + 3].max() > 60

@@ -15,6 +15,9 @@ from tiny_data import write_two_signers
 
 from train.__main__ import main
 from train.checkpoint import load_checkpoint
+from train.crops import open_crops
+from train.loss import normalise
+from train.start import start_model, unfold
 
 ROOT = Path(__file__).parent.parent
 TINY = ["--schedule", "32x3", "--batch", "8", "--init", "scratch", "--workers", "0", "--validate", "ben"]
@@ -40,7 +43,7 @@ def run_to_end(process: subprocess.Popen[str]) -> tuple[int, str]:
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def crops(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("fit")
     write_two_signers(folder / "photographs")
     code, errors = run_to_end(
@@ -55,13 +58,16 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
     )
     assert code == 0, errors
-    return folder / "prepared"
+    cut = ("cut", "--data", folder / "prepared", "--output", folder / "crops", "--crops", 160)
+    code, errors = run_to_end(train(*cut))
+    assert code == 0, errors
+    return folder / "crops"
 
 
 @pytest.fixture(scope="module")
-def whole_run(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole_run(crops: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("runs") / "whole"
-    code, errors = run_to_end(train("fit", "--data", prepared, "--run", run, *TINY))
+    code, errors = run_to_end(train("fit", "--crops", crops, "--run", run, *TINY))
     assert code == 0, errors
     return run
 
@@ -70,7 +76,7 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
     return load_checkpoint(run / "last.pt").model.state_dict()
 
 
-def test_run_leaves_a_checkpoint_and_its_story(whole_run, prepared):
+def test_run_leaves_a_checkpoint_and_its_story(whole_run, crops):
     checkpoint = load_checkpoint(whole_run / "model.pt")
     assert checkpoint.size_px == 32
     assert checkpoint.training["sources"] == ["anna"]
@@ -83,9 +89,9 @@ def test_run_leaves_a_checkpoint_and_its_story(whole_run, prepared):
     assert history[-1]["lr"] < history[0]["lr"]
 
 
-def test_killed_run_goes_on_and_ends_as_if_it_had_not_been_killed(whole_run, prepared, tmp_path):
+def test_killed_run_goes_on_and_ends_as_if_it_had_not_been_killed(whole_run, crops, tmp_path):
     run = tmp_path / "killed"
-    process = train("fit", "--data", prepared, "--run", run, *TINY)
+    process = train("fit", "--crops", crops, "--run", run, *TINY)
     deadline = time.monotonic() + 120
     while not (run / "last.pt").exists():
         assert time.monotonic() < deadline
@@ -95,23 +101,23 @@ def test_killed_run_goes_on_and_ends_as_if_it_had_not_been_killed(whole_run, pre
     process.communicate()
     done = len(load_checkpoint(run / "last.pt").history)
     assert 1 <= done < 3, "the run ended before it was killed: the test needs a longer schedule"
-    code, errors = run_to_end(train("fit", "--data", prepared, "--run", run, *TINY))
+    code, errors = run_to_end(train("fit", "--crops", crops, "--run", run, *TINY))
     assert code == 0, errors
     uninterrupted, resumed = weights(whole_run), weights(run)
     for name, value in uninterrupted.items():
         assert torch.equal(value, resumed[name]), name
 
 
-def test_other_flags_on_an_old_run_are_refused_by_name(whole_run, prepared, monkeypatch, capsys):
+def test_other_flags_on_an_old_run_are_refused_by_name(whole_run, crops, monkeypatch, capsys):
     before = (whole_run / "last.pt").read_bytes()
-    assert fit_here(monkeypatch, "--data", prepared, "--run", whole_run, *TINY, "--seed", 5) == 2
+    assert fit_here(monkeypatch, "--crops", crops, "--run", whole_run, *TINY, "--seed", 5) == 2
     assert "another seed" in capsys.readouterr().err
     assert (whole_run / "last.pt").read_bytes() == before
 
 
-def test_two_processes_share_every_epoch(prepared, tmp_path):
+def test_two_processes_share_every_epoch(crops, tmp_path):
     run = tmp_path / "two"
-    code, errors = run_to_end(train("fit", "--data", prepared, "--folder", run, *TINY, torchrun=2))
+    code, errors = run_to_end(train("fit", "--crops", crops, "--folder", run, *TINY, torchrun=2))
     assert code == 0, errors
     checkpoint = load_checkpoint(run / "last.pt")
     assert len(checkpoint.history) == 3
@@ -124,12 +130,12 @@ def fit_here(monkeypatch: pytest.MonkeyPatch, *flags: object) -> int:
     return main()
 
 
-def test_imagenet_weights_out_of_reach_name_the_two_other_choices(prepared, tmp_path, monkeypatch, capsys):
+def test_imagenet_weights_out_of_reach_name_the_two_other_choices(crops, tmp_path, monkeypatch, capsys):
     for name in ("http_proxy", "https_proxy"):  # nobody listens there: no address can be reached
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "empty"))
     flags = [flag if flag != "scratch" else "imagenet" for flag in TINY]
-    assert fit_here(monkeypatch, "--data", prepared, "--run", tmp_path / "run", *flags) == 2
+    assert fit_here(monkeypatch, "--crops", crops, "--run", tmp_path / "run", *flags) == 2
     errors = capsys.readouterr().err
     assert "--init scratch" in errors
     assert "--init FILE" in errors
@@ -144,21 +150,21 @@ def test_imagenet_weights_out_of_reach_name_the_two_other_choices(prepared, tmp_
         (["--leave-out", "anna"], "no source is left"),
         (["--init", "missing.pt"], "missing.pt does not exist"),
         (["--batch", "4096"], "smaller --batch"),
-        (["--synthetic-share", "2"], "wanted 0 to 1"),
+        (["--strength", "0.5"], "wanted FIRST,LAST"),
     ],
 )
-def test_bad_flag_is_one_sentence_and_exit_code_2(prepared, tmp_path, monkeypatch, capsys, flags, sentence):
-    assert fit_here(monkeypatch, "--data", prepared, "--run", tmp_path / "run", *TINY, *flags) == 2
+def test_bad_flag_is_one_sentence_and_exit_code_2(crops, tmp_path, monkeypatch, capsys, flags, sentence):
+    assert fit_here(monkeypatch, "--crops", crops, "--run", tmp_path / "run", *TINY, *flags) == 2
     errors = capsys.readouterr().err
     assert sentence in errors
     assert errors.count("\n") == 1
     assert not (tmp_path / "run" / "last.pt").exists()
 
 
-def test_full_disk_keeps_the_last_checkpoint(whole_run, prepared, tmp_path):
+def test_full_disk_keeps_the_last_checkpoint(whole_run, crops, tmp_path):
     """A limit on a file's size stands in for the full disk: the write fails half-way in the same manner."""
     run = tmp_path / "full"
-    flags = ["--data", str(prepared), "--run", str(run), *TINY]
+    flags = ["--crops", str(crops), "--run", str(run), *TINY]
     limited = "import resource, runpy, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); " \
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20)); sys.argv[0] = 'train'; " \
         "runpy.run_module('train', run_name='__main__', alter_sys=True)"  # fmt: skip
@@ -172,19 +178,27 @@ def test_full_disk_keeps_the_last_checkpoint(whole_run, prepared, tmp_path):
     assert list(run.iterdir()) == []
 
 
-def test_a_teacher_is_fine_tuned_and_teaches_its_letters(prepared, tmp_path, monkeypatch, capsys):
-    teacher, student = tmp_path / "teacher", tmp_path / "student"
-    tiny = ("--data", prepared, "--schedule", "64x1", "--samples", 8, "--batch", 4, "--workers", 0)
-    lite0 = ("--network", "lite0", "--init", "imagenet")
-    assert fit_here(monkeypatch, *tiny, *lite0, "--run", teacher) == 0
-    assert load_checkpoint(teacher / "model.pt").model.name == "lite0"
-    taught = ("--init", "scratch", "--teacher", teacher / "model.pt", "--run", student)
-    assert fit_here(monkeypatch, *tiny, *taught) == 0
-    history = load_checkpoint(student / "model.pt").history
-    assert history[-1]["hint_loss"] > 0
-    capsys.readouterr()
-    assert fit_here(monkeypatch, *tiny, "--init", teacher / "model.pt", "--run", tmp_path / "other") == 2
-    assert "holds a lite0: say --network lite0" in capsys.readouterr().err
-    wrong_teacher = ("--init", "scratch", "--teacher", student / "model.pt", "--run", tmp_path / "other")
-    assert fit_here(monkeypatch, *tiny, *wrong_teacher) == 2
-    assert "holds a resnet18: a teacher is trained with fit --network lite0" in capsys.readouterr().err
+def test_the_teacher_is_learned_from(crops, tmp_path, monkeypatch):
+    taught = ("--crops", crops, "--run", tmp_path / "taught", *TINY)
+    assert fit_here(monkeypatch, *taught, "--learning-rate", "3e-3") == 0
+    history = load_checkpoint(tmp_path / "taught" / "last.pt").history
+    assert history[-1]["hint_loss"] < history[0]["hint_loss"]
+
+
+def test_a_network_from_the_package_starts_as_it_was_and_learns(crops, tmp_path, monkeypatch):
+    """Its batch norm was folded away and is given back: the maps must not change."""
+    folded = start_model("malvizv1").eval()
+    unfolded = start_model("malvizv1")
+    images = normalise(torch.from_numpy(np.array(open_crops(crops).image[:16])))
+    unfold(unfolded, images)
+    for norm in folded.modules():
+        if isinstance(norm, torch.nn.BatchNorm2d):
+            norm.running_var.fill_(1 - norm.eps)
+    with torch.no_grad():
+        wanted, got = folded.maps(images)[-1], unfolded.maps(images)[-1]
+        in_training = unfolded.train().maps(images)[-1]
+    assert wanted.mean() > 0.1
+    torch.testing.assert_close(got, wanted, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(in_training, wanted, atol=0.02, rtol=0.02)
+    flags = [flag if flag != "scratch" else "malvizv1" for flag in TINY]
+    assert fit_here(monkeypatch, "--crops", crops, "--run", tmp_path / "run", *flags) == 0

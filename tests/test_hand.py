@@ -7,14 +7,15 @@ from edge.hand import (
     MARGIN,
     MAX_LOOKS,
     SKIN,
+    STEP,
     HandReader,
     box_around,
     hand_box,
     overlap,
-    search_squares,
     square_around,
 )
 from edge.package import Package
+from edge.preprocess import Square
 from edge.records import LETTERS, Array, Frame, Image, Output
 
 SIZE_PX = 32
@@ -76,6 +77,44 @@ def test_confidence_is_the_softmax_of_the_letter():
     assert sum(confidence for _, confidence in found.top) == pytest.approx(1)
 
 
+def test_reading_begins_where_a_palm_was_found():
+    shown = []
+    engine = BrightSpot()
+
+    def watched(tensor: Array) -> Output:
+        shown.append((tensor[0].mean(axis=0) > 1.0).mean())
+        return engine(tensor)
+
+    found = HandReader(watched, PACKAGE, find=lambda image: [(430.0, 340.0, 120.0)]).read(
+        scene((400, 300, 460, 380))
+    )
+    assert shown[0] > 0.2  # of the first crop: not the whole picture
+    assert found.hand is not None
+
+
+def test_of_two_hands_the_one_that_signs_is_read():
+    def find(image: Image) -> list[Square]:
+        return [(50.0, 50.0, 100.0), (300.0, 300.0, 160.0)]  # the first is dark: no hand to this engine
+
+    found = HandReader(BrightSpot(), PACKAGE, find=find).read(scene((260, 260, 340, 340)))
+    assert found.hand is not None
+    assert found.letter == "C"
+    np.testing.assert_allclose(box_around(found.hand.points), (260, 260, 340, 340), atol=12)
+
+
+def test_following_asks_no_detector():
+    asked = []
+
+    def find(image: Image) -> list[Square]:
+        asked.append(1)
+        return [(240.0, 250.0, 200.0)]
+
+    reader = HandReader(BrightSpot(), PACKAGE, find=find)
+    for step in range(4):
+        assert reader.follow(Frame(scene((200, 200, 280, 300)), step / 30, step)).hand is not None
+    assert len(asked) == 1
+
+
 def test_empty_scene_gives_no_letter_and_no_hand():
     found = HandReader(BrightSpot(), PACKAGE).read(np.zeros((480, 640, 3), np.uint8))
     assert found.letter is None
@@ -126,7 +165,7 @@ def test_lost_hand_is_searched_for_in_every_frame():
     dark = np.zeros((480, 640, 3), np.uint8)
     for index in range(3):
         assert reader.follow(Frame(dark, index / 30, index)).hand is None
-    assert engine.calls == 3 * (1 + len(search_squares(dark)))
+    assert engine.calls == 3
 
 
 def test_looks_are_bounded_when_the_points_never_settle():
@@ -157,7 +196,7 @@ def test_points_that_crowd_together_do_not_shrink_the_square_to_a_fingertip():
     assert found.hand.points is not None
     x0, _, x1, _ = box_around(found.hand.points)
     shown = (x1 - x0) / 0.01  # the last square's side, px
-    assert shown > 0.5 * 0.7 * 400 * 0.95
+    assert shown > STEP**2 * 400 * 0.95
     assert len(sides) == MAX_LOOKS
 
 
@@ -177,15 +216,6 @@ def test_letter_is_what_all_looks_say_together():
     assert found.letter == "A"
     odds = np.mean([12.0, *[-1.0] * (MAX_LOOKS - 1)])
     assert found.confidence == pytest.approx(1 / (1 + np.exp(-odds)), abs=1e-3)
-
-
-@pytest.mark.parametrize(("width", "height"), [(640, 480), (480, 640), (256, 256), (1920, 400)])
-def test_search_squares_cover_the_whole_picture(width, height):
-    seen = np.zeros((height, width), bool)
-    for cx, cy, side in search_squares(np.zeros((height, width, 3), np.uint8)):
-        x0, y0 = max(0, round(cx - side / 2)), max(0, round(cy - side / 2))
-        seen[y0 : round(cy + side / 2), x0 : round(cx + side / 2)] = True
-    assert seen.all()
 
 
 def test_square_around_is_margin_times_the_longer_side():

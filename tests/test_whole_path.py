@@ -51,19 +51,13 @@ def test_tiny_model_reads_photographs_that_it_was_not_trained_on(tmp_path):
     held_out = write_subset(photographs() / "asl-frames" / "manifest.csv", tmp_path / "manifest.csv")
     run("-m", "train", "prepare", tmp_path / "manifest.csv", "--output", tmp_path / "prepared")
     run(
-        *(
-            "-m",
-            "train",
-            "fit",
-            "--data",
-            tmp_path / "prepared",
-            "--run",
-            tmp_path / "run",
-            "--init",
-            "scratch",
-        ),
-        *("--schedule", "64x5", "--samples", "480", "--batch", "16", "--strength", "0,0.1"),
-        *("--synthetic-share", "0", "--learning-rate", "2e-3", "--validate", "none"),
+        *("-m", "train", "cut", "--data", tmp_path / "prepared", "--output", tmp_path / "crops"),
+        *("--crops", "700", "--synthetic-share", "0"),
+    )
+    run(
+        *("-m", "train", "fit", "--crops", tmp_path / "crops", "--run", tmp_path / "run"),
+        *("--init", "malvizv1", "--schedule", "64x4", "--batch", "16", "--strength", "0,0.1"),
+        *("--validate", "none"),
     )
     run(
         *("-m", "export", "--checkpoint", tmp_path / "run" / "model.pt", "--data", tmp_path / "prepared"),

@@ -1,4 +1,4 @@
-"""`python -m train prepare | fit | evaluate`: the workstation's side."""
+"""`python -m train prepare | cut | fit | evaluate`: the workstation's side."""
 
 import argparse
 import sys
@@ -9,12 +9,13 @@ from edge.errors import AslEdgeError
 
 
 def main() -> int:
-    """Run one of the three; the project's own errors are one line and exit code 2."""
+    """Run one of the four; the project's own errors are one line and exit code 2."""
     parser = argparse.ArgumentParser(prog="python -m train", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     chosen = sys.argv[1] if len(sys.argv) > 1 else ""
     for name, text in (
-        ("prepare", "check photographs and write what fit reads"),
+        ("prepare", "check photographs and write what cut reads"),
+        ("cut", "cut the photographs many times and let the teacher look at each"),
         ("fit", "train the network"),
         ("evaluate", "accuracy of a checkpoint or a package, per letter and per source"),
     ):
@@ -34,7 +35,7 @@ def main() -> int:
 
 def _stage(name: str) -> ModuleType:
     """The module behind a command, imported only when it is wanted: fit alone needs torch's loader."""
-    return import_module({"prepare": "train.prepare", "fit": "train.fit", "evaluate": "train.evaluate"}[name])
+    return import_module(f"train.{name}")
 
 
 if __name__ == "__main__":

@@ -16,10 +16,14 @@ from edge.records import Array, Image
 # Q of G, P of K; 45 degrees takes D towards G, L towards Q, and I towards J.
 MAX_ROTATION_DEG = 25.0
 MAX_SHIFT = 0.12  # of the crop's side
-# The hand's longer side over the crop's side: a reading square has 1 / MARGIN; the first look at a whole
-# frame may show it as small as a fifth.
-NEAR, FAR = 0.95, 0.2
-FAR_SHARE = 0.3  # of the crops at full strength are such first looks
+# The hand's longer side over the crop's side: a reading square has 1 / MARGIN; a square that was not well
+# placed may show it as small as a third.
+NEAR, FAR = 0.95, 0.33
+FAR_SHARE = 0.1  # of the crops at full strength are such badly placed ones
+# How far places of a crop are pushed apart, over its side (standard deviation at full strength): fingers
+# come out longer, thicker or more bent than this person's, as another's might.
+BEND = 0.018
+BEND_CELLS = 5  # the push changes smoothly over the crop, from cell to cell of so many a side
 
 Rng = np.random.Generator
 
@@ -103,6 +107,21 @@ def _paste(
     return np.asarray(crop, np.uint8), points
 
 
+def bend(rng: Rng, crop: Image, points: Array | None, strength: float) -> tuple[Image, Array | None]:
+    """(S, S, 3) and (21, 2) fractions or None -> the same, pushed smoothly out of shape."""
+    size = crop.shape[0]
+    coarse = rng.normal(0, BEND * strength * size, (BEND_CELLS, BEND_CELLS, 2)).astype(np.float32)
+    push = cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC)
+    across, down = np.meshgrid(np.arange(size, dtype=np.float32), np.arange(size, dtype=np.float32))
+    bent = cv2.remap(
+        crop, across + push[..., 0], down + push[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    if points is not None:  # so small and smooth a push is undone by its negative
+        at = np.clip(np.round(points * size), 0, size - 1).astype(int)
+        points = points - push[at[:, 1], at[:, 0]] / np.float32(size)
+    return np.asarray(bent, np.uint8), points
+
+
 def hand_mask(points: Array, size_px: int) -> Array:
     """(21, 2) px -> (S, S) 0..1: the hand and some forearm, generous and soft at the edge."""
     mask = np.zeros((size_px, size_px), np.uint8)
@@ -135,10 +154,14 @@ def letterbox(rng: Rng, crop: Image) -> Image:
 
 
 def change_light(rng: Rng, crop: Image, strength: float) -> Image:
-    """(S, S, 3) uint8 -> the same under another light and camera: exposure, gamma, cast, grey, blur, noise,
-    coding, occlusion."""
+    """(S, S, 3) uint8 -> the same under another light and camera: exposure, gamma, cast, other colours and
+    texture, grey, blur, noise, coding, occlusion."""
     if rng.random() < 0.8:
         crop = _tone(rng, crop, strength)
+    if rng.random() < 0.5 * strength:
+        crop = _other_colours(rng, crop)
+    if rng.random() < 0.2 * strength:
+        crop = _other_texture(rng, crop)
     if rng.random() < 0.08 + 0.07 * strength:
         grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
         crop = np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), np.uint8)
@@ -165,6 +188,22 @@ def _tone(rng: Rng, crop: Image, strength: float) -> Image:
     table = ((level**gamma - 0.5) * contrast + 0.5) * gain
     table = (np.clip(table, 0, 1) * 255).astype(np.uint8)
     return np.asarray(cv2.LUT(crop, table.reshape(1, 256, 3)), np.uint8)
+
+
+def _other_colours(rng: Rng, crop: Image) -> Image:
+    """Each channel a mixture of all three: other skin, other walls, another white balance."""
+    mix = np.eye(3) + rng.normal(0, 0.18, (3, 3))
+    mix /= np.abs(mix.sum(axis=1, keepdims=True)).clip(0.5)
+    return np.asarray(cv2.transform(crop, mix.astype(np.float32)).clip(0, 255), np.uint8)
+
+
+def _other_texture(rng: Rng, crop: Image) -> Image:
+    """Half of it seen through a random filter: shapes stay, surfaces don't (Xu et al. 2021, "RandConv")."""
+    kernel = rng.normal(0, 1, (3, 3)).astype(np.float32)
+    kernel /= max(float(np.abs(kernel).sum()) / 2, 0.1)
+    seen = cv2.filter2D(crop, cv2.CV_32F, kernel)
+    seen += float(crop.mean()) - float(seen.mean())
+    return np.asarray((0.5 * crop + 0.5 * seen).clip(0, 255), np.uint8)
 
 
 def _blur(rng: Rng, crop: Image) -> Image:

@@ -8,17 +8,16 @@ from typing import Any
 import torch
 
 from edge.errors import DataError
-from train.lite0 import Lite0Net, load_lite0
 from train.model import AslNet
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 @dataclass(frozen=True)
 class Checkpoint:
     """A trained network and what a deployment package must tell of it."""
 
-    model: AslNet | Lite0Net  # on the CPU, in eval mode
+    model: AslNet  # on the CPU, in eval mode
     size_px: int
     temperature: float  # letter logits are divided by it
     presence_threshold: float
@@ -53,19 +52,14 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return state
 
 
-def new_network(name: str) -> AslNet | Lite0Net:
-    """By its `name`, for a state to be loaded into."""
-    return Lite0Net(load_lite0()) if name == Lite0Net.name else AslNet()
-
-
 def load_checkpoint(path: Path) -> Checkpoint:
     """A file of fit -> Checkpoint with its network ready to read."""
     state = read_checkpoint(path)
-    model = new_network(state["network"])
+    model = AslNet()
     try:
         model.load_state_dict(state["model"])
     except RuntimeError:
-        raise DataError(f"{path} holds no {model.name} with 69 outputs: train again") from None
+        raise DataError(f"{path} holds no ResNet-18 with 69 outputs: train again") from None
     return Checkpoint(
         model=model.eval(),
         size_px=state["size_px"],

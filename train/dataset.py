@@ -1,4 +1,4 @@
-"""Prepared pictures -> training samples: which picture comes next, and what the network should answer."""
+"""Stored crops -> training samples: which crop comes next, in which light, and what is to be answered."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,96 +10,57 @@ from torch.utils.data import Dataset, Sampler
 
 from edge.hand import MARGIN, SKIN, box_around, square_around
 from edge.preprocess import cut_square, whole_square
-from edge.records import LETTERS, N_POINTS, Array, Image
-from edge.signer import draw_background, draw_hand
+from edge.records import LETTERS, Array, Image
 from train import augment
+from train.crops import Crops
+from train.landmarker import HINTS
 from train.prepared import Prepared
 
 NO_LETTER = -1  # no hand, or a letter that nobody knows: the letter loss is masked
 OTHER_SIGN = -2  # a hand that signs no letter (`space`, `del`): all letters should be equally unlikely
-NO_HAND_SHARE = 0.12  # of the samples
-MADE_BACKGROUND_SHARE = 0.4  # of the backgrounds; the others are cut from pictures, away from their hand
 
 Sample = dict[str, torch.Tensor]
 
 
 @dataclass(frozen=True)
-class Mix:
-    """What the samples are made of."""
+class Light:
+    """How an epoch's crops are shown."""
 
     size_px: int
-    strength: float  # of the augmentation, 0..1
-    synthetic_share: float  # of the samples, 0..1: drawn by edge.signer instead of photographed
+    strength: float  # of the changes of light, 0..1
     seed: int
     epoch: int
 
 
-class TrainingCrops(Dataset[Sample]):
+class LitCrops(Dataset[Sample]):
     """Sample number `position` of an epoch; it depends on (seed, epoch, position) alone.
 
     image (S, S, 3) uint8, letter int64 (0..25, NO_LETTER or OTHER_SIGN), presence float, points (21, 2)
-    fractions, has_points float.
+    fractions, has_points float, and the teacher's maps, float16, by the names of HINTS.
     """
 
-    def __init__(self, prepared: Prepared | None, rows: np.ndarray, mix: Mix) -> None:
-        self._prepared, self._rows, self._mix = prepared, rows, mix
-        chances = balance(prepared, rows) if prepared is not None and len(rows) else None
-        self._cumulative = None if chances is None else np.cumsum(chances)
+    def __init__(self, crops: Crops, rows: np.ndarray, light: Light) -> None:
+        self._crops, self._light = crops, light
+        self._rows = np.random.default_rng([light.seed, light.epoch]).permutation(rows)
 
     def __getitem__(self, position: int) -> Sample:
         cv2.setNumThreads(0)  # the loader's processes are the parallelism
-        mix = self._mix
-        rng = np.random.default_rng([mix.seed, mix.epoch, position])
-        kind = rng.random()
-        if self._prepared is None or kind < mix.synthetic_share:
-            return self._synthetic(rng)
-        if kind < mix.synthetic_share + NO_HAND_SHARE:
-            empty = augment.letterbox(rng, self._background(rng))
-            return _sample(augment.change_light(rng, empty, mix.strength), NO_LETTER, None, present=0.0)
-        row = self._draw(rng)
-        crop, points = augment.crop_hand(
-            rng,
-            self._prepared.picture(row),
-            _points(self._prepared, row),
-            mix.size_px,
-            mix.strength,
-            self._background(rng),
-        )
-        letter = str(self._prepared.letter[row])
-        crop = augment.change_light(rng, crop, mix.strength)
-        return _sample(crop, letter_index(letter), points, present=float(letter != "nothing"))
-
-    def _draw(self, rng: np.random.Generator) -> int:
-        assert self._cumulative is not None
-        at = np.searchsorted(self._cumulative, rng.random() * self._cumulative[-1])
-        return int(self._rows[min(at, len(self._rows) - 1)])
-
-    def _synthetic(self, rng: np.random.Generator) -> Sample:
-        mix = self._mix
-        letter = LETTERS[rng.integers(len(LETTERS))]
-        small = mix.strength * 0.5 > rng.random()
-        drawn = draw_hand(
-            rng,
-            letter,
-            mix.size_px,
-            hand_fraction=(0.25, 0.6) if small else (0.5, 0.9),
-            background=self._background(rng),
-        )
-        crop = augment.change_light(rng, drawn.image, mix.strength)
-        return _sample(crop, letter_index(letter), drawn.points / np.float32(mix.size_px), present=1.0)
-
-    def _background(self, rng: np.random.Generator) -> Image:
-        """(S, S, 3) without a hand: cut from a picture beside its hand, or made."""
-        size_px = self._mix.size_px
-        if self._prepared is not None and len(self._rows) and rng.random() >= MADE_BACKGROUND_SHARE:
-            row = int(self._rows[rng.integers(len(self._rows))])
-            points = _points(self._prepared, row)
-            if points is not None or self._prepared.letter[row] == "nothing":
-                image = self._prepared.picture(row)
-                square = augment.background_square(rng, image, points)
-                if square is not None:
-                    return cut_square(image, square, size_px)
-        return draw_background(rng, size_px)
+        light, crops = self._light, self._crops
+        rng = np.random.default_rng([light.seed, light.epoch, position])
+        row = int(self._rows[position % len(self._rows)])
+        shown = np.asarray(crops.image[row])
+        if shown.shape[0] != light.size_px:
+            shown = cv2.resize(shown, (light.size_px, light.size_px), interpolation=cv2.INTER_AREA)
+        points = np.array(crops.points[row])
+        known = bool(np.isfinite(points).all())
+        return {
+            "image": torch.from_numpy(augment.change_light(rng, np.asarray(shown, np.uint8), light.strength)),
+            "letter": torch.tensor(int(crops.letter[row])),
+            "presence": torch.tensor(float(crops.presence[row])),
+            "points": torch.from_numpy(points if known else np.zeros_like(points)),
+            "has_points": torch.tensor(float(known)),
+            **{name: torch.from_numpy(np.array(getattr(crops, name)[row])) for name in HINTS},
+        }
 
 
 class EpochPositions(Sampler[int]):
@@ -137,7 +98,7 @@ def letter_index(letter: str) -> int:
 def plain_crop(prepared: Prepared, row: int, size_px: int) -> Image:
     """(S, S, 3) around the hand as the device cuts it, or the whole picture where no hand is marked."""
     image = prepared.picture(row)
-    points, box = _points(prepared, row), prepared.box_xyxy[row]
+    points, box = points_of(prepared, row), prepared.box_xyxy[row]
     if points is not None:
         return cut_square(image, square_around(box_around(points)), size_px)
     if np.isfinite(box).all():  # of the whole hand
@@ -146,18 +107,7 @@ def plain_crop(prepared: Prepared, row: int, size_px: int) -> Image:
     return cut_square(image, whole_square(image), size_px)
 
 
-def _points(prepared: Prepared, row: int) -> Array | None:
+def points_of(prepared: Prepared, row: int) -> Array | None:
+    """(21, 2) px of the stored picture, or None where they are not known."""
     points = prepared.points[row]
     return points if np.isfinite(points).all() else None
-
-
-def _sample(crop: Image, letter: int, points: Array | None, present: float) -> Sample:
-    known = points is not None
-    filled = points if points is not None else np.zeros((N_POINTS, 2), np.float32)
-    return {
-        "image": torch.from_numpy(np.ascontiguousarray(crop)),
-        "letter": torch.tensor(letter),
-        "presence": torch.tensor(present),
-        "points": torch.from_numpy(np.asarray(filled, np.float32)),
-        "has_points": torch.tensor(float(known)),
-    }

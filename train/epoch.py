@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from edge.errors import DataError
+from train.landmarker import HINTS
 from train.loss import losses, normalise
 
 WARM_UP = 0.05  # of all steps: the learning rate rises from 0
@@ -35,7 +36,6 @@ class Pace:
     learning_rate: float  # at its highest
     points_weight: float
     hint_weight: float
-    imitation: float  # share of the letter loss that is the teacher's opinion; 0 where it has none
 
 
 def train_epoch(
@@ -58,11 +58,11 @@ def train_epoch(
         rate = pace.learning_rate * rate_at(step / pace.total_steps)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        # bfloat16 halves the time on a GPU; the CPUs at hand have no instructions for it
+        # bfloat16 halves the time on a GPU; a CPU that had its instructions was slower with it
         with torch.autocast(place.device.type, torch.bfloat16, enabled=place.device.type == "cuda"):
-            answers, hint, divergence = network(normalise(batch["image"]))
+            answers, hint = network(normalise(batch["image"]), [batch[name] for name in HINTS])
         answers = tuple(answer.float() for answer in answers)
-        got = losses(answers, divergence, batch, pace.points_weight, pace.imitation)
+        got = losses(answers, batch, pace.points_weight)
         total = got.total + pace.hint_weight * hint
         if not torch.isfinite(total):
             raise DataError(f"the loss is {total.item()} at step {step}: lower --learning-rate")

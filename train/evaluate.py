@@ -21,6 +21,7 @@ from edge.engines import open_engine
 from edge.errors import DataError
 from edge.hand import HandReader
 from edge.package import Package, open_package
+from edge.palm import PalmFinder
 from edge.records import LETTERS, Engine
 from train.confidence import shares_at
 from train.plots import plot_confusion, plot_history
@@ -139,7 +140,7 @@ def evaluate_engine(
     engine: Engine, package: Package, prepared: Prepared, rows: Rows, threads: int = 1
 ) -> Scores:
     """Reads each of `rows` whole and scores it; with `threads` > 1 the engine is called from several."""
-    reader = HandReader(engine, package)
+    reader = HandReader(engine, package, find=PalmFinder())
 
     def read(row: int) -> tuple[str, float, list[float], float]:
         prediction = reader.read(prepared.picture(row))

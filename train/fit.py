@@ -1,4 +1,4 @@
-"""`python -m train fit`: a prepared folder -> a trained checkpoint.
+"""`python -m train fit`: the crops of `cut` -> a trained checkpoint.
 
 A run is a folder: last.pt (written after every epoch; a killed run goes on from it), model.pt (what to
 export: the best epoch on unseen sources, or the last one), history.json. Under `torchrun` each process
@@ -23,12 +23,15 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from edge.errors import DataError
-from train.checkpoint import new_network, read_checkpoint, write_checkpoint
-from train.dataset import EpochPositions, Mix, Sample, TrainingCrops
+from train.checkpoint import read_checkpoint, write_checkpoint
+from train.crops import Crops, open_crops
+from train.dataset import EpochPositions, Light, LitCrops, Sample
 from train.epoch import Pace, Place, train_epoch
+from train.loss import normalise
+from train.model import AslNet
 from train.options import Options, add_arguments, read_options
 from train.prepared import Prepared, open_prepared
-from train.start import start_model, start_teacher
+from train.start import GREY, start_model, unfold
 from train.teacher import Learner
 from train.validate import validate
 
@@ -41,30 +44,33 @@ PRESENCE_THRESHOLD = 0.3
 
 def main(args: argparse.Namespace) -> int:
     """Train as the flags say; 0 at the end."""
-    prepared = None if args.data == "none" else open_prepared(Path(args.data))
+    crops = open_crops(Path(args.crops))
+    prepared = open_prepared(Path(crops.about["data"]))
     options = read_options(args, prepared)
     place = _join(args.workers)
     try:
-        fit(prepared, options, args.run, place)
+        fit(crops, prepared, options, args.run, place)
     finally:
         if place.world > 1:
             dist.destroy_process_group()
     return 0
 
 
-def fit(prepared: Prepared | None, options: Options, run: Path, place: Place) -> None:
+def fit(crops: Crops, prepared: Prepared, options: Options, run: Path, place: Place) -> None:
     """Train, or go on with the run that the folder holds. Rank 0 alone validates and writes."""
     torch.manual_seed(options.seed)
-    rows = _training_rows(prepared, options)
+    rows = _training_rows(crops, options)
     sizes = options.epoch_sizes()
     samples = options.samples or len(rows)
     steps = samples // options.batch
     if steps < 1:
-        raise DataError(f"{samples} pictures fill no batch of {options.batch}: choose a smaller --batch")
+        raise DataError(f"{samples} crops fill no batch of {options.batch}: choose a smaller --batch")
 
     state = _resumable(run, options)
-    model = start_model(options.network, options.init) if state is None else new_network(options.network)
-    learner = Learner(model, start_teacher(options.teacher))
+    model = start_model(options.init) if state is None else AslNet()
+    if state is None and options.init == GREY:
+        unfold(model, _some(crops, rows, sizes[0]))
+    learner = Learner(model)
     optimizer = torch.optim.AdamW(_groups(learner, options.weight_decay), lr=options.learning_rate)
     history: list[dict[str, Any]] = []
     spent_s, best = 0.0, -1.0
@@ -81,21 +87,24 @@ def fit(prepared: Prepared | None, options: Options, run: Path, place: Place) ->
         while len(history) < len(sizes) and not _stopped_improving(history, options.patience):
             epoch, started = len(history), time.perf_counter()
             strength = options.strength_at(epoch)
-            mix = Mix(sizes[epoch], strength, options.synthetic_share, options.seed, epoch)
-            loader = _loader(TrainingCrops(prepared, rows, mix), options.batch, steps, place)
+            light = Light(sizes[epoch], strength, options.seed, epoch)
+            loader = _loader(LitCrops(crops, rows, light), options.batch, steps, place)
             pace = Pace(
                 epoch * steps,
                 len(sizes) * steps,
                 options.learning_rate,
                 options.points_weight,
                 options.hint_weight,
-                options.imitation if learner.names_letters else 0.0,
             )
-            report: dict[str, Any] = {"epoch": epoch, "size_px": mix.size_px, "strength": round(strength, 3)}
+            report: dict[str, Any] = {
+                "epoch": epoch,
+                "size_px": light.size_px,
+                "strength": round(strength, 3),
+            }
             report |= train_epoch(network, optimizer, loader, pace, place, progress)
             if place.rank == 0:
                 checked = None
-                if prepared is not None and options.validate:
+                if options.validate:
                     chosen_on = np.flatnonzero(np.isin(prepared.source, options.validate))
                     checked = validate(model, prepared, chosen_on, sizes[-1], place.device)
                 report["validation"] = None if checked is None else checked.report()
@@ -104,12 +113,11 @@ def fit(prepared: Prepared | None, options: Options, run: Path, place: Place) ->
                 better = checked is None or checked.accuracy > best
                 best = max(best, checked.accuracy) if checked is not None else best
                 shared = {
-                    "network": options.network,
                     "model": model.state_dict(),
                     "size_px": sizes[-1],
                     "temperature": options.temperature if checked is None else checked.temperature,
                     "presence_threshold": PRESENCE_THRESHOLD,
-                    "training": _story(prepared, rows, options, spent_s),
+                    "training": _story(crops, prepared, options, spent_s),
                     "history": [*history, report],
                 }
                 if better:
@@ -126,7 +134,7 @@ def fit(prepared: Prepared | None, options: Options, run: Path, place: Place) ->
             history.append(_from_rank_0(report, place))
 
 
-def _loader(crops: TrainingCrops, batch: int, steps: int, place: Place) -> "DataLoader[Sample]":
+def _loader(crops: LitCrops, batch: int, steps: int, place: Place) -> "DataLoader[Sample]":
     return DataLoader(
         crops,
         batch_size=batch // place.world,
@@ -146,13 +154,19 @@ def _groups(learner: Learner, weight_decay: float) -> list[dict[str, Any]]:
     return [{"params": weights, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
 
 
-def _training_rows(prepared: Prepared | None, options: Options) -> np.ndarray:
-    if prepared is None:
-        return np.zeros(0, np.int64)
-    rows = np.flatnonzero(~np.isin(prepared.source, options.leave_out + options.validate))
-    if len(rows) == 0:
+def _training_rows(crops: Crops, options: Options) -> np.ndarray:
+    """Of the sources that may be seen, and what is made."""
+    unseen = options.leave_out + options.validate
+    if not set(crops.source.tolist()) - {""} - set(unseen):
         raise DataError("no source is left to train on: leave out or validate on fewer")
-    return rows
+    return np.flatnonzero(~np.isin(crops.source, unseen))
+
+
+def _some(crops: Crops, rows: np.ndarray, size_px: int) -> torch.Tensor:
+    """(256 or fewer, 3, S, S) normalised: crops as the first epoch shows them."""
+    lit = LitCrops(crops, rows, Light(size_px, 0.3, 0, 0))
+    images = [lit[position]["image"] for position in range(min(256, len(rows)))]
+    return normalise(torch.stack(images))
 
 
 def _stopped_improving(history: list[dict[str, Any]], patience: int) -> bool:
@@ -174,11 +188,13 @@ def _resumable(run: Path, options: Options) -> dict[str, Any] | None:
     return state
 
 
-def _story(prepared: Prepared | None, rows: np.ndarray, options: Options, seconds: float) -> dict[str, Any]:
+def _story(crops: Crops, prepared: Prepared, options: Options, seconds: float) -> dict[str, Any]:
     """What the deployment package tells of the training."""
+    sources = sorted(set(prepared.source.tolist()) - set(options.leave_out + options.validate))
     return {
-        "sources": sorted(set(prepared.source[rows].tolist())) if prepared is not None else [],
-        "pictures": len(rows),
+        "sources": sources,
+        "pictures": int(np.isin(prepared.source, sources).sum()),
+        "crops": {name: crops.about[name] for name in ("crops", "synthetic_share", "seed")},
         "left_out": options.leave_out,
         "validated_on": options.validate,
         "seed": options.seed,

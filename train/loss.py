@@ -36,10 +36,8 @@ def normalise(images: Tensor) -> Tensor:
     return ((images.float() / 255 - mean) / std).permute(0, 3, 1, 2)
 
 
-def losses(
-    answers: tuple[Tensor, ...], divergence: Tensor, batch: Sample, points_weight: float, imitation: float
-) -> Losses:
-    """The answers, the (N,) divergence of their letters from a teacher's, the labels of a batch -> Losses."""
+def losses(answers: tuple[Tensor, ...], batch: Sample, points_weight: float) -> Losses:
+    """The answers and the labels of a batch -> Losses."""
     letters, presence, points = answers
     label = batch["letter"]
     known, other = label >= 0, label == OTHER_SIGN
@@ -47,7 +45,6 @@ def losses(
     uniform = -log_shares.mean(dim=1)
     named = -log_shares.gather(1, label.clamp(min=0)[:, None])[:, 0]
     per_sample = torch.where(known, (1 - LABEL_SMOOTHING) * named + LABEL_SMOOTHING * uniform, uniform)
-    per_sample = (1 - imitation) * per_sample + imitation * divergence
     letter_loss = (per_sample * (known | other)).sum() / (known | other).sum().clamp(min=1)
     presence_loss = F.binary_cross_entropy_with_logits(presence[:, 0], batch["presence"])
     off = F.smooth_l1_loss(points, batch["points"], beta=POINTS_BETA, reduction="none").mean(dim=(1, 2))

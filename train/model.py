@@ -47,7 +47,6 @@ def split_answers(outputs: Tensor) -> Answers:
 class AslNet(nn.Module):
     """(N, 3, S, S) float32 -> letters (N, 26) logits, presence (N, 1) logit, points (N, 21, 2) fractions."""
 
-    name = "resnet18"
     channels = (128, 256, 512)  # of `maps`
 
     def __init__(self) -> None:

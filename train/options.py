@@ -14,8 +14,7 @@ from train.prepared import Prepared
 class Options:
     """A resumed run must have the same ones."""
 
-    data: str
-    network: str  # resnet18 | lite0
+    crops: str
     schedule: list[list[int]]  # [size_px, epochs], one after another
     init: str
     leave_out: list[str]  # sources that the run never sees, neither to learn nor to choose
@@ -23,11 +22,8 @@ class Options:
     batch: int
     learning_rate: float
     weight_decay: float
-    strength: list[float]  # of the augmentation in the first and in the last epoch, 0..1
-    synthetic_share: float
+    strength: list[float]  # of the changes of light in the first and in the last epoch, 0..1
     points_weight: float
-    teacher: str  # none | lite0 | a checkpoint
-    imitation: float  # share of the letter loss that is the teacher's opinion, 0..1
     hint_weight: float  # of the teacher's feature maps in the loss
     samples: int  # an epoch; 0 = as many as there are pictures
     patience: int  # epochs without a better validation before the run stops; 0 = never
@@ -48,12 +44,10 @@ class Options:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `python -m train fit`."""
     add = parser.add_argument
-    add("--data", default="prepared", help="folder that prepare wrote; 'none' trains on drawn hands alone")
+    add("--crops", default="crops", help="folder that cut wrote")
     # torchrun takes every --run for a short form of its own --run-path, hence the second name
     add("--run", "--folder", type=Path, default=Path("runs/first"), help="for checkpoints; goes on from them")
-    add("--network", choices=["resnet18", "lite0"], default="resnet18",
-        help="what to train: the device's network, or a teacher for it")  # fmt: skip
-    add("--init", default="imagenet", help="imagenet | scratch | FILE (a checkpoint of fit)")
+    add("--init", default="imagenet", help="imagenet | malvizv1 | scratch | FILE (a checkpoint of fit)")
     add("--schedule", default="96x6,128x6", help="size in px x epochs, one after another")
     add("--leave-out", nargs="*", default=[], metavar="SOURCE", help="sources that this run never sees")
     add("--validate", nargs="*", metavar="SOURCE", help="sources that choose the best epoch; "
@@ -61,31 +55,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--batch", type=int, default=64, help="pictures a step, over all processes")
     add("--learning-rate", type=float, default=1e-3, help="at its highest")
     add("--weight-decay", type=float, default=0.05, help="of AdamW, on weights alone")
-    add("--strength", default="0.2,1", help="of the augmentation, first to last epoch, each 0..1; half-way "
-        "through the run it has grown to the last")  # fmt: skip
-    add("--synthetic-share", type=float, default=0.15, help="of the samples: drawn hands, 0..1")
+    add("--strength", default="0.3,1", help="of the changes of light, first to last epoch, each 0..1; "
+        "half-way through the run it has grown to the last")  # fmt: skip
     add("--points-weight", type=float, default=POINTS_WEIGHT, help="0 trains without the hand points")
-    add("--teacher", default="none", help="none | lite0 | FILE (a checkpoint of fit --network lite0): learn "
-        "its feature maps beside the labels, and from a FILE its letters too")  # fmt: skip
-    add("--imitation", type=float, default=0.5, help="share of the letter loss that a FILE's letters are")
-    add("--hint-weight", type=float, default=2.0, help="of the teacher's maps in the loss")
-    add("--samples", type=int, default=0, help="an epoch; 0 = as many as there are pictures")
+    add("--hint-weight", type=float, default=3.0, help="of the teacher's maps in the loss; 0 is without it")
+    add("--samples", type=int, default=0, help="an epoch; 0 = as many as there are crops")
     add("--patience", type=int, default=4, help="epochs without a better validation; 0 = never stop early")
     add("--temperature", type=float, default=1.0, help="of the confidence where nothing is validated on")
     add("--seed", type=int, default=0, help="the same seed gives the same network")
     add("--workers", type=int, default=min(4, os.cpu_count() or 1), help="processes that read pictures")
 
 
-def read_options(args: argparse.Namespace, prepared: Prepared | None) -> Options:
+def read_options(args: argparse.Namespace, prepared: Prepared) -> Options:
     """Flags -> Options. DataError in one sentence for a source that does not exist or a bad schedule."""
-    if prepared is None and not args.samples:
-        raise DataError("--data none has no pictures to count: say --samples for the length of an epoch")
-    for name, share in (("--synthetic-share", args.synthetic_share), ("--imitation", args.imitation)):
-        if not 0 <= share <= 1:
-            raise DataError(f"{name} {share} is no share: wanted 0 to 1")
     return Options(
-        data=args.data,
-        network=args.network,
+        crops=args.crops,
         schedule=_schedule(args.schedule),
         init=args.init,
         leave_out=_known_sources(prepared, args.leave_out),
@@ -94,10 +78,7 @@ def read_options(args: argparse.Namespace, prepared: Prepared | None) -> Options
         learning_rate=args.learning_rate,
         weight_decay=args.weight_decay,
         strength=_strength(args.strength),
-        synthetic_share=args.synthetic_share,
         points_weight=args.points_weight,
-        teacher=args.teacher,
-        imitation=args.imitation,
         hint_weight=args.hint_weight,
         samples=args.samples,
         patience=args.patience,
@@ -126,16 +107,16 @@ def _strength(text: str) -> list[float]:
     return [first, last]
 
 
-def _known_sources(prepared: Prepared | None, names: list[str]) -> list[str]:
-    known = set(prepared.source.tolist()) if prepared is not None else set()
+def _known_sources(prepared: Prepared, names: list[str]) -> list[str]:
+    known = set(prepared.source.tolist())
     for name in names:
         if name not in known:
             raise DataError(f"no source '{name}' in the prepared data; it has: {', '.join(sorted(known))}")
     return sorted(names)
 
 
-def _validation_sources(prepared: Prepared | None, names: list[str] | None, left_out: list[str]) -> list[str]:
-    if prepared is None or names == ["none"]:
+def _validation_sources(prepared: Prepared, names: list[str] | None, left_out: list[str]) -> list[str]:
+    if names == ["none"]:
         return []
     if names is None:
         chosen = set(prepared.source[prepared.role == "validation"].tolist())

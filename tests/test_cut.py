@@ -1,0 +1,115 @@
+"""Cutting: each crop is what its place says, a stopped run goes on, a bad folder is one sentence."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_data import write_two_signers
+
+from train.__main__ import main
+from train.crops import ARRAYS, open_crops
+from train.dataset import NO_LETTER
+
+
+def run_here(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    monkeypatch.setattr(sys, "argv", ["train", *map(str, arguments)])
+    return main()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cut")
+    write_two_signers(folder / "photographs")
+    with pytest.MonkeyPatch.context() as patch:
+        assert run_here(patch, "prepare", folder / "photographs", "--output", folder / "prepared") == 0
+        assert run_here(patch, "cut", "--data", folder / "prepared", "--output", folder / "crops",
+                        "--crops", 60, "--synthetic-share", 0.3) == 0  # fmt: skip
+    return folder
+
+
+def cut_flags(folder: Path, output: Path, crops: int = 60) -> tuple[object, ...]:
+    return (
+        "cut",
+        "--data",
+        folder / "prepared",
+        "--output",
+        output,
+        "--crops",
+        crops,
+        "--synthetic-share",
+        0.3,
+    )
+
+
+def test_crops_hold_both_people_and_what_is_made(folder):
+    crops = open_crops(folder / "crops")
+    assert len(crops) == 60
+    assert set(crops.source.tolist()) == {"", "anna", "ben"}
+    assert set(crops.letter.tolist()) >= {NO_LETTER, 0, 1, 2}
+    assert ((crops.letter == NO_LETTER) == (crops.presence == 0)).all()
+    assert (crops.image.reshape(60, -1).std(axis=1) > 0).all()
+    assert (np.abs(crops.at_32.reshape(60, -1)).max(axis=1) > 0).all()
+
+
+def test_a_smaller_run_is_the_beginning_of_a_larger_one(folder, tmp_path, monkeypatch):
+    assert run_here(monkeypatch, *cut_flags(folder, tmp_path / "fewer", crops=7)) == 0
+    fewer, more = open_crops(tmp_path / "fewer"), open_crops(folder / "crops")
+    np.testing.assert_array_equal(fewer.image, more.image[:7])
+    np.testing.assert_array_equal(fewer.at_16, more.at_16[:7])
+
+
+def test_a_stopped_run_goes_on_and_ends_as_if_it_had_not_been_stopped(folder, tmp_path, monkeypatch):
+    stopped = tmp_path / "stopped"
+    shutil.copytree(folder / "crops", stopped)
+    about = json.loads((stopped / "about.json").read_text())
+    (stopped / "about.json").write_text(json.dumps(about | {"done": 20}))
+    image = np.load(stopped / "image.npy", mmap_mode="r+")
+    image[20:] = 0
+    image.flush()
+    assert run_here(monkeypatch, *cut_flags(folder, stopped)) == 0
+    whole, again = open_crops(folder / "crops"), open_crops(stopped)
+    for name in ARRAYS:
+        np.testing.assert_array_equal(getattr(whole, name), getattr(again, name))
+
+
+def test_unfinished_crops_are_refused_by_number(folder, tmp_path, monkeypatch, capsys):
+    stopped = tmp_path / "stopped"
+    shutil.copytree(folder / "crops", stopped)
+    about = json.loads((stopped / "about.json").read_text())
+    (stopped / "about.json").write_text(json.dumps(about | {"done": 20}))
+    assert run_here(monkeypatch, "fit", "--crops", stopped, "--run", tmp_path / "run") == 2
+    assert "holds 20 of 60 crops" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (["--crops", 0], "wanted 1 or more"),
+        (["--synthetic-share", 2], "wanted 0 to 0.88"),
+        (["--data", "nowhere"], "nowhere is no prepared folder"),
+        (["--seed", 5], "crops of another seed"),
+    ],
+)
+def test_bad_flag_is_one_sentence_and_exit_code_2(folder, monkeypatch, capsys, flags, sentence):
+    assert run_here(monkeypatch, *cut_flags(folder, folder / "crops"), *flags) == 2
+    errors = capsys.readouterr().err
+    assert sentence in errors
+    assert errors.count("\n") == 1
+
+
+def test_a_strangers_folder_is_not_written_into(folder, tmp_path, monkeypatch, capsys):
+    (tmp_path / "letter.txt").write_text("mine")
+    assert run_here(monkeypatch, *cut_flags(folder, tmp_path)) == 2
+    assert "no folder of cut" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
+
+
+def test_damaged_crops_are_one_sentence(folder, tmp_path, monkeypatch, capsys):
+    damaged = tmp_path / "damaged"
+    shutil.copytree(folder / "crops", damaged)
+    (damaged / "at_32.npy").write_bytes(b"")
+    assert run_here(monkeypatch, "fit", "--crops", damaged, "--run", tmp_path / "run") == 2
+    assert "can't be used" in capsys.readouterr().err

@@ -1,0 +1,102 @@
+"""The folder that `cut` writes and `fit` reads: pictures cut many times, with what the teacher saw there.
+
+crops/
+  image.npy ... one array for each field below, N long
+  about.json    what they were cut from and how, and how many are done: a stopped run goes on
+"""
+
+import json
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge.errors import DataError
+from edge.records import N_POINTS, Array
+from train.landmarker import HINTS
+
+SIZE_PX = 128  # of the stored crops; `fit` scales them down
+ABOUT_NAME = "about.json"
+AGAIN = "run python -m train cut again"
+
+
+@dataclass(frozen=True, eq=False)
+class Crops:
+    """N crops; memory maps."""
+
+    about: dict[str, Any]
+    image: npt.NDArray[np.uint8]  # (N, 128, 128, 3) RGB, in the light of the picture
+    letter: npt.NDArray[np.int64]  # (N,) 0..25, NO_LETTER or OTHER_SIGN (train.dataset)
+    presence: Array  # (N,) 0 or 1
+    points: Array  # (N, 21, 2) fractions of the crop's side, NaN where they are not known
+    source: npt.NDArray[np.str_]  # (N,) whose picture, hand and background it is; "" is made
+    at_16: npt.NDArray[np.float16]  # (N, 112, 7, 7) the teacher's maps
+    at_32: npt.NDArray[np.float16]  # (N, 1152, 3, 3)
+
+    def __len__(self) -> int:
+        return len(self.letter)
+
+
+ARRAYS = tuple(field.name for field in fields(Crops) if field.name != "about")
+
+
+def make_arrays(folder: Path, n: int) -> dict[str, Any]:
+    """New arrays for n crops, on disk, zero. DataError where there is no room."""
+    shapes: dict[str, tuple[tuple[int, ...], Any]] = {
+        "image": ((SIZE_PX, SIZE_PX, 3), np.uint8),
+        "letter": ((), np.int64),
+        "presence": ((), np.float32),
+        "points": ((N_POINTS, 2), np.float32),
+        "source": ((), "<U64"),
+        **{name: (shape, np.float16) for name, shape in HINTS.items()},
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return {
+            name: np.lib.format.open_memmap(folder / f"{name}.npy", "w+", dtype, (n, *shape))
+            for name, (shape, dtype) in shapes.items()
+        }
+    except OSError as error:
+        raise DataError(f"{folder} can't be written: {(error.strerror or str(error)).lower()}") from None
+
+
+def open_arrays(folder: Path, mode: str = "r") -> dict[str, Any]:
+    """Those that `make_arrays` made; DataError where one is missing or cut off."""
+    try:
+        return {name: np.load(folder / f"{name}.npy", mmap_mode=mode) for name in ARRAYS}  # type: ignore[arg-type]
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"{folder} can't be used ({error}): {AGAIN}") from None
+
+
+def read_about(folder: Path) -> dict[str, Any] | None:
+    """What `cut` said of the folder; None where it never wrote there."""
+    path = folder / ABOUT_NAME
+    try:
+        about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} can't be read ({error}): {AGAIN}") from None
+    return about
+
+
+def write_about(folder: Path, about: dict[str, Any]) -> None:
+    """Written beside and renamed."""
+    partial = folder / f"{ABOUT_NAME}.partial"
+    partial.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    partial.replace(folder / ABOUT_NAME)
+
+
+def open_crops(folder: Path) -> Crops:
+    """A finished folder of `cut`; DataError where it is absent, unfinished or damaged."""
+    about = read_about(folder)
+    if about is None:
+        raise DataError(f"{folder} is no folder of python -m train cut: it has no {ABOUT_NAME}")
+    if about["done"] < about["crops"]:
+        raise DataError(f"{folder} holds {about['done']} of {about['crops']} crops: {AGAIN}, it goes on")
+    arrays = open_arrays(folder)
+    if any(len(array) != about["crops"] for array in arrays.values()):
+        raise DataError(f"{folder} holds arrays of differing length: {AGAIN}, into another folder")
+    return Crops(about, **arrays)

@@ -1,0 +1,164 @@
+"""`python -m train cut`: prepared photographs -> crops for `fit`, each with what the teacher saw in it.
+
+The teacher reads every crop once, here, in the light that it was photographed in. `fit` then shows it again
+and again in other lights, and asks its network for the same maps: no letter is needed for that, and a hand
+in the dark is to look like a hand.
+"""
+
+import argparse
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from edge.errors import DataError
+from edge.preprocess import cut_square
+from edge.records import LETTERS, N_POINTS, Array, Image
+from edge.signer import draw_background, draw_hand
+from train import augment
+from train.crops import SIZE_PX, make_arrays, open_arrays, read_about, write_about
+from train.dataset import NO_LETTER, balance, letter_index, points_of
+from train.landmarker import SIZE_PX as TEACHER_PX
+from train.landmarker import Landmarker
+from train.prepared import Prepared, open_prepared
+
+NO_HAND_SHARE = 0.12  # of the crops
+MADE_BACKGROUND_SHARE = 0.4  # of the backgrounds; the others are cut from pictures, away from their hand
+STRENGTH = (0.2, 1.0)  # of the geometry: a crop draws its own, so that easy and hard ones mix
+BLOCK = 1000  # crops between two notes of how far it is
+
+Cut = dict[str, Any]  # a value for each array of train.crops
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of `python -m train cut`."""
+    add = parser.add_argument
+    add("--data", type=Path, default=Path("prepared"), help="folder that prepare wrote")
+    add("--output", type=Path, default=Path("crops"), help="goes on where it was stopped; about 85 kB a crop")
+    add("--crops", type=int, default=60000, help="how many, over all pictures")
+    add("--synthetic-share", type=float, default=0.12, help="of the crops: drawn hands, 0..1")
+    add("--seed", type=int, default=0, help="the same seed gives the same crops")
+    add("--threads", type=int, default=os.cpu_count() or 1, help="crops cut and read at a time")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Cut what is not yet cut; 0 at the end."""
+    if not 0 <= args.synthetic_share <= 1 - NO_HAND_SHARE:
+        raise DataError(f"--synthetic-share {args.synthetic_share}: wanted 0 to {1 - NO_HAND_SHARE}")
+    if args.crops < 1:
+        raise DataError(f"--crops {args.crops}: wanted 1 or more")
+    prepared = open_prepared(args.data)
+    wanted = {
+        "data": str(args.data),
+        "pictures": len(prepared),
+        "crops": args.crops,
+        "synthetic_share": args.synthetic_share,
+        "seed": args.seed,
+    }
+    about = read_about(args.output)
+    if about is None:
+        if args.output.exists() and any(args.output.iterdir()):
+            raise DataError(f"{args.output} exists and is no folder of cut: name another --output")
+        about = {**wanted, "done": 0}
+        arrays = make_arrays(args.output, args.crops)
+        write_about(args.output, about)
+    else:
+        if differ := sorted(name for name in wanted if wanted[name] != about.get(name)):
+            raise DataError(
+                f"{args.output} holds crops of another {', '.join(differ)}: name another --output"
+            )
+        arrays = open_arrays(args.output, "r+")
+    cutter, teacher = Cutter(prepared, args.synthetic_share, args.seed), Landmarker()
+
+    def cut(position: int) -> None:
+        made = cutter(position)
+        crop = made.pop("image")
+        small = cv2.resize(crop, (SIZE_PX, SIZE_PX), interpolation=cv2.INTER_AREA)
+        for name, value in {**made, "image": small, **teacher(crop)}.items():
+            arrays[name][position] = value
+
+    cv2.setNumThreads(0)  # the pool is the parallelism
+    with (
+        ThreadPoolExecutor(args.threads) as pool,
+        tqdm(total=args.crops, initial=about["done"], unit="crop") as bar,
+    ):
+        for start in range(about["done"], args.crops, BLOCK):
+            block = range(start, min(start + BLOCK, args.crops))
+            for _ in pool.map(cut, block):
+                bar.update(1)
+            for array in arrays.values():
+                array.flush()
+            about["done"] = block.stop
+            write_about(args.output, about)
+    print(f"wrote {args.output}: {args.crops:,} crops of {len(prepared):,} pictures")
+    return 0
+
+
+class Cutter:
+    """Crop number `position`, 224 px, in its own light; it depends on (seed, position) alone.
+
+    Hand and background are of one source: a network that must not see a source sees nothing of its rooms.
+    """
+
+    def __init__(self, prepared: Prepared, synthetic_share: float, seed: int) -> None:
+        self._prepared, self._synthetic_share, self._seed = prepared, synthetic_share, seed
+        self._cumulative = np.cumsum(balance(prepared, np.arange(len(prepared))))
+        self._of_source = {
+            name: np.flatnonzero(prepared.source == name) for name in np.unique(prepared.source)
+        }
+
+    def __call__(self, position: int) -> Cut:
+        rng = np.random.default_rng([self._seed, position])
+        row = min(
+            int(np.searchsorted(self._cumulative, rng.random() * self._cumulative[-1])),
+            len(self._prepared) - 1,
+        )
+        source = str(self._prepared.source[row])
+        kind, strength = rng.random(), float(rng.uniform(*STRENGTH))
+        background, source_of_background = self._background(rng, source)
+        if kind < NO_HAND_SHARE:
+            return _cut(augment.letterbox(rng, background), NO_LETTER, None, 0.0, source_of_background)
+        if kind < NO_HAND_SHARE + self._synthetic_share:
+            small = strength * 0.3 > rng.random()
+            drawn = draw_hand(
+                rng,
+                letter := LETTERS[rng.integers(len(LETTERS))],
+                TEACHER_PX,
+                hand_fraction=(0.3, 0.6) if small else (0.5, 0.9),
+                background=background,
+            )
+            points = drawn.points / np.float32(TEACHER_PX)
+            return _cut(drawn.image, letter_index(letter), points, 1.0, source_of_background)
+        picture, at = self._prepared.picture(row), points_of(self._prepared, row)
+        crop, where = augment.crop_hand(rng, picture, at, TEACHER_PX, strength, background)
+        crop, where = augment.bend(rng, crop, where, strength)
+        letter = str(self._prepared.letter[row])
+        return _cut(crop, letter_index(letter), where, float(letter != "nothing"), source)
+
+    def _background(self, rng: np.random.Generator, source: str) -> tuple[Image, str]:
+        """(S, S, 3) without a hand and its source: cut from a picture beside its hand, or made ("")."""
+        if rng.random() >= MADE_BACKGROUND_SHARE:
+            rows = self._of_source[source]
+            row = int(rows[rng.integers(len(rows))])
+            points = points_of(self._prepared, row)
+            if points is not None or self._prepared.letter[row] == "nothing":
+                picture = self._prepared.picture(row)
+                square = augment.background_square(rng, picture, points)
+                if square is not None:
+                    return cut_square(picture, square, TEACHER_PX), source
+        return draw_background(rng, TEACHER_PX), ""
+
+
+def _cut(crop: Image, letter: int, points: Array | None, present: float, source: str) -> Cut:
+    unknown = np.full((N_POINTS, 2), np.nan, np.float32)
+    return {
+        "image": crop,
+        "letter": letter,
+        "presence": present,
+        "points": unknown if points is None else points,
+        "source": source,
+    }

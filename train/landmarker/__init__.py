@@ -1,0 +1,43 @@
+"""The teacher: MediaPipe's hand landmark network, which has seen the hands of very many people.
+
+`hand_landmark_full.onnx` is that of MediaPipe 0.10.21 (Google, Apache-2.0), its weights unchanged (float16),
+written by `python -m train.from_tflite` from the file of the same name in that release's wheel, with two
+inner maps as further outputs (142=at_16 159=at_32). Used in training alone; it goes to no device.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+
+from edge.records import Array, Image
+
+SIZE_PX = 224
+HINTS = {"at_16": (112, 7, 7), "at_32": (1152, 3, 3)}  # stride 16 and 32: channels, cells
+FILE = Path(__file__).parent / "hand_landmark_full.onnx"
+
+
+class Landmarker:
+    """(224, 224, 3) RGB uint8 around a hand -> its maps, each the mean over a few cells of the crop."""
+
+    def __init__(self) -> None:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = 1  # crops are seen side by side, each by one thread
+        self._session = ort.InferenceSession(str(FILE), options, providers=["CPUExecutionProvider"])
+
+    def __call__(self, crop: Image) -> dict[str, Array]:
+        image = np.ascontiguousarray((crop.astype(np.float32) / 255).transpose(2, 0, 1)[None])
+        maps = self._session.run(list(HINTS), {"image": image})
+        return {
+            name: pooled(seen[0], cells)
+            for seen, (name, (_, cells, _)) in zip(maps, HINTS.items(), strict=True)
+        }
+
+
+def pooled(maps: Array, cells: int) -> Array:
+    """(C, H, W) -> (C, cells, cells), means of cells that overlap where they don't divide the side (as
+    torch's adaptive_avg_pool2d)."""
+    side = maps.shape[1]
+    edges = [(i * side // cells, -(-(i + 1) * side // cells)) for i in range(cells)]
+    rows = np.stack([maps[:, top:bottom].mean(axis=1) for top, bottom in edges], axis=1)
+    return np.stack([rows[:, :, left:right].mean(axis=2) for left, right in edges], axis=2)
