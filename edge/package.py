@@ -6,7 +6,7 @@ before any camera is opened.
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ METADATA_NAME = "model_metadata.json"
 DEFAULT_MODEL = Path(__file__).parent / "default_model"
 VARIANTS = ("int8", "float", "dynamic")  # static QDQ ONNX, float32 ONNX, TorchScript
 OUTPUT_SHAPES = {"letters": [1, len(LETTERS)], "presence": [1, 1], "points": [1, N_POINTS, 2]}
+FEATURES = "features"  # a fourth output, what the answers are computed from; older packages have none
 AGAIN = "export again with python -m export"
 
 
@@ -32,6 +33,8 @@ class Package:
     presence_threshold: float  # 0..1; below it there is no hand
     files: dict[str, Path]  # by variant
     metadata: dict[str, Any]
+    # by name, in the order in which the model answers
+    output_shapes: dict[str, list[int]] = field(default_factory=lambda: dict(OUTPUT_SHAPES))
 
     def file(self, variant: str) -> Path:
         """The model file of a variant; PackageError names those that the package has."""
@@ -88,6 +91,7 @@ def _verified(folder: Path, metadata: dict[str, Any]) -> Package:
     for name, shape in OUTPUT_SHAPES.items():
         if (got := metadata["outputs"][name]["shape"]) != shape:
             raise PackageError(f"{path} has output '{name}' of shape {got}, not {shape}: {AGAIN}")
+    features = {FEATURES: metadata["outputs"][FEATURES]["shape"]} if FEATURES in metadata["outputs"] else {}
     files = {variant: folder / entry["name"] for variant, entry in metadata["files"].items()}
     if not files:
         raise PackageError(f"{path} lists no model file: {AGAIN}")
@@ -100,6 +104,7 @@ def _verified(folder: Path, metadata: dict[str, Any]) -> Package:
         presence_threshold=float(metadata["presence_threshold"]),
         files=files,
         metadata=metadata,
+        output_shapes=OUTPUT_SHAPES | features,
     )
 
 

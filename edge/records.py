@@ -46,6 +46,7 @@ class Output:
     letters: Array  # (N, 26) logits
     presence: Array  # (N,) logit of "there is a hand"
     points: Array  # (N, 21, 2) x and y as fractions of the crop's side
+    features: Array | None = None  # (N, F) what the last layer computes them from, where the package gives it
 
 
 @dataclass(frozen=True, eq=False)

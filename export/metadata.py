@@ -12,10 +12,10 @@ import onnxruntime
 import torch
 import torchvision
 
-from edge.package import METADATA_NAME, SCHEMA_VERSION, sha256_of
+from edge.package import FEATURES, METADATA_NAME, SCHEMA_VERSION, sha256_of
 from edge.preprocess import MEAN_RGB, STD_RGB
 from edge.records import LETTERS, N_POINTS
-from export.to_onnx import INPUT_NAME
+from export.to_onnx import INPUT_NAME, features_shape
 from train.checkpoint import Checkpoint
 
 FILE_NAMES = {
@@ -34,11 +34,13 @@ OUTPUTS = {
         "meaning": "x and y of the hand points (MediaPipe's order) as fractions of the square's side",
     },
 }
+FEATURES_MEANING = "what the last layer computes the others from; a device is taught on it"
 RESIZE = "a square cut from the picture, scaled by area averaging when shrunk and bilinearly when enlarged"
 
 
 def contract(checkpoint: Checkpoint, folder: Path, quantisation: dict[str, str]) -> dict[str, Any]:
     """What a runtime needs; `quantisation` says by variant how the file in `folder` was made."""
+    float_file = folder / FILE_NAMES["float"]
     return {
         "schema_version": SCHEMA_VERSION,
         "labels": list(LETTERS),
@@ -53,7 +55,7 @@ def contract(checkpoint: Checkpoint, folder: Path, quantisation: dict[str, str])
             "std": list(STD_RGB),
             "resize": RESIZE,
         },
-        "outputs": OUTPUTS,
+        "outputs": OUTPUTS | {FEATURES: {"shape": features_shape(float_file), "meaning": FEATURES_MEANING}},
         "temperature": checkpoint.temperature,
         "presence_threshold": checkpoint.presence_threshold,
         "files": files(folder, quantisation),

@@ -8,11 +8,12 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import torch
+from torch import Tensor, nn
 
 from edge.errors import DataError
-from edge.package import OUTPUT_SHAPES
+from edge.package import FEATURES, OUTPUT_SHAPES
 from edge.records import Array
-from train.model import AslNet
+from train.model import AslNet, split_answers
 
 INPUT_NAME = "image"
 # 13 is the first opset whose quantised form has a scale per channel, and the newest that TensorRT 8.2
@@ -22,6 +23,20 @@ OPSET = 13
 MAX_OPSET, MAX_IR = 15, 8
 # Both compute in float32 and differ in the order of their sums alone; logits are of the order of 10.
 TOLERANCE = 1e-3
+
+
+class WithFeatures(nn.Module):
+    """The network as a device gets it: (1, 3, S, S) -> its three answers, and the (1, F) features that
+    the last layer computes them from, on which a device is taught."""
+
+    def __init__(self, model: AslNet) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        trunk = self.model.trunk
+        features = trunk.avgpool(self.model.maps(x)[-1])
+        return *split_answers(trunk.fc(features)), features
 
 
 def export_onnx(model: AslNet, size_px: int, path: Path, inputs: Sequence[Array]) -> float:
@@ -36,11 +51,11 @@ def export_onnx(model: AslNet, size_px: int, path: Path, inputs: Sequence[Array]
         )
         warnings.filterwarnings("ignore", "The feature will be removed", DeprecationWarning)
         torch.onnx.export(
-            model.eval(),
+            WithFeatures(model).eval(),
             (torch.zeros(1, 3, size_px, size_px),),
             str(path),
             input_names=[INPUT_NAME],
-            output_names=list(OUTPUT_SHAPES),
+            output_names=[*OUTPUT_SHAPES, FEATURES],
             opset_version=OPSET,
             dynamo=False,
         )
@@ -72,9 +87,15 @@ def write_checked(model: onnx.ModelProto, path: Path) -> None:
     if opset > MAX_OPSET:
         raise DataError(f"{path.name} came out with opset {opset}; older boards read at most {MAX_OPSET}")
     shapes = {o.name: [d.dim_value for d in o.type.tensor_type.shape.dim] for o in model.graph.output}
-    if shapes != OUTPUT_SHAPES:
+    if {name: shape for name, shape in shapes.items() if name != FEATURES} != OUTPUT_SHAPES:
         raise DataError(f"{path.name} came out with outputs {shapes}, not {OUTPUT_SHAPES}")
     path.write_bytes(model.SerializeToString())
+
+
+def features_shape(path: Path) -> list[int]:
+    """[1, F] of a file."""
+    outputs = {o.name: o for o in onnx.load(str(path), load_external_data=False).graph.output}
+    return [d.dim_value for d in outputs[FEATURES].type.tensor_type.shape.dim]
 
 
 def versions_of(path: Path) -> tuple[int, int]:

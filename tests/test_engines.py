@@ -16,7 +16,7 @@ from edge.engines.torchscript import TorchScriptEngine
 from edge.errors import EngineError, PackageError
 from edge.golden import check_golden, golden_tensor
 from edge.hand import HandReader
-from edge.package import Package, open_package
+from edge.package import OUTPUT_SHAPES, Package, open_package
 from edge.records import Array
 
 ZEROS = {variant: [0.0] * 26 for variant in tiny_package.FILES}
@@ -60,6 +60,17 @@ def test_batch_is_answered_as_its_pictures_one_by_one(package: Package, name: st
     assert (both.letters.shape, both.presence.shape, both.points.shape) == ((2, 26), (2,), (2, 21, 2))
     assert np.array_equal(both.letters[1:], second.letters)
     assert np.array_equal(both.points[1:], second.points)
+    assert both.features is not None
+    assert second.features is not None
+    assert np.array_equal(both.features[1:], second.features)
+
+
+def test_package_without_features_answers_without(spoiled: Path) -> None:
+    net = tiny_package.WithoutFeatures(tiny_package.TinyNet())
+    tiny_package.export_onnx(net, spoiled / "tiny.int8.onnx", tuple(OUTPUT_SHAPES))
+    outputs = {name: {"shape": shape} for name, shape in OUTPUT_SHAPES.items()}
+    tiny_package.write_metadata(spoiled, ZEROS, outputs=outputs)
+    assert OnnxEngine(open_package(spoiled))(golden_tensor(64)).features is None
 
 
 def test_spinning_and_threads_change_no_answer(package: Package) -> None:
@@ -115,7 +126,7 @@ def test_onnx_model_of_another_input_size_is_refused(spoiled: Path) -> None:
 
 def test_onnx_model_with_other_output_names_is_refused(spoiled: Path) -> None:
     net = tiny_package.TinyNet()
-    tiny_package.export_onnx(net, spoiled / "tiny.int8.onnx", ("a", "b", "c"))
+    tiny_package.export_onnx(net, spoiled / "tiny.int8.onnx", ("a", "b", "c", "d"))
     with pytest.raises(PackageError, match=r"answers a \[1, 26\]"):
         OnnxEngine(packaged_again(spoiled))
 

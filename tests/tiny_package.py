@@ -18,35 +18,59 @@ from torch import nn
 
 from edge.engines import open_engine
 from edge.golden import golden_tensor
-from edge.package import METADATA_NAME, OUTPUT_SHAPES, SCHEMA_VERSION, Package, open_package, sha256_of
+from edge.package import (
+    FEATURES,
+    METADATA_NAME,
+    OUTPUT_SHAPES,
+    SCHEMA_VERSION,
+    Package,
+    open_package,
+    sha256_of,
+)
 from edge.preprocess import MEAN_RGB, STD_RGB
 from edge.records import LETTERS, N_POINTS
 
 SIZE_PX = 64
+N_FEATURES = 16
 ALWAYS = "F"  # what it reads
 FILES = {"float": "tiny.onnx", "int8": "tiny.int8.onnx", "dynamic": "tiny.dynamic.pt"}
 
 
 class TinyNet(nn.Module):
-    """(1, 3, S, S) -> letters (1, 26), presence (1, 1), points (1, 21, 2)."""
+    """(1, 3, S, S) -> letters (1, 26), presence (1, 1), points (1, 21, 2), features (1, 16)."""
 
     def __init__(self, n_letters: int = len(LETTERS)) -> None:
         super().__init__()
         self.trunk = nn.Sequential(
-            nn.Conv2d(3, 8, 5, stride=4, padding=2), nn.ReLU(), nn.Conv2d(8, 16, 3, stride=2), nn.ReLU()
+            nn.Conv2d(3, 8, 5, stride=4, padding=2),
+            nn.ReLU(),
+            nn.Conv2d(8, N_FEATURES, 3, stride=2),
+            nn.ReLU(),
         )
-        self.head = nn.Linear(16, n_letters + 1 + 2 * N_POINTS)
+        self.head = nn.Linear(N_FEATURES, n_letters + 1 + 2 * N_POINTS)
         self.n_letters = n_letters
         with torch.no_grad():
             self.head.bias[[LETTERS.index(ALWAYS), n_letters]] = 5.0
 
-    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
         n = self.n_letters
-        out = self.head(self.trunk(image).mean((2, 3)))
-        return out[:, :n], out[:, n : n + 1], out[:, n + 1 :].sigmoid().reshape(-1, N_POINTS, 2)
+        features = self.trunk(image).mean((2, 3))
+        out = self.head(features)
+        return out[:, :n], out[:, n : n + 1], out[:, n + 1 :].sigmoid().reshape(-1, N_POINTS, 2), features
 
 
-def export_onnx(net: nn.Module, path: Path, names: tuple[str, ...] = tuple(OUTPUT_SHAPES)) -> None:
+class WithoutFeatures(nn.Module):
+    """What asl-edge 0.1.0 exported."""
+
+    def __init__(self, net: TinyNet) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return self.net(image)[:3]  # type: ignore[no-any-return]
+
+
+def export_onnx(net: nn.Module, path: Path, names: tuple[str, ...] = (*OUTPUT_SHAPES, FEATURES)) -> None:
     """Input `image`, opset 13, as the real export writes it."""
     with exporting():
         torch.onnx.export(
@@ -104,7 +128,9 @@ def write_metadata(folder: Path, golden_letters: dict[str, list[float]], **chang
         "schema_version": SCHEMA_VERSION,
         "labels": list(LETTERS),
         "input": input_of(SIZE_PX),
-        "outputs": {name: {"shape": shape} for name, shape in OUTPUT_SHAPES.items()},
+        "outputs": {
+            name: {"shape": shape} for name, shape in (OUTPUT_SHAPES | {FEATURES: [1, N_FEATURES]}).items()
+        },
         "temperature": 1.0,
         "presence_threshold": 0.5,
         "files": {

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from edge.errors import EngineError, PackageError
-from edge.package import AGAIN, OUTPUT_SHAPES, Package
+from edge.package import AGAIN, Package
 from edge.records import Array, Output
 
 INPUT_NAME = "image"
@@ -66,12 +66,15 @@ class OnnxEngine:
             raise EngineError(f"onnxruntime can't load {path} ({reason}): {AGAIN}") from None
         wanted_in = {INPUT_NAME: package.metadata["input"]["shape"]}
         _check(f"{path} takes", {i.name: i.shape for i in self._session.get_inputs()}, wanted_in)
-        _check(f"{path} answers", {o.name: o.shape for o in self._session.get_outputs()}, OUTPUT_SHAPES)
+        _check(
+            f"{path} answers", {o.name: o.shape for o in self._session.get_outputs()}, package.output_shapes
+        )
+        self._names = list(package.output_shapes)
 
     def __call__(self, tensor: Array) -> Output:
-        answers = [self._session.run(list(OUTPUT_SHAPES), {INPUT_NAME: row[None]}) for row in tensor]
-        letters, presence, points = (np.concatenate(parts) for parts in zip(*answers, strict=True))
-        return Output(letters, presence[:, 0], points)
+        answers = [self._session.run(self._names, {INPUT_NAME: row[None]}) for row in tensor]
+        letters, presence, points, *features = (np.concatenate(parts) for parts in zip(*answers, strict=True))
+        return Output(letters, presence[:, 0], points, *features)
 
 
 def _check(what: str, got: dict[str, list[int]], wanted: dict[str, list[int]]) -> None:

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 
 from edge.errors import EngineError, PackageError
-from edge.package import AGAIN, OUTPUT_SHAPES, Package
+from edge.package import AGAIN, Package
 from edge.records import Array, Output
 
 ARM_KERNELS = "qnnpack"  # torch picks none by itself on ARM and then can't load the model (pytorch#123507)
@@ -47,26 +47,25 @@ class TorchScriptEngine:
         except (RuntimeError, ValueError) as error:
             reason = str(error).strip().splitlines()[0]
             raise EngineError(f"torch {torch.__version__} can't load {path} ({reason}): {AGAIN}") from None
-        self._check(str(path), package.size_px)
+        self._check(str(path), package)
 
     def __call__(self, tensor: Array) -> Output:
         with self._torch.inference_mode():
             answers = [self._model(self._torch.from_numpy(row[None])) for row in tensor]
-        letters, presence, points = (
+        letters, presence, points, *features = (
             np.concatenate([part.numpy() for part in parts]) for parts in zip(*answers, strict=True)
         )
-        return Output(letters, presence[:, 0], points)
+        return Output(letters, presence[:, 0], points, *features)
 
-    def _check(self, path: str, size_px: int) -> None:
+    def _check(self, path: str, package: Package) -> None:
         """TorchScript files tell neither names nor shapes: one reading of nothing shows them."""
         with self._torch.inference_mode(), warnings.catch_warnings():
             # on ARM, said once at the first reading; 8 bits without reduce_range are what ARM is meant to run
             warnings.filterwarnings(
                 "ignore", "Currently, qnnpack incorrectly ignores reduce_range", UserWarning
             )
-            answer = self._model(self._torch.zeros(1, 3, size_px, size_px))
+            answer = self._model(self._torch.zeros(1, 3, package.size_px, package.size_px))
         got = [list(part.shape) for part in answer] if isinstance(answer, tuple) else "no tuple"
-        if got != list(OUTPUT_SHAPES.values()):
-            raise PackageError(
-                f"{path} answers {got}, but its metadata says {list(OUTPUT_SHAPES.values())}: {AGAIN}"
-            )
+        wanted = list(package.output_shapes.values())
+        if got != wanted:
+            raise PackageError(f"{path} answers {got}, but its metadata says {wanted}: {AGAIN}")
