@@ -78,6 +78,8 @@ def _parser() -> argparse.ArgumentParser:
     model.add_argument("--threads", type=int, metavar="N", help="default: one for each core, at most 4")
     model.add_argument("--min-confidence", type=float, metavar="P", help="read no letter less sure, 0 to 1")
 
+    model.add_argument("--teach-folder", metavar="DIR", help="where what was taught is kept")
+
     camera = _Parser(add_help=False)
     camera.add_argument(
         "--camera", help="pi, jetson, usb:0, usb:/dev/video0, replay:FOLDER_OR_VIDEO or synthetic:WORD"
@@ -100,6 +102,16 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--gap-s", type=float, metavar="S", help="how long it must be gone to count again")
     run.add_argument("--space-s", type=float, metavar="S", help="no hand for so long is a space; 0: none")
     run.add_argument("--output", metavar="FILE", help="where the letters go: - (default), none, or a file")
+    run.add_argument("--page", metavar="ADDRESS:PORT", help="live page, e.g. 127.0.0.1:8080")
+    run.add_argument("--page-token-file", metavar="FILE", help="token of a page that others can reach")
+    run.add_argument("--page-names", metavar="NAMES", help="further names of this board")
+    run.add_argument("--picture", action=argparse.BooleanOptionalAction, help="the page shows the picture")
+    run.add_argument("--metrics", action=argparse.BooleanOptionalAction, help="Prometheus' /metrics")
+    run.add_argument("--mqtt", metavar="URL", help="mqtt://HOST[:PORT] or mqtts://HOST[:PORT]")
+    run.add_argument("--mqtt-name", metavar="NAME", help="of this board in the topics")
+    run.add_argument("--mqtt-user", metavar="NAME", help="at the broker")
+    run.add_argument("--mqtt-password-file", metavar="FILE", help="at the broker")
+    run.add_argument("--mqtt-ca-file", metavar="FILE", help="whose certificates to trust")
     run.add_argument("--log-level", metavar="LEVEL", help="debug, info (default), warning or error")
     run.set_defaults(command=_run)
 
