@@ -32,7 +32,8 @@ class Metrics:
             raise SettingsError(
                 "'metrics' needs prometheus-client, which is not installed: pip install 'asl-edge[metrics]'"
             ) from None
-        prometheus.disable_created_metrics()  # type: ignore[no-untyped-call]  a second series for each, that nobody asked for
+        # a second series for each, that nobody asked for
+        prometheus.disable_created_metrics()  # type: ignore[no-untyped-call]
         self._generate = prometheus.generate_latest
         self.content_type = prometheus.CONTENT_TYPE_LATEST
         self._registry = prometheus.CollectorRegistry()
