@@ -69,7 +69,7 @@ def program() -> NoReturn:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="asl-edge", description="Reads the American Sign Language alphabet, on the device.")
     parser.add_argument("--version", action="version", version=f"asl-edge {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="predict | run | demo | check | doctor")
+    commands = parser.add_subparsers(required=True, metavar="predict | run | teach | demo | check | doctor")
     model = _Parser(add_help=False)
     model.add_argument("--config", type=Path, metavar="FILE", help="settings in TOML; flags go over them")
     model.add_argument("--model", metavar="DIR", help="deployment package (default: the shipped one)")
@@ -118,6 +118,11 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", parents=[model], help="a drawn hand spells WORD, the model reads it")
     demo.add_argument("word", metavar="WORD")
     demo.set_defaults(command=_demo)
+
+    teach = commands.add_parser("teach", parents=[model, camera], help="teach this device your own letters")
+    teach.add_argument("letters", nargs="?", default="", metavar="LETTERS", help="those that fail, e.g. NRT")
+    teach.add_argument("--forget", action="store_true", help="forget all that this model was taught here")
+    teach.set_defaults(command=_teach)
 
     check = commands.add_parser(
         "check", parents=[model], help="may this package run here: files, answer, speed"
@@ -172,6 +177,18 @@ def _demo(arguments: argparse.Namespace) -> int:
     if summary.text != word:
         print(f"asl-edge: the word was {word}", file=sys.stderr)
     return 0 if summary.text == word else 1
+
+
+def _teach(arguments: argparse.Namespace) -> int:
+    from edge.teach import forget_taught, teach
+
+    settings = _settings(arguments)
+    if arguments.forget:
+        print(forget_taught(settings))
+        return 0
+    lesson = teach(settings, arguments.letters, lambda words: print(words, file=sys.stderr))
+    print(lesson.sentence)
+    return 0 if lesson.helps else 1
 
 
 def _check(arguments: argparse.Namespace) -> int:

@@ -79,7 +79,7 @@ class Teaching:
         self, engine: TaughtEngine, belongs: Belongs, temperature: float, has_features: bool
     ) -> None:
         self._engine, self._belongs, self._temperature = engine, belongs, temperature
-        self._has_features = has_features
+        self.has_features = has_features
         self._kept: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
         self._recording: str | None = None
         self._began_t = self._seen_s = self._last_t = 0.0
@@ -89,7 +89,7 @@ class Teaching:
 
     def restore(self) -> None:
         """Uses what was taught before. TeachError where the file is damaged or another model's."""
-        examples = load(self._belongs) if self._has_features else None
+        examples = load(self._belongs) if self.has_features else None
         if examples is None:
             return
         for i, letter in enumerate(examples.letters.tolist()):
@@ -106,7 +106,7 @@ class Teaching:
 
     def record(self, letter: str) -> None:
         """From the next turn on, until RECORD_S of it were seen; a letter's old examples are replaced."""
-        if self._recording == letter or not self._has_features or self._is_busy:
+        if self._recording == letter or not self.has_features or self._is_busy:
             self._recording = None
             return
         self._recording, self._began_t, self._seen_s = letter, 0.0, 0.0
@@ -136,10 +136,13 @@ class Teaching:
             self._seen_s += passed_s
             self._kept[self._recording].append((newest.features[0], newest.letters[0]))
         if self._seen_s >= RECORD_S or frame.t - self._began_t > WAIT_S:
-            self._end_recording()
+            self.end_recording()
 
-    def _end_recording(self) -> None:
-        letter, self._recording = self._recording or "", None
+    def end_recording(self) -> None:
+        """Keeps what was recorded so far, if anything is."""
+        letter, self._recording = self._recording, None
+        if letter is None:
+            return
         kept = self._kept[letter]
         if len(kept) < FEWEST:
             del self._kept[letter]

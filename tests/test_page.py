@@ -33,19 +33,14 @@ class Board:
         self.again()
 
     def again(self) -> None:
-        command = [
-            sys.executable,
-            "-m",
-            "edge",
-            "run",
-            "--page",
-            f"127.0.0.1:{self.port}",
-            "--output",
-            "none",
-        ]
-        command += [str(flag) for flag in self._flags]
+        command = [sys.executable, "-m", "edge", "run", "--output", "none"]
+        command += ["--page", f"127.0.0.1:{self.port}", *map(str, self._flags)]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, env=ENVIRONMENT | self._environment)
-        wait_until(lambda: self.health().get("alive"), "the page is alive")
+        try:
+            wait_until(lambda: self.health().get("alive"), "the page is alive")
+        except BaseException:
+            self.end()
+            raise
 
     def end(self) -> None:
         self.process.send_signal(signal.SIGTERM)

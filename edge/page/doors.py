@@ -55,7 +55,7 @@ class Doors:
 
     async def log_in(self, request: web.Request) -> web.StreamResponse:
         """The form's token -> a cookie that is not sent along with another site's requests."""
-        given = str((await request.post()).get("token", "")).strip().encode()
+        given = _bytes(str((await request.post()).get("token", "")))
         if not (self._token and hmac.compare_digest(given, self._token)):
             await self._slow_down(request)
             raise web.HTTPSeeOther("/login?wrong", headers=SECURITY)
@@ -66,8 +66,8 @@ class Doors:
     def _is_known(self, request: web.Request) -> bool:
         """By its cookie or its Authorization header, each compared in constant time."""
         kind, _, given = request.headers.get("Authorization", "").partition(" ")
-        bearer = kind.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self._token)
-        cookie = hmac.compare_digest(request.cookies.get(COOKIE, "").encode(), self._cookie.encode())
+        bearer = kind.lower() == "bearer" and hmac.compare_digest(_bytes(given), self._token)
+        cookie = hmac.compare_digest(_bytes(request.cookies.get(COOKIE, "")), self._cookie.encode())
         return bearer or cookie
 
     async def _slow_down(self, request: web.Request) -> None:
@@ -96,6 +96,11 @@ def _is_same_origin(request: web.Request) -> bool:
     """Browsers send Origin with every POST; a program that sends none is no page."""
     origin = request.headers.get("Origin")
     return origin is None or urlsplit(origin).netloc == request.host
+
+
+def _bytes(given: str) -> bytes:
+    """aiohttp keeps bytes that are no UTF-8 as surrogates."""
+    return given.strip().encode(errors="surrogateescape")
 
 
 def _refused(status: int, why: str) -> web.Response:

@@ -52,7 +52,7 @@ class Mqtt:
         self._name = settings.mqtt_name or socket.gethostname()
         self._id = re.sub(r"[^A-Za-z0-9_-]", "_", self._name)
         self._newest: dict[str, str] = {}  # by topic, what was or is to be said last
-        self._said_wrong = ""
+        self._said_wrong: set[str] = set()  # since the last connection
         self._client = paho.Client(
             paho.CallbackAPIVersion.VERSION2, client_id=f"asl-edge-{self._id}", clean_session=True
         )
@@ -107,7 +107,7 @@ class Mqtt:
             self._warn(f"the broker refuses us: {reason}; check mqtt_user and mqtt_password_file")
             return
         log.info("the broker %s:%d has us", self._host, self._port)
-        self._said_wrong = ""
+        self._said_wrong.clear()
         for topic in SENSORS:
             discovery = f"homeassistant/sensor/asl_edge_{self._id}/{topic}/config"
             client.publish(discovery, json.dumps(self._sensor(topic)), retain=True)
@@ -124,13 +124,13 @@ class Mqtt:
             self._warn(f"it can't be reached ({getattr(error, 'strerror', None) or error})")
 
     def _disconnected(self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
-        if reason.is_failure:
+        if reason.is_failure and not self._said_wrong:  # else it never was one
             self._warn(f"the connection is lost ({reason})")
 
     def _warn(self, what: str) -> None:
-        """Once, until it is another reason or was connected."""
-        if what != self._said_wrong:
-            self._said_wrong = what
+        """Each once, until it was connected."""
+        if what not in self._said_wrong:
+            self._said_wrong.add(what)
             log.warning("mqtt: %s:%d: %s; it is tried again", self._host, self._port, what)
 
     def _sensor(self, topic: str) -> dict[str, Any]:
