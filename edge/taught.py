@@ -1,8 +1,8 @@
 """What a device was taught: features of its signer's own letters, and the small correction that they make.
 
-The network stays as it is. A ridge regression from its features (the package's output `features`) to what
-its letter shares lacked is added to the letter logits. It is solved over the examples, of which there are
-hundreds at most, and not over the features.
+The network stays as it is. Its features (the package's output `features`) are compared with the
+examples', and what the letter shares of alike examples lacked is added to the letter logits: a kernel ridge
+regression. Only answers among the taught letters are changed: one that was not taught and is read right stays right.
 """
 
 import os
@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from edge.errors import TeachError
 from edge.package import Package
 from edge.records import LETTERS, Array, Engine, Output
 
-# Of values from 0.01 to 1 (ridge) and 4 to 16 (gain); `tests/benchmarks/teach.py` prints what they give.
-RIDGE, GAIN = 0.1, 8.0
-BIAS = 0.3  # the constant beside features whose mean length is 1
+# Likeness is the cosine to this power, so that only near examples speak. `tests/benchmarks/teach.py` compares
+# it with a linear ridge and with centroids, and the features with logits and hand points.
+POWER, RIDGE, GAIN = 8, 0.1, 8.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,31 +38,33 @@ class Examples:
 
 @dataclass(frozen=True, eq=False)
 class Correction:
-    """(N, F) features -> (N, 26) that are added to the letter logits."""
+    """What is added to the letter logits."""
 
-    mean: Array  # (F,)
-    weights: Array  # (F, 26)
-    bias: Array  # (26,)
+    directions: Array  # (N, F) of length 1: the examples' features
+    parts: Array  # (N, 26) what each example adds to what is like it
+    is_taught: npt.NDArray[np.bool_]  # (26,)
 
-    def __call__(self, features: Array) -> Array:
-        return np.asarray((features - self.mean) @ self.weights + self.bias, np.float32)
+    def __call__(self, features: Array, logits: Array) -> Array:
+        """(M, F) and (M, 26) -> (M, 26); zeros where the network says a letter that was not taught."""
+        added = _alike(_directions(features), self.directions) @ self.parts
+        return np.asarray(added * self.is_taught[logits.argmax(axis=1)][:, None], np.float32)
 
 
 def fit(examples: Examples, temperature: float) -> Correction:
     """What the examples teach; N of at least 1."""
-    mean = examples.features.mean(axis=0)
-    centred = examples.features.astype(np.float64) - mean
-    centred /= (length := float(np.sqrt(np.square(centred).sum(axis=1).mean())) or 1.0)
+    directions = _directions(examples.features)
     lacking = np.eye(len(LETTERS))[examples.letters] - _shares(examples.logits / temperature)
-    alike = centred @ centred.T + BIAS**2 + RIDGE * np.eye(len(centred))
+    alike = _alike(directions, directions) + RIDGE * np.eye(len(directions))
     parts = GAIN * temperature * np.linalg.solve(alike, lacking)
-    weights = centred.T @ parts / length
-    return Correction(mean, weights.astype(np.float32), (BIAS**2 * parts.sum(axis=0)).astype(np.float32))
+    is_taught = np.isin(np.arange(len(LETTERS)), examples.letters)
+    return Correction(directions, parts.astype(np.float32), is_taught)
 
 
 def share_right(examples: Examples, correction: Correction | None) -> float:
     """0..1, of the examples' letters."""
-    logits = examples.logits + (0 if correction is None else correction(examples.features))
+    logits = examples.logits
+    if correction is not None:
+        logits = logits + correction(examples.features, logits)
     return float((logits.argmax(axis=1) == examples.letters).mean())
 
 
@@ -80,7 +83,7 @@ class TaughtEngine:
         correction = self.correction
         if correction is None or output.features is None:
             return output
-        letters = output.letters + correction(output.features)
+        letters = output.letters + correction(output.features, output.letters)
         return Output(letters, output.presence, output.points, output.features)
 
 
@@ -169,6 +172,17 @@ def forget(belongs: Belongs) -> bool:
             f"{belongs.path} can't be removed: {(error.strerror or str(error)).lower()}"
         ) from None
     return True
+
+
+def _directions(features: Array) -> Array:
+    """(N, F) -> the same of length 1."""
+    lengths = np.linalg.norm(features, axis=1, keepdims=True)
+    return np.asarray(features / np.maximum(lengths, 1e-6), np.float32)
+
+
+def _alike(some: Array, others: Array) -> Array:
+    """(M, F) and (N, F) directions -> (M, N), 0 to 1."""
+    return np.asarray(np.maximum(some @ others.T, 0) ** POWER)
 
 
 def _shares(logits: Array) -> Array:

@@ -41,7 +41,9 @@ class Lesson:
     before: float  # share read right, 0..1
     after: float
     held_back: int  # examples
-    letters: str
+    taken_for: tuple[
+        tuple[str, str], ...
+    ]  # a letter, and the one that was not taught as which it is still read
 
     @property
     def helps(self) -> bool:
@@ -53,8 +55,14 @@ class Lesson:
         what = "it is used from now on" if self.helps else "it does not help, so it is not used"
         return (
             f"{self.before:.0%} right before, {self.after:.0%} after, on {self.held_back} examples "
-            f"held back: {what}."
+            f"held back: {what}.{self._hint}"
         )
+
+    @property
+    def _hint(self) -> str:
+        """Only answers among the taught letters are changed, so what is said instead must be one."""
+        pairs = [f"{letter} is still read as {said}: sign {said}, too." for letter, said in self.taken_for]
+        return " ".join(["", *pairs])
 
 
 def learn(examples: Examples, temperature: float) -> tuple[Lesson, Correction]:
@@ -67,9 +75,21 @@ def learn(examples: Examples, temperature: float) -> tuple[Lesson, Correction]:
     if not back.any():
         raise TeachError(f"each letter needs at least {FEWEST} examples: sign it for longer")
     trial = fit(first, temperature)
-    letters = "".join(LETTERS[i] for i in sorted(set(examples.letters.tolist())))
-    lesson = Lesson(share_right(second, None), share_right(second, trial), int(back.sum()), letters)
+    lesson = Lesson(
+        share_right(second, None), share_right(second, trial), int(back.sum()), _taken_for(examples)
+    )
     return lesson, fit(examples, temperature)
+
+
+def _taken_for(examples: Examples) -> tuple[tuple[str, str], ...]:
+    """Letters whose examples the network mostly reads as one that has no examples."""
+    pairs = []
+    for letter in sorted(set(examples.letters.tolist())):
+        said = examples.logits[examples.letters == letter].argmax(axis=1)
+        most = int(np.bincount(said).argmax())
+        if most not in examples.letters:
+            pairs.append((LETTERS[letter], LETTERS[most]))
+    return tuple(pairs)
 
 
 class Teaching:
