@@ -10,6 +10,8 @@ WORD ?= HELLO
 DATA ?= ../shared/data/asl-frames/manifest.csv
 # one of the files in ansible/group_vars
 BOARD ?=
+# not empty: with the wheels of page, MQTT and metrics
+EXTRAS ?=
 
 .PHONY: help
 help: ## print the targets
@@ -74,7 +76,7 @@ check: venv-dev ## ruff, ruff format --check, mypy, import-linter
 .PHONY: venv-deploy wheelhouse lint-deploy test-deploy test-deploy-short test-deploy-arm
 venv-deploy: .venv-deploy/.made ## .venv-deploy: ansible, to install boards from this workstation
 wheelhouse: venv-deploy ## collect the wheels of a board (make wheelhouse BOARD=pi_bookworm)
-	.venv-deploy/bin/python ansible/wheelhouse.py $(BOARD)
+	.venv-deploy/bin/python ansible/wheelhouse.py $(BOARD) $(if $(EXTRAS),extras)
 
 lint-deploy: venv-deploy ## ansible-lint, production profile
 	cd ansible && PATH=$(CURDIR)/.venv-deploy/bin:$$PATH ansible-lint --offline --profile production .
@@ -96,7 +98,7 @@ train-default: venv-dev ## train and package the shipped model again from DATA (
 
 .PHONY: requirements
 requirements: venv-dev ## pin requirements/*.in again, by version and hash
-	@uv=$$(command -v uv || echo .venv-dev/bin/uv); cd requirements; for name in device nano dev build uv deploy; do \
+	@uv=$$(command -v uv || echo .venv-dev/bin/uv); cd requirements; for name in device extras nano dev build uv deploy; do \
 	oldest=3.10; [ $$name != nano ] || oldest=3.11; \
 	$$uv pip compile -q --universal --python-version $$oldest --generate-hashes --no-header \
 	  --no-emit-index-url --no-emit-find-links $$name.in -o $$name.txt; done

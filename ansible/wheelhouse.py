@@ -1,4 +1,4 @@
-"""Collects the wheels of a board on the workstation: `make wheelhouse BOARD=pi_bookworm`.
+"""Collects the wheels of a board on the workstation: `make wheelhouse BOARD=pi_bookworm [EXTRAS=1]`.
 
 The pins and hashes of requirements/ that hold for the board's Python, its processor's wheels, and asl-edge's
 own wheel, into build/wheelhouse/BOARD; wheels.sha256 lists them for the board to check. What a board is
@@ -46,6 +46,11 @@ def pins_for(text: str, python: str, machine: str, without: list[str]) -> str:
     return "\n".join(kept) + "\n"
 
 
+def names_in(text: str) -> list[str]:
+    """The packages that a pinned file names."""
+    return re.findall(r"^([A-Za-z0-9._-]+)==", text, re.MULTILINE)
+
+
 def download(pins: Path, python: str, platforms: list[str], folder: Path) -> None:
     """The wheels of the pins, each compared with its hash by pip."""
     abis = [f"cp{python.replace('.', '')}", "abi3", "none"]
@@ -84,8 +89,8 @@ def sha256_of(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def main(board: str) -> None:
-    """Fills build/wheelhouse/BOARD anew."""
+def main(board: str, extras: bool) -> None:
+    """Fills build/wheelhouse/BOARD anew; `extras`: also with what page, MQTT and metrics need."""
     if board not in BOARDS:
         sys.exit(f"there is no board '{board}': make wheelhouse BOARD=... takes one of {', '.join(BOARDS)}")
     given = board_variables(board)
@@ -95,7 +100,12 @@ def main(board: str) -> None:
     pinned = (REPOSITORY / "requirements" / given["asl_edge_requirements"]).read_text()
     python, machine = given["asl_edge_python_version"], given["asl_edge_architecture"]
     pins = folder / "pins.txt"
-    pins.write_text(pins_for(pinned, python, machine, given["asl_edge_system_brings"]))
+    without = given["asl_edge_system_brings"]
+    text = pins_for(pinned, python, machine, without)
+    if extras:
+        more = (REPOSITORY / "requirements/extras.txt").read_text()
+        text += pins_for(more, python, machine, without + names_in(pinned))
+    pins.write_text(text)
     download(pins, python, given["asl_edge_wheel_platforms"], folder)
     pins.unlink()
     build_own(folder)
@@ -109,4 +119,4 @@ def main(board: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else "")
+    main(sys.argv[1] if len(sys.argv) > 1 else "", extras="extras" in sys.argv[2:])

@@ -1,22 +1,32 @@
 """Settings -> what the loop is made of. A wrong package is refused here, before a camera is opened."""
 
+import contextlib
+import logging
 import sys
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge.cameras import Camera, open_camera
 from edge.cameras.turn import Turn
 from edge.engines import USUAL_VARIANT, open_engine
+from edge.errors import SettingsError, TeachError
 from edge.golden import check_golden
 from edge.hand import HandReader
 from edge.journal import STDOUT, leads_to_journal
 from edge.letters import LetterFilter
-from edge.package import open_package
+from edge.live import Live
+from edge.metrics import Metrics, ModelName
+from edge.package import FEATURES, Package, open_package
 from edge.palm import PalmFinder
-from edge.records import Sink
+from edge.records import Observer, Sink
 from edge.settings import Settings
 from edge.sinks.jsonlines import JsonFile, JsonLines
+from edge.taught import TaughtEngine, belongs_of
+from edge.teaching import Teaching
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -27,23 +37,79 @@ class Parts:
     reader: HandReader
     letters: LetterFilter
     sinks: list[Sink]
+    model: ModelName
+    teaching: Teaching
 
 
 def parts_of(settings: Settings, stop: threading.Event) -> Parts:
     """PackageError, EngineError or SettingsError where something is no good."""
-    reader = reader_of(settings, golden=True)
-    letters = LetterFilter(settings.hold_s, settings.gap_s, settings.space_s)
-    return Parts(settings, reader, letters, sinks_of(settings, stop))
+    package, variant, engine = model_of(settings, golden=True)
+    teaching = teaching_of(settings, package, variant, engine)
+    try:
+        teaching.restore()
+    except TeachError as error:  # a service reads on without it: a new model must not end it
+        log.warning("what was taught is not used: %s", error)
+    file = package.metadata["files"][variant]
+    return Parts(
+        settings,
+        HandReader(engine, package, settings.min_confidence, PalmFinder(settings.threads)),
+        LetterFilter(settings.hold_s, settings.gap_s, settings.space_s),
+        sinks_of(settings, stop),
+        ModelName(str(package.metadata.get("created", "")), file["sha256"], variant),
+        teaching,
+    )
 
 
-def reader_of(settings: Settings, golden: bool = False) -> HandReader:
-    """The settings' model; `golden`: after it answered the golden input as it did at export."""
+def reader_of(settings: Settings) -> HandReader:
+    """The settings' model for single pictures, with what it was taught: TeachError where that is no good."""
+    package, variant, engine = model_of(settings)
+    teaching_of(settings, package, variant, engine).restore()
+    return HandReader(engine, package, settings.min_confidence, PalmFinder(settings.threads))
+
+
+def model_of(settings: Settings, golden: bool = False) -> tuple[Package, str, TaughtEngine]:
+    """The settings' package, its variant and engine; `golden`: after it answered as it did at export."""
     package = open_package(Path(settings.model))
     variant = settings.variant or USUAL_VARIANT[settings.engine]
     engine = open_engine(settings.engine, package, variant, settings.threads, settings.spinning)
     if golden:
         check_golden(engine, package, variant)
-    return HandReader(engine, package, settings.min_confidence, PalmFinder(settings.threads))
+    return package, variant, TaughtEngine(engine)
+
+
+def teaching_of(settings: Settings, package: Package, variant: str, engine: TaughtEngine) -> Teaching:
+    """Where this device's lessons with that model are kept."""
+    belongs = belongs_of(package, variant, settings.teach_folder)
+    return Teaching(engine, belongs, package.temperature, FEATURES in package.output_shapes)
+
+
+@contextlib.contextmanager
+def watched(parts: Parts) -> Iterator[Live | None]:
+    """Page, MQTT and metrics, as the settings want them, while the loop runs; None where there is none.
+
+    SettingsError where one of them can't be had.
+    """
+    settings = parts.settings
+    if settings.metrics and not settings.page:
+        raise SettingsError("'metrics' is true, and the page's server is what answers them: give page, too")
+    if not (settings.page or settings.mqtt):
+        yield None
+        return
+    with contextlib.ExitStack() as stack:
+        observers: list[Observer] = []
+        metrics = Metrics(parts.model) if settings.metrics else None
+        if metrics is not None:
+            observers.append(metrics)
+        if settings.mqtt:
+            from edge.sinks.mqtt import Mqtt
+
+            observers.append(stack.enter_context(Mqtt(settings)))
+        live = Live(parts.letters, settings.hold_s, observers)
+        if settings.page:
+            from edge.page import open_page
+
+            stack.enter_context(open_page(settings, live, parts.model, metrics, parts.teaching))
+        yield live
 
 
 def sinks_of(settings: Settings, stop: threading.Event) -> list[Sink]:

@@ -69,7 +69,7 @@ def program() -> NoReturn:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="asl-edge", description="Reads the American Sign Language alphabet, on the device.")
     parser.add_argument("--version", action="version", version=f"asl-edge {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="predict | run | demo | check | doctor")
+    commands = parser.add_subparsers(required=True, metavar="predict | run | teach | demo | check | doctor")
     model = _Parser(add_help=False)
     model.add_argument("--config", type=Path, metavar="FILE", help="settings in TOML; flags go over them")
     model.add_argument("--model", metavar="DIR", help="deployment package (default: the shipped one)")
@@ -77,6 +77,8 @@ def _parser() -> argparse.ArgumentParser:
     model.add_argument("--variant", help="int8, float or dynamic (default: the engine's usual one)")
     model.add_argument("--threads", type=int, metavar="N", help="default: one for each core, at most 4")
     model.add_argument("--min-confidence", type=float, metavar="P", help="read no letter less sure, 0 to 1")
+
+    model.add_argument("--teach-folder", metavar="DIR", help="where what was taught is kept")
 
     camera = _Parser(add_help=False)
     camera.add_argument(
@@ -100,12 +102,27 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--gap-s", type=float, metavar="S", help="how long it must be gone to count again")
     run.add_argument("--space-s", type=float, metavar="S", help="no hand for so long is a space; 0: none")
     run.add_argument("--output", metavar="FILE", help="where the letters go: - (default), none, or a file")
+    run.add_argument("--page", metavar="ADDRESS:PORT", help="live page, e.g. 127.0.0.1:8080")
+    run.add_argument("--page-token-file", metavar="FILE", help="token of a page that others can reach")
+    run.add_argument("--page-names", metavar="NAMES", help="further names of this board")
+    run.add_argument("--picture", action=argparse.BooleanOptionalAction, help="the page shows the picture")
+    run.add_argument("--metrics", action=argparse.BooleanOptionalAction, help="Prometheus' /metrics")
+    run.add_argument("--mqtt", metavar="URL", help="mqtt://HOST[:PORT] or mqtts://HOST[:PORT]")
+    run.add_argument("--mqtt-name", metavar="NAME", help="of this board in the topics")
+    run.add_argument("--mqtt-user", metavar="NAME", help="at the broker")
+    run.add_argument("--mqtt-password-file", metavar="FILE", help="at the broker")
+    run.add_argument("--mqtt-ca-file", metavar="FILE", help="whose certificates to trust")
     run.add_argument("--log-level", metavar="LEVEL", help="debug, info (default), warning or error")
     run.set_defaults(command=_run)
 
     demo = commands.add_parser("demo", parents=[model], help="a drawn hand spells WORD, the model reads it")
     demo.add_argument("word", metavar="WORD")
     demo.set_defaults(command=_demo)
+
+    teach = commands.add_parser("teach", parents=[model, camera], help="teach this device your own letters")
+    teach.add_argument("letters", nargs="?", default="", metavar="LETTERS", help="those that fail, e.g. NRT")
+    teach.add_argument("--forget", action="store_true", help="forget all that this model was taught here")
+    teach.set_defaults(command=_teach)
 
     check = commands.add_parser(
         "check", parents=[model], help="may this package run here: files, answer, speed"
@@ -160,6 +177,18 @@ def _demo(arguments: argparse.Namespace) -> int:
     if summary.text != word:
         print(f"asl-edge: the word was {word}", file=sys.stderr)
     return 0 if summary.text == word else 1
+
+
+def _teach(arguments: argparse.Namespace) -> int:
+    from edge.teach import forget_taught, teach
+
+    settings = _settings(arguments)
+    if arguments.forget:
+        print(forget_taught(settings))
+        return 0
+    lesson = teach(settings, arguments.letters, lambda words: print(words, file=sys.stderr))
+    print(lesson.sentence)
+    return 0 if lesson.helps else 1
 
 
 def _check(arguments: argparse.Namespace) -> int:

@@ -4,11 +4,12 @@ import faulthandler
 import logging
 from collections.abc import Callable
 
-from edge.assemble import Parts, camera_of, parts_of
+from edge.assemble import Parts, camera_of, parts_of, watched
 from edge.cameras import Camera
-from edge.errors import AslEdgeError, CameraBlind, CameraError
+from edge.errors import AslEdgeError, CameraBlind, CameraError, SettingsError
+from edge.live import Live
 from edge.pipeline import run
-from edge.records import Frame, LetterEvent
+from edge.records import Moment
 from edge.service import Service
 from edge.settings import Settings
 
@@ -34,9 +35,9 @@ def serve(read_settings: Callable[[], Settings], reloads: bool) -> None:
     while now is not None:
         logging.getLogger().setLevel(now.settings.log_level.upper())
         try:
-            with camera_of(now.settings, service.stop) as camera:
-                now, before = _run_once(now, camera, service, read_settings), now
-        except CameraError as error:
+            with watched(now) as live, camera_of(now.settings, service.stop) as camera:
+                now, before = _run_once(now, camera, live, service, read_settings), now
+        except (CameraError, SettingsError) as error:
             if isinstance(error, CameraBlind):
                 raise
             if before is not None:
@@ -44,21 +45,25 @@ def serve(read_settings: Callable[[], Settings], reloads: bool) -> None:
                 now, before = before, None
                 continue
             pause_s = next(pauses, None)
-            if pause_s is None:
+            if pause_s is None or isinstance(error, SettingsError):
                 raise
             service.wait_for_camera(error, pause_s)
             now = None if service.ending else now
 
 
 def _run_once(
-    parts: Parts, camera: Camera, service: Service, read_settings: Callable[[], Settings]
+    parts: Parts, camera: Camera, live: Live | None, service: Service, read_settings: Callable[[], Settings]
 ) -> Parts | None:
     """The loop until it ends -> what the next one is made of, or None at the end."""
     following: Parts | None = None
 
-    def turned(frame: Frame | None, event: LetterEvent | None) -> None:
+    def turned(moment: Moment) -> None:
         nonlocal following
-        service.turn(frame, event, camera.state())
+        state = camera.state()
+        service.turn(moment.frame, moment.event, state)
+        if live is not None:
+            parts.teaching.turn(moment)
+            live.turn(moment, state)
         if service.reload_asked:
             with service.reloading():
                 following = _reloaded(service, read_settings)

@@ -6,6 +6,7 @@ AslEdgeError            the command line prints the sentence and exits with code
 ├── EngineError         an inference engine that is not installed or refuses the model
 ├── CameraError         a camera that is absent, busy or stopped
 │   └── CameraBlind     one that gave no picture for minutes: exit code 3, a fresh start may help
+├── TeachError          what this device was taught can't be used, kept or made
 ├── PictureError        a picture file that can't be read
 └── DataError           training data or a checkpoint that can't be used (train, export)
 """
@@ -33,6 +34,10 @@ class CameraError(AslEdgeError):
 
 class CameraBlind(CameraError):  # noqa: N818  a state to wait out, more than a mistake
     """A camera that worked and then gave no picture for minutes, however often it was opened again."""
+
+
+class TeachError(AslEdgeError):
+    """A file of what was taught that is damaged or another model's, or too little to learn from."""
 
 
 class PictureError(AslEdgeError):

@@ -36,6 +36,23 @@ class LetterFilter:
         self._space_due = False
         self._text = ""
 
+    @property
+    def text(self) -> str:
+        """Everything read so far, as it was edited since."""
+        return self._text
+
+    def edit(self, what: str) -> None:
+        """A space, delete or clear that somebody asked for; anything else is a ValueError."""
+        if what == "space":
+            self._text = (self._text.rstrip() + " ").lstrip()
+        elif what == "delete":
+            self._text = self._text[:-1]
+        elif what == "clear":
+            self._text = ""
+        else:
+            raise ValueError(f"got '{what}'; wanted space, delete or clear")
+        self._space_due = False
+
     def update(self, prediction: Prediction) -> LetterEvent | None:
         """The next prediction -> the event that it completes, or None.
 
@@ -83,7 +100,7 @@ class LetterFilter:
             return None
         self._held = now.letter
         self._recent = deque([now])  # each frame speaks for one event
-        space = " " if self._space_due and self._text else ""
+        space = " " if self._space_due and self._text and not self._text.endswith(" ") else ""
         self._space_due = False
         self._text = (self._text + space + now.letter)[-MAX_TEXT:].lstrip()
         return LetterEvent(now.letter, confidence, agreeing[0].t, now.t, self._text)

@@ -5,13 +5,14 @@ camera -> Frame -> HandReader -> Prediction -> LetterFilter -> LetterEvent -> si
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from edge.cameras import Camera
 from edge.hand import HandReader
 from edge.letters import LetterFilter
-from edge.records import Frame, LetterEvent, Sink
+from edge.records import LetterEvent, Moment, Sink
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ def run(
     letters: LetterFilter,
     sinks: Sequence[Sink],
     stop: threading.Event,
-    turned: Callable[[Frame | None, LetterEvent | None], None] = lambda frame, event: None,
+    turned: Callable[[Moment], None] = lambda moment: None,
 ) -> Summary:
     """Reads until the camera ends or `stop` is set; CameraError where the camera fails.
 
@@ -43,15 +44,18 @@ def run(
     for frame in camera:
         if stop.is_set():
             break
-        event = None
+        moment = Moment()
         if frame is not None:  # else the camera has nothing yet, or is blind and being opened again
             frames += 1
-            event = letters.update(reader.follow(frame))
-        if event is not None:
+            started_s = time.perf_counter()
+            prediction = reader.follow(frame)
+            event = letters.update(prediction)
+            moment = Moment(frame, prediction, event, time.perf_counter() - started_s)
+        if (event := moment.event) is not None:
             sent, text = sent + 1, event.text
             log.debug("read %s", event.letter)
             _send(event, sinks, broken)
-        turned(frame, event)
+        turned(moment)
     return Summary(frames, camera.dropped, sent, text)
 
 

@@ -80,5 +80,44 @@ class LetterEvent:
     text: str  # everything read so far, this letter included
 
 
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """One turn of the loop: what came in, what was made of it."""
+
+    frame: Frame | None = None  # None: the camera has nothing yet, or is blind
+    prediction: Prediction | None = None
+    event: LetterEvent | None = None
+    reading_s: float = 0.0  # how long the network and what follows took
+    still: bool = False  # the scene stood still: the answer is an earlier frame's
+
+
+@dataclass(frozen=True)
+class Why:
+    """Why no letter comes."""
+
+    # "" (one is read), camera, no_hand, cut, dark, bright, blurred, unsure, short, or hold (one is coming)
+    kind: str
+    sentence: str  # for the person in front of the camera
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """The newest turn, with all that a page or a gauge shows of it."""
+
+    number: int  # counts the turns
+    moment: Moment
+    picture: Frame | None  # the newest frame there was
+    camera: CameraState
+    text: str
+    why: Why
+    fps: float  # frames read a second, of late
+    latency_s: float  # from the capture to the answer, smoothed
+    waited_s: float  # of this turn: from the capture until the network took the frame
+    history: tuple[LetterEvent, ...]  # the last letters, the newest first
+    offered: int  # frames that the camera gave since the start
+    read: int  # of these, by the network
+
+
+Observer = Callable[[Seen], None]  # as a sink: never blocks the loop, never stops it
 Engine = Callable[[Array], Output]  # (N, 3, S, S) float32 -> Output
 Sink = Callable[[LetterEvent], None]  # never blocks the loop, never stops it

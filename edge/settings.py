@@ -42,6 +42,17 @@ class Settings:
     # the journal: what people sign is theirs.
     output: str = ""
     log_level: str = "info"  # at debug the log holds the letters, too
+    page: str = ""  # ADDRESS:PORT of the live page; empty: none
+    page_token_file: str = ""  # what the page asks for; empty: systemd's credential page_token
+    page_names: str = ""  # further names of this board that a browser may ask for, with spaces between
+    picture: bool = True  # the page shows the camera's picture
+    metrics: bool = False  # the page's server answers Prometheus under /metrics
+    mqtt: str = ""  # mqtt://HOST[:PORT] or mqtts://HOST[:PORT] of the broker; empty: none
+    mqtt_name: str = ""  # of this board in topics and in Home Assistant; empty: the host's name
+    mqtt_user: str = ""
+    mqtt_password_file: str = ""  # empty: systemd's credential mqtt_password, if there is one
+    mqtt_ca_file: str = ""  # whose certificates are trusted; empty: those that the system trusts
+    teach_folder: str = ""  # where what this device was taught is kept; empty: the usual place
 
 
 CHOICES: dict[str, tuple[object, ...]] = {

@@ -45,4 +45,11 @@ camera: Camera = open_camera("synthetic:A", 5.0, service.stop)
 if what == "camera":
     camera = WatchedCamera("usb:0", pictures, (64, 48), service.stop)  # type: ignore[arg-type]
 with camera:
-    run(camera, reader, LetterFilter(), [], service.stop, lambda f, e: service.turn(f, e, camera.state()))
+    run(
+        camera,
+        reader,
+        LetterFilter(),
+        [],
+        service.stop,
+        lambda m: service.turn(m.frame, m.event, camera.state()),
+    )

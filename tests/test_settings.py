@@ -38,7 +38,7 @@ def test_settings_can_not_be_changed() -> None:
         ("\n\nholds = 0.4\n", "line 3: there is no setting 'holds'; did you mean 'hold_s'?"),
         ("zebra = 1", "line 1: there is no setting 'zebra'; the keys are camera, model, "),
         ("fps = 5\n[camera]\nname = 1", "line 2: 'camera' is {'name': 1}; a text in quotes was wanted"),
-        ("fps = 5\n[mqtt]\nhost = 'x'", "line 2: there is no setting 'mqtt'"),
+        ("fps = 5\n[broker]\nhost = 'x'", "line 2: there is no setting 'broker'"),
         ("fps = 5\n'hold_s' = '1'", "line 2: 'hold_s' is '1'; a number was wanted"),
         ("threads = 2.5", "line 1: 'threads' is 2.5; a whole number was wanted"),
         ("threads = true", "line 1: 'threads' is True; a whole number was wanted"),

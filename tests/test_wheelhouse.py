@@ -39,3 +39,14 @@ def test_every_pin_keeps_its_hashes() -> None:
 def test_the_original_nano_gets_the_last_onnxruntime_for_its_glibc() -> None:
     nano = (REPOSITORY / "requirements/nano.txt").read_text()
     assert "onnxruntime==1.28.0 " in pins_for(nano, "3.11", "aarch64", [])
+
+
+def test_extras_come_beside_the_boards_own_pins_and_not_in_their_place() -> None:
+    wheelhouse = runpy.run_path(str(REPOSITORY / "ansible/wheelhouse.py"))
+    extras = (REPOSITORY / "requirements/extras.txt").read_text()
+    nano = (REPOSITORY / "requirements/nano.txt").read_text()
+    more = pins_for(extras, "3.11", "aarch64", wheelhouse["names_in"](nano))
+    names = re.findall(r"^([\w-]+)==", more, re.MULTILINE)
+    assert {"aiohttp", "paho-mqtt", "prometheus-client"} <= set(names)
+    assert not {"numpy", "onnxruntime", "opencv-python-headless"} & set(names)
+    assert len(names) == len(set(names))

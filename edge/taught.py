@@ -1,0 +1,191 @@
+"""What a device was taught: features of its signer's own letters, and the small correction that they make.
+
+The network stays as it is. Its features (the package's output `features`) are compared with the
+examples', and what the letter shares of alike examples lacked is added to the letter logits: a kernel ridge
+regression. Only answers among the taught letters are changed: one that was not taught and is read right stays right.
+"""
+
+import os
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from edge.errors import TeachError
+from edge.package import Package
+from edge.records import LETTERS, Array, Engine, Output
+
+# Likeness is the cosine to this power, so that only near examples speak. `tests/benchmarks/teach.py` compares
+# it with a linear ridge and with centroids, and the features with logits and hand points.
+POWER, RIDGE, GAIN = 8, 0.1, 8.0
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """What was signed."""
+
+    features: Array  # (N, F)
+    logits: Array  # (N, 26), of the network alone
+    letters: Array  # (N,) 0 to 25
+
+    def some(self, which: Array) -> "Examples":
+        """Those of the indices or the mask."""
+        return Examples(self.features[which], self.logits[which], self.letters[which])
+
+
+@dataclass(frozen=True, eq=False)
+class Correction:
+    """What is added to the letter logits."""
+
+    directions: Array  # (N, F) of length 1: the examples' features
+    parts: Array  # (N, 26) what each example adds to what is like it
+    is_taught: npt.NDArray[np.bool_]  # (26,)
+
+    def __call__(self, features: Array, logits: Array) -> Array:
+        """(M, F) and (M, 26) -> (M, 26); zeros where the network says a letter that was not taught."""
+        added = _alike(_directions(features), self.directions) @ self.parts
+        return np.asarray(added * self.is_taught[logits.argmax(axis=1)][:, None], np.float32)
+
+
+def fit(examples: Examples, temperature: float) -> Correction:
+    """What the examples teach; N of at least 1."""
+    directions = _directions(examples.features)
+    lacking = np.eye(len(LETTERS))[examples.letters] - _shares(examples.logits / temperature)
+    alike = _alike(directions, directions) + RIDGE * np.eye(len(directions))
+    parts = GAIN * temperature * np.linalg.solve(alike, lacking)
+    is_taught = np.isin(np.arange(len(LETTERS)), examples.letters)
+    return Correction(directions, parts.astype(np.float32), is_taught)
+
+
+def share_right(examples: Examples, correction: Correction | None) -> float:
+    """0..1, of the examples' letters."""
+    logits = examples.logits
+    if correction is not None:
+        logits = logits + correction(examples.features, logits)
+    return float((logits.argmax(axis=1) == examples.letters).mean())
+
+
+class TaughtEngine:
+    """The package's engine with the correction over it; remembers the network's own newest answer."""
+
+    def __init__(self, engine: Engine, correction: Correction | None = None) -> None:
+        self.correction = correction  # may be replaced at any time, by one assignment
+        self.newest: Output | None = None
+        self.answers = 0  # so far
+        self._engine = engine
+
+    def __call__(self, tensor: Array) -> Output:
+        output = self._engine(tensor)
+        self.newest, self.answers = output, self.answers + 1
+        correction = self.correction
+        if correction is None or output.features is None:
+            return output
+        letters = output.letters + correction(output.features, output.letters)
+        return Output(letters, output.presence, output.points, output.features)
+
+
+@dataclass(frozen=True)
+class Belongs:
+    """Which model something was taught to."""
+
+    sha256: str  # of the variant's file
+    folder: Path  # where this device keeps what it was taught
+
+    @property
+    def path(self) -> Path:
+        """One file a model: another model's is left where it is, and serves again when that model does."""
+        return self.folder / f"taught-{self.sha256[:12]}.npz"
+
+
+def belongs_of(package: Package, variant: str, folder: str) -> Belongs:
+    """For the settings' `teach_folder`; empty: systemd's StateDirectory=, or the user's own."""
+    place = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local/state")
+    return Belongs(
+        str(package.metadata["files"][variant]["sha256"]), Path(folder or place or f"{state}/asl-edge")
+    )
+
+
+def save(examples: Examples, belongs: Belongs) -> None:
+    """Written beside and renamed. TeachError where it can't be."""
+    try:
+        belongs.folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=belongs.folder, suffix=".partial", delete=False) as file:
+            np.savez_compressed(
+                file,
+                model_sha256=belongs.sha256,
+                features=examples.features.astype(np.float16),
+                logits=examples.logits,
+                letters=examples.letters,
+            )
+        Path(file.name).replace(belongs.path)
+    except OSError as error:
+        raise TeachError(
+            f"what was taught can't be kept in {belongs.folder}: {(error.strerror or str(error)).lower()}; "
+            "name another folder with teach_folder"
+        ) from None
+
+
+def load(belongs: Belongs) -> Examples | None:
+    """None where nothing was taught; TeachError for a file of another model, or one that is damaged."""
+    try:
+        with np.load(belongs.path, allow_pickle=False) as kept:
+            sha256 = str(kept["model_sha256"])
+            examples = Examples(
+                kept["features"].astype(np.float32),
+                kept["logits"].astype(np.float32),
+                kept["letters"].astype(np.int64),
+            )
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
+        raise TeachError(
+            f"{belongs.path} can't be read ({error}): teach again, or forget it with asl-edge teach --forget"
+        ) from None
+    if sha256 != belongs.sha256:
+        raise TeachError(
+            f"{belongs.path} was taught to another model ({sha256[:12]}, this one is {belongs.sha256[:12]}): "
+            "teach this one, or forget it with asl-edge teach --forget"
+        )
+    n = len(examples.letters)
+    if (
+        not n
+        or examples.features.ndim != 2
+        or len(examples.features) != n
+        or examples.logits.shape != (n, 26)
+    ):
+        raise TeachError(f"{belongs.path} is incomplete: forget it with asl-edge teach --forget")
+    return examples
+
+
+def forget(belongs: Belongs) -> bool:
+    """Whether there was anything to forget. TeachError where the file can't be removed."""
+    try:
+        belongs.path.unlink()
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise TeachError(
+            f"{belongs.path} can't be removed: {(error.strerror or str(error)).lower()}"
+        ) from None
+    return True
+
+
+def _directions(features: Array) -> Array:
+    """(N, F) -> the same of length 1."""
+    lengths = np.linalg.norm(features, axis=1, keepdims=True)
+    return np.asarray(features / np.maximum(lengths, 1e-6), np.float32)
+
+
+def _alike(some: Array, others: Array) -> Array:
+    """(M, F) and (N, F) directions -> (M, N), 0 to 1."""
+    return np.asarray(np.maximum(some @ others.T, 0) ** POWER)
+
+
+def _shares(logits: Array) -> Array:
+    """(N, 26) logits -> shares that sum to 1."""
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))

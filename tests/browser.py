@@ -1,0 +1,68 @@
+"""Debian's chromium, driven by selenium: for the tests of the page, and for looking at it by eye.
+
+python tests/browser.py http://127.0.0.1:8080/ FOLDER writes a picture for each size, light and dark.
+"""
+
+import base64
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from selenium import webdriver
+
+SIZES = {"phone": (390, 844), "projector": (1280, 800)}
+MISSING = "no chromium or chromedriver here: apt install chromium chromium-driver"
+
+
+def is_here() -> bool:
+    return bool(shutil.which("chromium") and shutil.which("chromedriver"))
+
+
+@contextmanager
+def browser(profile: Path) -> Iterator[webdriver.Chrome]:
+    """Headless, with a profile of its own; what it logs can be asked for."""
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium") or ""
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+        options.add_argument(argument)  # --no-sandbox: as root it has none; it sees our own page alone
+    options.add_argument(f"--user-data-dir={profile}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+def show(driver: webdriver.Chrome, size: str, scheme: str = "light") -> None:
+    """A screen of that size, that likes light or dark."""
+    width, height = SIZES[size]
+    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": size == "phone"}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+
+def save(driver: webdriver.Chrome, path: Path) -> None:
+    """What is seen now, as PNG."""
+    shot = driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "png"})
+    path.write_bytes(base64.b64decode(shot["data"]))
+
+
+def main(url: str, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    with browser(folder / "profile") as driver:
+        for size in SIZES:
+            for scheme in ("light", "dark"):
+                show(driver, size, scheme)
+                driver.get(url)
+                time.sleep(3)
+                save(driver, folder / f"{size}-{scheme}.png")
+    shutil.rmtree(folder / "profile", ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))
