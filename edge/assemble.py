@@ -12,6 +12,7 @@ from edge.golden import check_golden
 from edge.hand import HandReader
 from edge.journal import STDOUT, leads_to_journal
 from edge.letters import LetterFilter
+from edge.motion import Stillness
 from edge.package import open_package
 from edge.records import Sink
 from edge.settings import Settings
@@ -26,13 +27,15 @@ class Parts:
     reader: HandReader
     letters: LetterFilter
     sinks: list[Sink]
+    stillness: Stillness | None
 
 
 def parts_of(settings: Settings, stop: threading.Event) -> Parts:
     """PackageError, EngineError or SettingsError where something is no good."""
     reader = reader_of(settings, golden=True)
     letters = LetterFilter(settings.hold_s, settings.gap_s, settings.space_s)
-    return Parts(settings, reader, letters, sinks_of(settings, stop))
+    stillness = Stillness(settings.hold_s) if settings.rest_when_still else None
+    return Parts(settings, reader, letters, sinks_of(settings, stop), stillness)
 
 
 def reader_of(settings: Settings, golden: bool = False) -> HandReader:

@@ -99,6 +99,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--hold-s", type=float, metavar="S", help="how long a letter must be held")
     run.add_argument("--gap-s", type=float, metavar="S", help="how long it must be gone to count again")
     run.add_argument("--space-s", type=float, metavar="S", help="no hand for so long is a space; 0: none")
+    run.add_argument(
+        "--rest-when-still", action=argparse.BooleanOptionalAction, help="read nothing while nothing moves"
+    )
     run.add_argument("--output", metavar="FILE", help="where the letters go: - (default), none, or a file")
     run.add_argument("--log-level", metavar="LEVEL", help="debug, info (default), warning or error")
     run.set_defaults(command=_run)
@@ -155,7 +158,7 @@ def _demo(arguments: argparse.Namespace) -> int:
     parts = parts_of(settings, stop)
     # every frame, however slow the machine: the demo proves the path, not the speed
     with camera_of(settings, stop, realtime=False) as camera:
-        summary = run(camera, parts.reader, parts.letters, parts.sinks, stop)
+        summary = run(camera, parts.reader, parts.letters, parts.sinks, stop, stillness=parts.stillness)
     print(summary.text)
     if summary.text != word:
         print(f"asl-edge: the word was {word}", file=sys.stderr)
