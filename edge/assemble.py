@@ -2,6 +2,7 @@
 
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from edge.journal import STDOUT, leads_to_journal
 from edge.letters import LetterFilter
 from edge.motion import Stillness
 from edge.package import open_package
-from edge.records import Sink
+from edge.records import Engine, Sink
 from edge.settings import Settings
 from edge.sinks.jsonlines import JsonFile, JsonLines
 
@@ -38,14 +39,19 @@ def parts_of(settings: Settings, stop: threading.Event) -> Parts:
     return Parts(settings, reader, letters, sinks_of(settings, stop), stillness)
 
 
-def reader_of(settings: Settings, golden: bool = False) -> HandReader:
-    """The settings' model; `golden`: after it answered the golden input as it did at export."""
+def reader_of(
+    settings: Settings, golden: bool = False, around: Callable[[Engine], Engine] = lambda engine: engine
+) -> HandReader:
+    """The settings' model; `golden`: after it answered the golden input as it did at export.
+
+    `around` wraps the engine, for whoever wants to see what it is shown.
+    """
     package = open_package(Path(settings.model))
     variant = settings.variant or USUAL_VARIANT[settings.engine]
     engine = open_engine(settings.engine, package, variant, settings.threads, settings.spinning)
     if golden:
         check_golden(engine, package, variant)
-    return HandReader(engine, package, settings.min_confidence)
+    return HandReader(around(engine), package, settings.min_confidence)
 
 
 def sinks_of(settings: Settings, stop: threading.Event) -> list[Sink]:

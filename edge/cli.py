@@ -69,7 +69,7 @@ def program() -> NoReturn:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="asl-edge", description="Reads the American Sign Language alphabet, on the device.")
     parser.add_argument("--version", action="version", version=f"asl-edge {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="predict | run | demo | check | doctor")
+    commands = parser.add_subparsers(required=True, metavar="predict | run | demo | bench | check | doctor")
     model = _Parser(add_help=False)
     model.add_argument("--config", type=Path, metavar="FILE", help="settings in TOML; flags go over them")
     model.add_argument("--model", metavar="DIR", help="deployment package (default: the shipped one)")
@@ -109,6 +109,21 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", parents=[model], help="a drawn hand spells WORD, the model reads it")
     demo.add_argument("word", metavar="WORD")
     demo.set_defaults(command=_demo)
+
+    bench = commands.add_parser(
+        "bench", parents=[model, camera], help="how fast is it here; a card to compare"
+    )
+    bench.add_argument(
+        "--spinning", action=argparse.BooleanOptionalAction, help="waiting threads burn a core"
+    )
+    bench.add_argument("--duration", type=float, metavar="S", help="seconds to measure (default 30)")
+    bench.add_argument("--json", type=Path, metavar="FILE", help="write the card")
+    bench.add_argument("--plot", type=Path, metavar="FILE", help="draw it as a PNG (needs matplotlib)")
+    bench.add_argument("--tune", action="store_true", help="try every way to run, write the best to --config")
+    bench.add_argument(
+        "--compare", type=Path, nargs="+", metavar="CARD", help="print cards side by side, measure nothing"
+    )
+    bench.set_defaults(command=_bench)
 
     check = commands.add_parser(
         "check", parents=[model], help="may this package run here: files, answer, speed"
@@ -163,6 +178,25 @@ def _demo(arguments: argparse.Namespace) -> int:
     if summary.text != word:
         print(f"asl-edge: the word was {word}", file=sys.stderr)
     return 0 if summary.text == word else 1
+
+
+def _bench(arguments: argparse.Namespace) -> int:
+    from edge.bench import USUAL_CAMERA, USUAL_S, Wanted, bench, compare
+
+    if arguments.compare:
+        compare(arguments.compare)
+        return 0
+    if arguments.tune and not arguments.config:
+        raise SettingsError("--tune writes to a settings file: name one with --config FILE")
+    fresh = arguments.tune and not arguments.config.exists()
+    given = argparse.Namespace(**{**vars(arguments), "config": None if fresh else arguments.config})
+    settings = _settings(given)
+    if arguments.config is None or fresh:  # without a camera it works, too
+        settings = replace(settings, camera=arguments.camera or USUAL_CAMERA)
+    duration_s = USUAL_S if arguments.duration is None else arguments.duration
+    tuned = arguments.config if arguments.tune else None
+    bench(settings, Wanted(duration_s, arguments.json, arguments.plot, tuned))
+    return 0
 
 
 def _check(arguments: argparse.Namespace) -> int:

@@ -71,7 +71,7 @@ def _run_once(
         "%d frames read, %d dropped, %d letters%s", summary.frames, summary.dropped, summary.letters, rested
     )
     if following is not None:
-                service.stop.set()
+        service.stop.set()
 
     summary = run(camera, parts.reader, parts.letters, parts.sinks, service.stop, turned, parts.stillness)
     log.info(

@@ -1,6 +1,6 @@
 """Has anything moved since a frame that was read? While nothing has, the network may rest.
 
-A frame is looked at as a thumbnail of grey cells, a few hundredths of what a reading costs. A cell has changed
+A frame is looked at as a thumbnail of grey cells, a small part of what a reading costs. A cell has changed
 when it differs by more than the sensor's noise explains; two neighbours that have changed are movement.
 """
 
@@ -11,13 +11,13 @@ from edge.records import Array, Frame, Image
 
 CELLS = 64  # across the longer side: a cell is 10 px of 640, a finger at arm's length
 ROWS = 2  # of pixels that are averaged in each cell, of its height: what lies between is not read at all
-# Photons come unevenly, by the square root of their number: the roots of grey levels have the same noise in the
-# window and in the corner. DARK keeps the steps of 8 bits small in black.
+# Photons come unevenly, by the square root of their number: the roots of grey levels have the same noise in
+# the window and in the corner. DARK keeps the steps of 8 bits small in black.
 DARK = 40.0
 # Noise is measured on every frame, as the |difference| that three cells in four stay below (1.15 standard
-# deviations; black cells have none, and are up to half of a picture). 4 of them are 4.6 deviations: two neighbours
-# beyond that come once in hours. In roots: LEAST is 4 of 128 grey levels; MOST, 16 of them, is no noise: the whole
-# picture moved.
+# deviations; black cells have none, and are up to half of a picture). 4 of them are 4.6 deviations: two
+# neighbours beyond that come once in hours. In roots: LEAST is 4 of 128 grey levels; MOST, 16 of them, is no
+# noise: the whole picture moved.
 QUIET_SHARE = 0.75
 NOISES, LEAST, MOST = 4.0, 0.17, 0.7
 SETTLE_S = 0.5  # beyond the time that a letter is held: it is settled before the rest begins
@@ -36,7 +36,7 @@ class Stillness:
         self._alarmed = False  # by the last frame
 
     def rests(self, frame: Frame) -> bool:
-        """False: read it. A rest begins after a second without movement, and ends with the first frame that moved.
+        """False: read it. A rest begins after a second without movement, and ends with the first that moved.
 
         One such frame alone is a glance; the next one that has moved, too, is the end of the rest.
         """
@@ -64,11 +64,11 @@ def thumbnail_of(image: Image) -> Array:
     # INTER_AREA is at its fastest where whole pixels fall into each cell: the rest at the edges is left out
     part = image[: small[1] * cell : step, : small[0] * cell]
     grey = cv2.cvtColor(cv2.resize(part, small, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
-    return np.sqrt(grey + np.float32(DARK))
+    return np.asarray(np.sqrt(grey + np.float32(DARK)), np.float32)
 
 
 def has_moved(before: Array, now: Array) -> bool:
-    """Two thumbnails, (h, w). Whole rows that are brighter are no movement: lamps flicker, and so in bands."""
+    """Two thumbnails, (h, w). Rows that are brighter as a whole are no movement: lamps flicker."""
     if before.shape != now.shape:
         return True
     height, width = now.shape

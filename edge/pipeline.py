@@ -70,9 +70,9 @@ def run(
 def _unchanged(last: Prediction | None, t: float) -> Prediction | None:
     """What a frame says that shows what the last one showed.
 
-    No hand is still no hand: time passes, and a space may come due. A hand that is held still has been read for as
-    long as a letter takes; said again and again, a last answer that was wrong would become a letter. So it
-    says nothing, and the letter stays held.
+    No hand is still no hand: time passes, and a space may come due. A hand that is held still has been read
+    for as long as a letter takes; said again and again, a last wrong answer would become a letter. So
+    it says nothing, and the letter stays held.
     """
     return None if last is None or last.hand is not None else replace(last, t=t)
 

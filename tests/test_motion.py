@@ -25,7 +25,7 @@ SIZE = (640, 480)
 
 
 def photographed(image: Image, rng: np.random.Generator, t: float, gain: float, jpeg: int | None) -> Image:
-    """As a sensor sees it: photons' noise (3.7 grey levels at 128 for 0.1), a lamp on 50 Hz, a rolling shutter."""
+    """As a sensor sees it: photons' noise (gain 0.1: 3.7 grey levels of 128), a lamp's flicker in bands."""
     rows = np.arange(image.shape[0], dtype=np.float32)[:, None, None] / image.shape[0]
     light = image * (1 + np.float32(0.02) * np.sin(2 * np.pi * (100 * np.float32(t) + 2.5 * rows)))
     noisy = light + rng.standard_normal(image.shape, np.float32) * np.sqrt(1 + np.float32(gain) * light)
