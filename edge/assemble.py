@@ -4,7 +4,7 @@ import contextlib
 import logging
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,9 +18,10 @@ from edge.journal import STDOUT, leads_to_journal
 from edge.letters import LetterFilter
 from edge.live import Live
 from edge.metrics import Metrics, ModelName
+from edge.motion import Stillness
 from edge.package import FEATURES, Package, open_package
 from edge.palm import PalmFinder
-from edge.records import Observer, Sink
+from edge.records import Engine, Observer, Sink
 from edge.settings import Settings
 from edge.sinks.jsonlines import JsonFile, JsonLines
 from edge.taught import TaughtEngine, belongs_of
@@ -37,6 +38,7 @@ class Parts:
     reader: HandReader
     letters: LetterFilter
     sinks: list[Sink]
+    stillness: Stillness | None
     model: ModelName
     teaching: Teaching
 
@@ -55,16 +57,23 @@ def parts_of(settings: Settings, stop: threading.Event) -> Parts:
         HandReader(engine, package, settings.min_confidence, PalmFinder(settings.threads)),
         LetterFilter(settings.hold_s, settings.gap_s, settings.space_s),
         sinks_of(settings, stop),
+        Stillness(settings.hold_s) if settings.rest_when_still else None,
         ModelName(str(package.metadata.get("created", "")), file["sha256"], variant),
         teaching,
     )
 
 
-def reader_of(settings: Settings) -> HandReader:
-    """The settings' model for single pictures, with what it was taught: TeachError where that is no good."""
-    package, variant, engine = model_of(settings)
+def reader_of(
+    settings: Settings, golden: bool = False, around: Callable[[Engine], Engine] = lambda engine: engine
+) -> HandReader:
+    """The settings' model for single pictures, with what it was taught: TeachError where that is no good.
+
+    `golden`: after it answered the golden input as it did at export. `around` wraps the engine, for whoever
+    wants to see what it is shown.
+    """
+    package, variant, engine = model_of(settings, golden)
     teaching_of(settings, package, variant, engine).restore()
-    return HandReader(engine, package, settings.min_confidence, PalmFinder(settings.threads))
+    return HandReader(around(engine), package, settings.min_confidence, PalmFinder(settings.threads))
 
 
 def model_of(settings: Settings, golden: bool = False) -> tuple[Package, str, TaughtEngine]:

@@ -69,7 +69,8 @@ def program() -> NoReturn:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="asl-edge", description="Reads the American Sign Language alphabet, on the device.")
     parser.add_argument("--version", action="version", version=f"asl-edge {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="predict | run | teach | demo | check | doctor")
+    names = "predict | run | teach | demo | bench | check | doctor"
+    commands = parser.add_subparsers(required=True, metavar=names)
     model = _Parser(add_help=False)
     model.add_argument("--config", type=Path, metavar="FILE", help="settings in TOML; flags go over them")
     model.add_argument("--model", metavar="DIR", help="deployment package (default: the shipped one)")
@@ -101,6 +102,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--hold-s", type=float, metavar="S", help="how long a letter must be held")
     run.add_argument("--gap-s", type=float, metavar="S", help="how long it must be gone to count again")
     run.add_argument("--space-s", type=float, metavar="S", help="no hand for so long is a space; 0: none")
+    run.add_argument(
+        "--rest-when-still", action=argparse.BooleanOptionalAction, help="read nothing while nothing moves"
+    )
     run.add_argument("--output", metavar="FILE", help="where the letters go: - (default), none, or a file")
     run.add_argument("--page", metavar="ADDRESS:PORT", help="live page, e.g. 127.0.0.1:8080")
     run.add_argument("--page-token-file", metavar="FILE", help="token of a page that others can reach")
@@ -123,6 +127,20 @@ def _parser() -> argparse.ArgumentParser:
     teach.add_argument("letters", nargs="?", default="", metavar="LETTERS", help="those that fail, e.g. NRT")
     teach.add_argument("--forget", action="store_true", help="forget all that this model was taught here")
     teach.set_defaults(command=_teach)
+    bench = commands.add_parser(
+        "bench", parents=[model, camera], help="how fast is it here; a card to compare"
+    )
+    bench.add_argument(
+        "--spinning", action=argparse.BooleanOptionalAction, help="waiting threads burn a core"
+    )
+    bench.add_argument("--duration", type=float, metavar="S", help="seconds to measure (default 30)")
+    bench.add_argument("--json", type=Path, metavar="FILE", help="write the card")
+    bench.add_argument("--plot", type=Path, metavar="FILE", help="draw it as a PNG (needs matplotlib)")
+    bench.add_argument("--tune", action="store_true", help="try every way to run, write the best to --config")
+    bench.add_argument(
+        "--compare", type=Path, nargs="+", metavar="CARD", help="print cards side by side, measure nothing"
+    )
+    bench.set_defaults(command=_bench)
 
     check = commands.add_parser(
         "check", parents=[model], help="may this package run here: files, answer, speed"
@@ -172,7 +190,7 @@ def _demo(arguments: argparse.Namespace) -> int:
     parts = parts_of(settings, stop)
     # every frame, however slow the machine: the demo proves the path, not the speed
     with camera_of(settings, stop, realtime=False) as camera:
-        summary = run(camera, parts.reader, parts.letters, parts.sinks, stop)
+        summary = run(camera, parts.reader, parts.letters, parts.sinks, stop, stillness=parts.stillness)
     print(summary.text)
     if summary.text != word:
         print(f"asl-edge: the word was {word}", file=sys.stderr)
@@ -189,6 +207,25 @@ def _teach(arguments: argparse.Namespace) -> int:
     lesson = teach(settings, arguments.letters, lambda words: print(words, file=sys.stderr))
     print(lesson.sentence)
     return 0 if lesson.helps else 1
+
+
+def _bench(arguments: argparse.Namespace) -> int:
+    from edge.bench import USUAL_CAMERA, USUAL_S, Wanted, bench, compare
+
+    if arguments.compare:
+        compare(arguments.compare)
+        return 0
+    if arguments.tune and not arguments.config:
+        raise SettingsError("--tune writes to a settings file: name one with --config FILE")
+    fresh = arguments.tune and not arguments.config.exists()
+    given = argparse.Namespace(**{**vars(arguments), "config": None if fresh else arguments.config})
+    settings = _settings(given)
+    if arguments.config is None or fresh:  # without a camera it works, too
+        settings = replace(settings, camera=arguments.camera or USUAL_CAMERA)
+    duration_s = USUAL_S if arguments.duration is None else arguments.duration
+    tuned = arguments.config if arguments.tune else None
+    bench(settings, Wanted(duration_s, arguments.json, arguments.plot, tuned))
+    return 0
 
 
 def _check(arguments: argparse.Namespace) -> int:

@@ -70,8 +70,11 @@ def _run_once(
             if following is not None:
                 service.stop.set()
 
-    summary = run(camera, parts.reader, parts.letters, parts.sinks, service.stop, turned)
-    log.info("%d frames read, %d dropped, %d letters", summary.frames, summary.dropped, summary.letters)
+    summary = run(camera, parts.reader, parts.letters, parts.sinks, service.stop, turned, parts.stillness)
+    rested = f"; {summary.rested} not read while nothing moved" if summary.rested else ""
+    log.info(
+        "%d frames read, %d dropped, %d letters%s", summary.frames, summary.dropped, summary.letters, rested
+    )
     if following is not None:
         service.stop.clear()
         if not service.ending:

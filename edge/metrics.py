@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from edge import __version__
+from edge.board import temperature_c
 from edge.errors import SettingsError
 from edge.records import Seen
-from edge.thermal import temperature_c
 
 # Seconds: from an Orin's 5 ms to a Pi Zero's second.
 BUCKETS_S = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0)

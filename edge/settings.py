@@ -41,6 +41,7 @@ class Settings:
     # JSON lines: "-" to standard output, "none", or a file. Empty is "-", but "none" where standard output is
     # the journal: what people sign is theirs.
     output: str = ""
+    rest_when_still: bool = True  # frames are not read while nothing moves: an empty chair is no load
     log_level: str = "info"  # at debug the log holds the letters, too
     page: str = ""  # ADDRESS:PORT of the live page; empty: none
     page_token_file: str = ""  # what the page asks for; empty: systemd's credential page_token

@@ -333,4 +333,4 @@ def test_log_lines_and_letters_know_the_journal(systemd: Systemd, settings: Path
     end(program)
     error, summary = journal.read_text().splitlines()
     assert error.startswith("<3>the new settings are not used: ")
-    assert re.fullmatch(r"<6>\d+ frames read, \d+ dropped, [1-9]\d* letters", summary)
+    assert re.match(r"<6>\d+ frames read, \d+ dropped, [1-9]\d* letters", summary)

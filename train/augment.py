@@ -202,7 +202,7 @@ def _other_texture(rng: Rng, crop: Image) -> Image:
     kernel = rng.normal(0, 1, (3, 3)).astype(np.float32)
     kernel /= max(float(np.abs(kernel).sum()) / 2, 0.1)
     seen = cv2.filter2D(crop, cv2.CV_32F, kernel)
-    seen += float(crop.mean()) - float(seen.mean())
+    seen = seen + np.float32(crop.mean() - seen.mean())
     return np.asarray((0.5 * crop + 0.5 * seen).clip(0, 255), np.uint8)
 
 

@@ -6,10 +6,10 @@ import time
 import cv2
 import numpy as np
 
+from edge.board import temperature_c
 from edge.live import Live
 from edge.records import Hand, Image, Prediction, Seen
 from edge.teaching import Teaching
-from edge.thermal import temperature_c
 
 LONGEST_PX = 800  # of a picture's side: enough for a page, and quick to encode
 JPEG_QUALITY = 75

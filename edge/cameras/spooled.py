@@ -1,0 +1,68 @@
+"""Pictures of another camera, taken beforehand and given at their times: drawing them then costs nothing.
+
+They lie in a file without a name as cameras give them (4:2:0, 12 bits a pixel) and go round for ever.
+"""
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from itertools import count
+
+import cv2
+import numpy as np
+
+from edge.errors import CameraError
+from edge.records import CameraState, Frame, Image
+
+
+class SpooledCamera:
+    """Frames in real time: a late reader misses some, which `dropped` counts. CameraError where none came."""
+
+    def __init__(
+        self,
+        name: str,
+        pictures: Iterable[Image],
+        fps: float,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.dropped = 0
+        self._name, self._fps, self._clock, self._sleep = name, fps, clock, sleep
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115  closed by __exit__
+        self._count, self._shape = 0, (0, 0)
+        for image in pictures:
+            even = image[: image.shape[0] & ~1, : image.shape[1] & ~1]
+            planes = cv2.cvtColor(even, cv2.COLOR_RGB2YUV_I420)
+            self._file.write(planes.tobytes())
+            self._count, self._shape = self._count + 1, (planes.shape[0], planes.shape[1])
+        self._file.flush()
+        if not self._count:
+            self._file.close()
+            raise CameraError(f"{name} gave no picture to measure with")
+
+    def __enter__(self) -> "SpooledCamera":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._file.close()
+
+    def state(self) -> CameraState:
+        return CameraState(self._name, "live", 0, 0.0, self.dropped)
+
+    def __iter__(self) -> Iterator[Frame]:
+        start, following = self._clock(), 0
+        for given in count():
+            newest = int((self._clock() - start) * self._fps + 1e-6)
+            index = max(newest, following)
+            due = start + index / self._fps
+            if (wait_s := due - self._clock()) > 0:
+                self._sleep(wait_s)
+            self.dropped = index - given
+            following = index + 1
+            yield Frame(self._picture(index % self._count), due, index)
+
+    def _picture(self, number: int) -> Image:
+        size = self._shape[0] * self._shape[1]
+        planes = np.frombuffer(os.pread(self._file.fileno(), size, number * size), np.uint8)
+        return np.asarray(cv2.cvtColor(planes.reshape(self._shape), cv2.COLOR_YUV2RGB_I420), np.uint8)
