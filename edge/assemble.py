@@ -20,7 +20,7 @@ from edge.live import Live
 from edge.metrics import Metrics, ModelName
 from edge.motion import Stillness
 from edge.package import FEATURES, Package, open_package
-from edge.palm import PalmFinder
+from edge.palm import Find, PalmFinder
 from edge.records import Engine, Observer, Sink
 from edge.settings import Settings
 from edge.sinks.jsonlines import JsonFile, JsonLines
@@ -64,16 +64,20 @@ def parts_of(settings: Settings, stop: threading.Event) -> Parts:
 
 
 def reader_of(
-    settings: Settings, golden: bool = False, around: Callable[[Engine], Engine] = lambda engine: engine
+    settings: Settings,
+    golden: bool = False,
+    around: Callable[[Engine], Engine] = lambda engine: engine,
+    around_finder: Callable[[Find], Find] = lambda find: find,
 ) -> HandReader:
     """The settings' model for single pictures, with what it was taught: TeachError where that is no good.
 
-    `golden`: after it answered the golden input as it did at export. `around` wraps the engine, for whoever
-    wants to see what it is shown.
+    `golden`: after it answered the golden input as it did at export. `around` wraps the engine and
+    `around_finder` the palm detector, for whoever wants to see what they are shown.
     """
     package, variant, engine = model_of(settings, golden)
     teaching_of(settings, package, variant, engine).restore()
-    return HandReader(around(engine), package, settings.min_confidence, PalmFinder(settings.threads))
+    find = around_finder(PalmFinder(settings.threads))
+    return HandReader(around(engine), package, settings.min_confidence, find)
 
 
 def model_of(settings: Settings, golden: bool = False) -> tuple[Package, str, TaughtEngine]:

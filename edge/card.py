@@ -28,6 +28,7 @@ POINTS = 60  # of the curve over time
 NAMES = {
     "camera": "waiting for the camera",
     "hand": "hand found, followed",
+    "find": "  of it: finding palms",
     "preprocess": "  of it: preprocessing",
     "inference": "  inference",
     "decode": "  decoding",

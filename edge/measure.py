@@ -63,7 +63,7 @@ def measure(
     with Path(os.devnull).open("w") as nowhere, _camera_of(settings, stop) as camera:
         drawing_s = time.monotonic() - began_s
         forget_peak()
-        reader = reader_of(settings, golden=True, around=watch.engine)
+        reader = reader_of(settings, golden=True, around=watch.engine, around_finder=watch.find)
         letters = _TimedLetters(settings, watch)
         timed = _TimedCamera(camera, watch, duration_s, progress)
         instruments = _Instruments(watch)

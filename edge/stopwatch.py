@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from edge.records import Array, Engine, Frame, LetterEvent, Moment, Output, Sink
+from edge.palm import Find
+from edge.preprocess import Square
+from edge.records import Array, Engine, Frame, Image, LetterEvent, Moment, Output, Sink
 
-# Seconds, in the order of a row. `hand`: finding or following it, of which the next three are parts.
-STAGES = ("camera", "hand", "preprocess", "inference", "decode", "sinks", "frame_to_letter")
+# Seconds, in the order of a row. `hand`: finding or following it, of which the next four are parts.
+STAGES = ("camera", "hand", "find", "preprocess", "inference", "decode", "sinks", "frame_to_letter")
 ROW = ("t", *STAGES, "looks", "index")  # t: seconds since the first turn began
 EMPTY_TURNS = 2000
 
@@ -38,7 +40,7 @@ class Stopwatch:
         """The camera gave one."""
         self._frame = frame
         self._got_t = self._engine_t = self.clock()
-        self._preprocess_s = self._inference_s = self._sinks_s = 0.0
+        self._find_s = self._preprocess_s = self._inference_s = self._sinks_s = 0.0
         self._looks = 0
 
     def engine(self, engine: Engine) -> Engine:
@@ -58,6 +60,19 @@ class Stopwatch:
             0.0  # the golden input comes before any frame
         )
         self._looks = 0
+        return timed
+
+    def find(self, find: Find) -> Find:
+        """The same palm detector, timed; it is asked where no hand is followed."""
+
+        def timed(image: Image) -> list[Square]:
+            begin_t = self.clock()
+            found = find(image)
+            end_t = self.clock()
+            self._find_s += end_t - begin_t
+            self._engine_t += end_t - begin_t
+            return found
+
         return timed
 
     def sink(self, sink: Sink) -> Sink:
@@ -89,6 +104,7 @@ class Stopwatch:
                 self._asked_t - self.start_t,
                 self._got_t - self._asked_t,
                 self._read_t - self._got_t,
+                self._find_s,
                 self._preprocess_s,
                 self._inference_s,
                 self._filtered_t - self._engine_t,

@@ -11,6 +11,7 @@ from edge.engines import USUAL_VARIANT
 from edge.errors import TeachError
 from edge.hand import HandReader
 from edge.package import open_package
+from edge.palm import PalmFinder
 from edge.records import LETTERS, Moment
 from edge.settings import Settings
 from edge.taught import belongs_of, forget
@@ -32,7 +33,7 @@ def teach(settings: Settings, letters: str, say: Callable[[str], None]) -> Lesso
         raise TeachError(f"{package.folder}: {NO_FEATURES}")
     teaching.restore()
     engine.correction = None  # what is taught is how the network reads, not how it was corrected
-    reader = HandReader(engine, package)
+    reader = HandReader(engine, package, find=PalmFinder(settings.threads))
     for letter, camera in _cameras(settings, wanted):
         _record(teaching, reader, camera, letter, say, waits=PLACE not in settings.camera)
         say(teaching.says)

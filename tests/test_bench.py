@@ -72,7 +72,7 @@ def test_card_says_what_was_measured_where_and_with_what(measured_card: tuple[st
     assert {"name", "cpu", "features", "os", "libraries"} <= set(card["machine"])
     assert re.fullmatch("[0-9a-f]{64}", card["package"]["sha256"])
     assert card["frames"]["offered_per_s"] == pytest.approx(30, abs=5)
-    for stage in ("camera", "hand", "preprocess", "inference", "decode", "frame_to_letter"):
+    for stage in ("camera", "hand", "find", "preprocess", "inference", "decode", "frame_to_letter"):
         spread = card["whole"][stage]
         assert 0 <= spread["p50"] <= spread["p95"] <= spread["p99"] <= spread["max"]
     parts = sum(card["whole"][stage]["p50"] for stage in ("preprocess", "inference"))
@@ -94,7 +94,7 @@ def test_replayed_folder_is_played_again_until_the_time_is_over(tiny_folder: Pat
     measured = measure(settings, 0.5, threading.Event())
     assert len(measured.table) > 6
     assert measured.video_s == pytest.approx(len(measured.table) / settings.fps)
-    assert (measured.table[:, 1 : 1 + len(STAGES)][:, [0, 1, 6]] >= 0).all()
+    assert (measured.table[:, 1 : 1 + len(STAGES)][:, [0, 1, 7]] >= 0).all()
 
 
 def test_long_run_shows_cold_and_sustained_side_by_side(tiny_folder: Path) -> None:

@@ -25,6 +25,7 @@ from edge.engines.onnx import OnnxEngine
 from edge.golden import golden_tensor
 from edge.hand import HandReader
 from edge.package import DEFAULT_MODEL, open_package
+from edge.palm import PalmFinder
 from edge.pictures import SUFFIXES, read_picture
 from edge.records import Array, Output
 
@@ -78,7 +79,7 @@ def looks_for(files: list[Path]) -> int:
         count += 1
         return engine(tensor)
 
-    reader = HandReader(counted, package)
+    reader = HandReader(counted, package, find=PalmFinder())
     for file in files:
         reader.read(read_picture(file))
     return count

@@ -17,12 +17,15 @@ import numpy as np
 from edge.engines import USUAL_VARIANT, open_engine
 from edge.hand import HandReader
 from edge.package import FEATURES, Package, open_package
+from edge.palm import PalmFinder
 from edge.pictures import read_picture
 from edge.records import LETTERS, Array, Frame, Image
 from edge.taught import GAIN, RIDGE, Correction, Examples, TaughtEngine, fit
 
 DATA = Path("../shared/data/asl-frames/manifest.csv")
 REPEATS = 3  # other pictures are taught with each time
+
+FIND = PalmFinder()
 
 
 def main() -> None:
@@ -103,7 +106,7 @@ def examples_of(engine: TaughtEngine, package: Package, pictures: list[tuple[str
     """As a device records them: found in one frame, followed into the next, the features of that look."""
     newest = []
     for _, image in pictures:
-        reader = HandReader(engine, package)
+        reader = HandReader(engine, package, find=FIND)
         for index in range(2):
             reader.follow(Frame(image, 0.1 * index, index))
         newest.append(engine.newest)
@@ -115,7 +118,7 @@ def examples_of(engine: TaughtEngine, package: Package, pictures: list[tuple[str
 
 
 def _read(engine: TaughtEngine, package: Package, image: Image) -> str | None:
-    return HandReader(engine, package).read(image).letter
+    return HandReader(engine, package, find=FIND).read(image).letter
 
 
 def ways(examples: Examples, taught: Array, rest: Array, temperature: float) -> dict[str, float]:
