@@ -36,7 +36,6 @@ from export.verify import (
     refuse_losses,
 )
 from train.checkpoint import Checkpoint, load_checkpoint
-from train.model import AslNet
 from train.prepared import Prepared, open_prepared
 
 
@@ -110,8 +109,6 @@ def _write_variants(
 ) -> tuple[dict[str, str], list[dict[str, Any]]]:
     """The model files -> how each was made, and the table of what was tried for int8."""
     model = trained.model
-    if not isinstance(model, AslNet):
-        raise DataError(f"the checkpoint holds a {model.name}, a teacher: export takes a ResNet-18")
     paths = {variant: folder / name for variant, name in told.FILE_NAMES.items()}
     calibrated_on = calibration_rows(prepared, trained.training)
     inputs: list[Array] = [golden_tensor(trained.size_px)]
