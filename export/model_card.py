@@ -104,8 +104,8 @@ def _limits(metadata: Metadata) -> Iterator[str]:
     yield (
         f"- {people} {'source' if people == 1 else 'sources'}, so about as many people. That is very few: "
         "hands, skin, light, rooms and cameras differ more than these do.\n"
-        "- A hand is found by MediaPipe's palm detector. Of sources whose points MediaPipe named, the pictures in "
-        "which it found no hand may be missing: their figures flatter.\n"
+        "- A hand is found by MediaPipe's palm detector. Of sources whose points MediaPipe named, the "
+        "pictures in which it found no hand may be missing: their figures flatter.\n"
         "- No signer among them is known to be a native one.\n"
         "- J and Z are motions. They are read here from stills, in which J looks like an I turned and Z "
         "like a D: their figures say little of how the motion is read.\n"
@@ -174,8 +174,8 @@ def _making(metadata: Metadata) -> Iterator[str]:
     took = f", {training['seconds'] / 60:.0f} minutes" if training.get("seconds") else ""
     where = f" on a {training['device'].upper()}" if training.get("device") else ""
     yield (
-        f"Trained on {saw} ({training.get('pictures', 0):,} pictures{took}{where}), taught by MediaPipe's hand "
-        "landmark network, which has seen the hands of people that nobody here knows of:"
+        f"Trained on {saw} ({training.get('pictures', 0):,} pictures{took}{where}), taught by MediaPipe's "
+        "hand landmark network, which has seen the hands of people that nobody here knows of:"
     )
     yield f"```\n{training.get('command', 'not known')}\n```"
     if metadata["quantisation_trials"]:

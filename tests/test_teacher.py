@@ -1,10 +1,13 @@
 """The teacher sees what it was trained to see, and its hints teach."""
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 import torch
 
-from edge.signer import draw_hand
+from edge.golden import golden_picture
+from edge.palm import FILE as PALMS
+from train.landmarker import FILE as LANDMARKS
 from train.landmarker import HINTS, SIZE_PX, Landmarker, pooled
 from train.loss import normalise
 from train.model import AslNet, Moments
@@ -16,16 +19,17 @@ def test_maps_are_those_that_the_crops_store():
     assert {name: seen.shape for name, seen in maps.items()} == HINTS
 
 
-def test_the_same_letter_of_two_people_looks_more_alike_than_two_letters():
-    rng, teacher = np.random.default_rng(0), Landmarker()
-
-    def seen(letter: str) -> np.ndarray:
-        drawn = draw_hand(rng, letter, SIZE_PX, hand_fraction=(0.6, 0.7), turn_deg=5, left=False)
-        return teacher(drawn.image)["at_32"].mean(axis=(1, 2))
-
-    b, y = [seen("B") for _ in range(4)], [seen("Y") for _ in range(4)]
-    within = np.linalg.norm(b[0] - b[1]) + np.linalg.norm(y[0] - y[1])
-    assert within < np.linalg.norm(b[2] - y[2]) + np.linalg.norm(b[3] - y[3])
+@pytest.mark.parametrize(
+    ("file", "size_px", "first", "mean"),
+    [(LANDMARKS, 224, [104.4577, 182.2764], 71.2322), (PALMS, 192, [5.0147, 3.2690], 4.6560)],
+)
+def test_converted_networks_answer_as_they_did_in_tensorflow_lite(file, size_px, first, mean):
+    """Figures of the golden picture from MediaPipe 0.10.21's files in ai-edge-litert 2.3."""
+    session = ort.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    picture = (golden_picture(size_px).astype(np.float32) / 255).transpose(2, 0, 1)[None]
+    answer = session.run(["output_0"], {"image": np.ascontiguousarray(picture)})[0]
+    assert answer.reshape(-1)[:2].tolist() == pytest.approx(first, rel=1e-3)
+    assert float(answer.mean()) == pytest.approx(mean, rel=1e-3)
 
 
 def test_pooling_is_that_of_the_student():
