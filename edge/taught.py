@@ -2,7 +2,7 @@
 
 The network stays as it is. Its features (the package's output `features`) are compared with the
 examples', and what the letter shares of alike examples lacked is added to the letter logits: a kernel ridge
-regression. Only answers among the taught letters are changed: one that was not taught and is read right stays right.
+regression. Only answers among the taught letters are changed: what was not taught and is read right stays so.
 """
 
 import os

@@ -2,9 +2,9 @@
 
     python tests/benchmarks/page.py [--watchers 10] [--seconds 8] [--rounds 5] [--fps 30]
 
-The synthetic signer in real time, the shipped model. The watchers read both streams, as browsers do; they are a
-process of their own on the same machine. Ask for more frames than the machine can read: the loop is then busy
-all the time, and whatever the watchers take is missing.
+The synthetic signer in real time, the shipped model. The watchers read both streams, as browsers do; they are
+a process of their own on the same machine. Ask for more frames than the machine can read: the loop is then
+busy all the time, and whatever the watchers take is missing.
 """
 
 import argparse
