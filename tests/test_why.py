@@ -33,7 +33,7 @@ def said(
     boxes: tuple[Box, ...] = (HAND,),
     share: float = 0.9,
 ) -> Why:
-    """What is said after so many seconds at 10 frames a second; letters and boxes take turns, - is no hand."""
+    """What is said after so many seconds at 10 frames a second; letters and boxes take turns."""
     image, answer = picture() if image is None else image, Why("", "")
     for number in range(round(10 * seconds)):
         letter, t = letters[number % len(letters)], start_t + number / 10
