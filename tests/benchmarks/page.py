@@ -75,9 +75,8 @@ def frames_a_second(settings: Settings, watchers: int, args: argparse.Namespace)
             counting.set()
             began_s = page_cpu_s()
             time.sleep(args.seconds)
-            print(
-                f"  {watchers:3d} watchers: the page's thread took {(page_cpu_s() - began_s) / args.seconds:.1%} of a core"
-            )
+            share = (page_cpu_s() - began_s) / args.seconds
+            print(f"  {watchers:3d} watchers: the page's thread took {share:.1%} of a core")
             stop.set()
 
         threading.Thread(target=clock, daemon=True).start()
