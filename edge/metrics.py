@@ -72,7 +72,7 @@ class Metrics:
         """In the loop's thread: some sums, a few microseconds each."""
         before = self._before
         moment = seen.moment
-        self._offered.inc(seen.offered - (before.offered if before else 0))
+        self._offered.inc(max(0, seen.offered - (before.offered if before else 0)))
         self._dropped.inc(max(0, seen.camera.dropped - (before.camera.dropped if before else 0)))
         self._restarts.inc(max(0, seen.camera.reopened - (before.camera.reopened if before else 0)))
         if moment.frame is not None:

@@ -2,10 +2,10 @@
 
 The network stays as it is. Its features (the package's output `features`) are compared with the
 examples', and what the letter shares of alike examples lacked is added to the letter logits: a kernel ridge
-regression. Only answers among the taught letters are changed: one that was not taught and is read right stays
-right.
+regression. Only answers among the taught letters are changed: what was not taught and is read right stays so.
 """
 
+import io
 import os
 import tempfile
 import zipfile
@@ -133,7 +133,7 @@ def save(examples: Examples, belongs: Belongs) -> None:
 def load(belongs: Belongs) -> Examples | None:
     """None where nothing was taught; TeachError for a file of another model, or one that is damaged."""
     try:
-        with np.load(belongs.path, allow_pickle=False) as kept:
+        with np.load(io.BytesIO(belongs.path.read_bytes()), allow_pickle=False) as kept:
             sha256 = str(kept["model_sha256"])
             examples = Examples(
                 kept["features"].astype(np.float32),

@@ -84,7 +84,8 @@ class WhyNot:
         if self._run is None or self._run[0] != letter:
             if self._run is not None and self._run[0] != self._read:
                 lasted_s = now - self._run[1]
-                if 0.15 < lasted_s < self._hold_s:
+                # what is read while the hand comes and goes is no letter that anybody held
+                if 0.15 < lasted_s < self._hold_s and self._speed() < FAST_PER_S:
                     self._short = (self._run[0], now, lasted_s)
             self._run = None if letter is None else (letter, now)
 

@@ -209,3 +209,21 @@ def test_the_same_signing_reads_the_same_at_every_frame_rate(word: str, fps: flo
             script.append((NO_HAND, 0.9))
         script += [(letter, 1.0), (".", 0.1)]
     assert text_of(script, fps) == word
+
+
+def test_text_can_be_edited_and_goes_on_from_there() -> None:
+    letters = LetterFilter()
+    for what, text in (("space", ""), ("delete", "")):
+        letters.edit(what)
+        assert letters.text == text
+    for index in range(12):
+        letters.update(Prediction("A", 0.9, Hand((0, 0, 1, 1), None, 1.0), index / 10))
+    letters.edit("space")
+    letters.edit("space")
+    assert letters.text == "A "
+    letters.edit("delete")
+    assert letters.text == "A"
+    letters.edit("clear")
+    assert letters.text == ""
+    with pytest.raises(ValueError, match="wanted space, delete or clear"):
+        letters.edit("shout")

@@ -88,6 +88,12 @@ class Page:
         await runner.setup()
         await web.SockSite(runner, self._listening).start()
         await self._ending.wait()
+        streams = asyncio.all_tasks() - {
+            asyncio.current_task()
+        }  # endless, and some with a watcher that sleeps
+        for task in streams:
+            task.cancel()
+        await asyncio.gather(*streams, return_exceptions=True)
         await runner.cleanup()
 
 

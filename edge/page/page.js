@@ -81,11 +81,11 @@ function showHand(state) {
   const box = { x: x0, y: y0, width: x1 - x0, height: y1 - y0, rx: 0.02 * width };
   const line = ([a, b], name) =>
     shape("line", { x1: points[a][0], y1: points[a][1], x2: points[b][0], y2: points[b][1] }, name);
-  const bones = points.length ? BONES : [];
+  const bones = points.length ? BONES : [], radius = Math.min(width / 160, box.width / 24);
   skin.setAttribute("class", state.why.kind && state.why.kind !== "hold" ? "waits" : "");
   skin.replaceChildren(shape("rect", box, "box-under"), shape("rect", box, "box"),
     ...bones.map((bone) => line(bone, "under")), ...bones.map((bone) => line(bone, "bone")),
-    ...points.map(([x, y]) => shape("circle", { cx: x, cy: y, r: width / 160 }, "joint")));
+    ...points.map(([x, y]) => shape("circle", { cx: x, cy: y, r: radius }, "joint")));
 }
 
 function startPicture() {

@@ -14,8 +14,9 @@ from edge.page.shown import Shown
 from edge.teaching import Teaching
 
 FILES = Path(__file__).parent
-PICTURE_S, STATE_S = 1 / 12, 1 / 12  # between two pictures, two states
-MOST_WATCHERS = 40  # streams at a time; each costs the board a little
+LOOK_S = 0.03  # between two looks for something new; made anew is nothing more often than `shown` allows
+CROWD = 8  # streams; where there are more, each gets less: what they cost together stays bounded
+MOST_STREAMS = 64
 STALE_S = 10.0  # without a frame for so long the board is not well
 BOUNDARY = "next-picture"
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -104,19 +105,19 @@ class Streams:
     was in between, and nothing piles up."""
 
     def __init__(self, shown: Shown) -> None:
-        self._shown, self._watchers = shown, 0
+        self._shown, self._streams = shown, 0
 
     async def events(self, request: web.Request) -> web.StreamResponse:
-        """Server-Sent Events, one `state` (JSON) for each turn, at most every STATE_S."""
+        """Server-Sent Events, one `state` (JSON) for each turn, as often as `shown` makes one."""
 
         async def one(last: int) -> tuple[int, bytes]:
             number, state = self._shown.state()
             return number, b"" if number == last else b"data: " + state + b"\n\n"
 
-        return await self._stream(request, "text/event-stream", b"retry: 1000\n\n", one, STATE_S)
+        return await self._stream(request, "text/event-stream", b"retry: 1000\n\n", one)
 
     async def pictures(self, request: web.Request) -> web.StreamResponse:
-        """MJPEG: the newest picture, at most every PICTURE_S."""
+        """MJPEG: the newest picture, as often as `shown` makes one."""
         if not self._shown.picture:
             raise web.HTTPNotFound(text="the picture is switched off\n")
 
@@ -128,7 +129,7 @@ class Streams:
             return number, head.encode() + jpeg + f"\r\n--{BOUNDARY}\r\n".encode()
 
         kind = f"multipart/x-mixed-replace; boundary={BOUNDARY}"
-        return await self._stream(request, kind, f"--{BOUNDARY}\r\n".encode(), one, PICTURE_S)
+        return await self._stream(request, kind, f"--{BOUNDARY}\r\n".encode(), one)
 
     async def _stream(
         self,
@@ -136,11 +137,10 @@ class Streams:
         kind: str,
         begin: bytes,
         one: Callable[[int], Awaitable[tuple[int, bytes]]],
-        pause_s: float,
     ) -> web.StreamResponse:
-        if self._watchers >= MOST_WATCHERS:
+        if self._streams >= MOST_STREAMS:
             raise web.HTTPServiceUnavailable(text="too many watch already\n")
-        self._watchers += 1
+        self._streams += 1
         response = web.StreamResponse(headers={"Content-Type": kind})
         try:
             await response.prepare(request)
@@ -150,8 +150,8 @@ class Streams:
                 number, piece = await one(number)
                 if piece:
                     await response.write(piece)
-                await asyncio.sleep(pause_s)
-        except (ConnectionResetError, asyncio.CancelledError):  # it went away, or the program ends
+                await asyncio.sleep(LOOK_S * max(1, self._streams / CROWD))
+        except ConnectionResetError:  # it went away
             return response
         finally:
-            self._watchers -= 1
+            self._streams -= 1

@@ -11,6 +11,7 @@ from edge.live import Live
 from edge.records import Hand, Image, Prediction, Seen
 from edge.teaching import Teaching
 
+PAUSE_S = 0.1  # between two that are made: however many watch, they cost the loop no more
 LONGEST_PX = 800  # of a picture's side: enough for a page, and quick to encode
 JPEG_QUALITY = 75
 WARMTH_S = 5.0  # between two looks at the temperature
@@ -22,22 +23,24 @@ class Shown:
     def __init__(self, live: Live, teaching: Teaching | None, picture: bool) -> None:
         self.picture = picture
         self._live, self._teaching = live, teaching
-        self._state = (-1, b"")
-        self._jpeg = (-1, b"")
+        self._state, self._state_s = (-1, b""), 0.0
+        self._jpeg, self._jpeg_s = (-1, b""), 0.0
         self._warm: tuple[float, float | None] = (-WARMTH_S, None)
 
     def state(self) -> tuple[int, bytes]:
         """The turn's number and JSON; -1 and nothing before the first."""
-        seen = self._live.seen
-        if seen is not None and seen.number != self._state[0]:
+        seen, now = self._live.seen, time.monotonic()
+        if seen is not None and seen.number != self._state[0] and now - self._state_s >= PAUSE_S:
+            self._state_s = now
             self._state = (seen.number, json.dumps(self._words(seen), separators=(",", ":")).encode())
         return self._state
 
     def jpeg(self) -> tuple[int, bytes]:
         """The frame's number and picture; -1 and nothing before the first."""
-        seen = self._live.seen
+        seen, now = self._live.seen, time.monotonic()
         frame = None if seen is None else seen.picture
-        if frame is not None and frame.index != self._jpeg[0]:
+        if frame is not None and frame.index != self._jpeg[0] and now - self._jpeg_s >= PAUSE_S:
+            self._jpeg_s = now
             self._jpeg = (frame.index, encoded(frame.image))
         return self._jpeg
 

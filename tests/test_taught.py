@@ -1,0 +1,166 @@
+"""Teaching: what it changes, what it leaves alone, what it keeps and refuses."""
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge.errors import TeachError
+from edge.package import open_package
+from edge.records import LETTERS, Array, Frame, Hand, Moment, Output, Prediction
+from edge.taught import Belongs, Examples, TaughtEngine, belongs_of, fit, forget, load, save, share_right
+from edge.teaching import Teaching, learn
+
+F = 32  # features
+ONE, OTHER = "ab" * 32, "cd" * 32  # models' sha256
+
+
+def signed(letters: str, reads: str, seed: int, count: int = 8) -> Examples:
+    """`count` examples of each letter, around a direction of its own; the network reads `reads` instead."""
+    rng = np.random.default_rng(seed)
+    features, logits, truth = [], [], []
+    for letter, said in zip(letters, reads, strict=True):
+        centre = np.random.default_rng(ord(letter)).normal(size=F)
+        for _ in range(count):
+            features.append(centre + rng.normal(0, 0.2, F))
+            logits.append(3.0 * (np.arange(26) == LETTERS.index(said)) + rng.normal(0, 0.1, 26))
+            truth.append(LETTERS.index(letter))
+    return Examples(np.array(features, np.float32), np.array(logits, np.float32), np.array(truth))
+
+
+def test_letters_that_are_mixed_up_are_told_apart_after_teaching() -> None:
+    lesson, correction = learn(signed("MNE", "NME", 0), 1.0)
+    assert (round(lesson.before, 2), lesson.after, lesson.held_back) == (0.33, 1.0, 12)
+    assert share_right(signed("MNE", "NME", 1), correction) == 1.0
+    assert "33% right before, 100% after" in lesson.sentence
+
+
+def test_letter_that_was_not_taught_and_is_read_right_stays_so() -> None:
+    correction = fit(signed("MN", "NM", 0), 1.0)
+    others = signed("ABCDEFGH", "ABCDEFGH", 2)
+    assert np.array_equal(correction(others.features, others.logits), np.zeros_like(others.logits))
+
+
+def test_teacher_is_told_which_letter_to_sign_too() -> None:
+    lesson, _ = learn(signed("N", "E", 0), 1.0)
+    assert not lesson.helps
+    assert lesson.sentence.endswith("so it is not used. N is still read as E: sign E, too.")
+
+
+def test_too_few_examples_are_refused() -> None:
+    with pytest.raises(TeachError, match="each letter needs at least 4 examples"):
+        learn(signed("MN", "MN", 0, count=1), 1.0)
+
+
+def test_what_is_saved_is_loaded_and_forgotten(tmp_path: Path) -> None:
+    belongs, examples = Belongs(ONE, tmp_path / "new"), signed("MN", "NM", 0)
+    assert load(belongs) is None
+    save(examples, belongs)
+    again = load(belongs)
+    assert again is not None
+    assert np.array_equal(again.letters, examples.letters)
+    assert np.allclose(again.features, examples.features, atol=0.01)
+    assert [path.name for path in belongs.folder.iterdir()] == ["taught-abababababab.npz"]
+    assert (forget(belongs), forget(belongs), load(belongs)) == (True, False, None)
+
+
+def test_file_of_another_model_is_refused_and_left_alone(tmp_path: Path) -> None:
+    one, other = Belongs(ONE, tmp_path), Belongs(OTHER, tmp_path)
+    save(signed("MN", "NM", 0), one)
+    assert load(other) is None
+    one.path.rename(other.path)
+    with pytest.raises(TeachError, match=r"to another model \(abababababab, this one is cdcdcdcdcdcd\)"):
+        load(other)
+    assert other.path.exists()
+
+
+@pytest.mark.parametrize("data", [b"", b"no archive", b"PK\x03\x04broken"])
+def test_damaged_file_is_one_sentence(tmp_path: Path, data: bytes) -> None:
+    belongs = Belongs(ONE, tmp_path)
+    belongs.path.write_bytes(data)
+    with pytest.raises(TeachError, match="teach again, or forget it with asl-edge teach --forget"):
+        load(belongs)
+
+
+def test_folder_that_can_not_be_written_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(TeachError, match="name another folder with teach_folder"):
+        save(signed("M", "M", 0), Belongs(ONE, tmp_path / "file"))
+
+
+def test_services_state_directory_is_the_usual_place(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = open_package(tiny_folder)
+    monkeypatch.setenv("STATE_DIRECTORY", f"{tmp_path}/a:{tmp_path}/b")
+    assert belongs_of(package, "int8", "").folder == tmp_path / "a"
+    assert belongs_of(package, "int8", "mine").folder == Path("mine")
+    assert belongs_of(package, "int8", "").sha256 == package.metadata["files"]["int8"]["sha256"]
+
+
+class Signer:
+    """An engine and a person: signs what it is told, and is read as something else."""
+
+    def __init__(self, reads: dict[str, str]) -> None:
+        self.letter, self._reads, self._seed = "M", reads, 0
+
+    def __call__(self, tensor: Array) -> Output:
+        self._seed += 1
+        one = signed(self.letter, self._reads[self.letter], self._seed, count=1)
+        points = np.zeros((1, 21, 2), np.float32)
+        return Output(one.logits, np.array([5.0], np.float32), points, one.features)
+
+
+def look(engine: TaughtEngine) -> str:
+    return LETTERS[int(engine(np.zeros((1, 3, 8, 8), np.float32)).letters.argmax())]
+
+
+def record(teaching: Teaching, engine: TaughtEngine, start_t: float, hand: bool = True) -> None:
+    for number in range(120):
+        look(engine)
+        t = start_t + number / 10
+        seen = Hand((0.0, 0.0, 9.0, 9.0), None, 0.9) if hand else None
+        frame = Frame(np.zeros((8, 8, 3), np.uint8), t, number)
+        teaching.turn(Moment(frame, Prediction("M" if hand else None, 0.9, seen, t)))
+
+
+def test_page_records_letters_learns_and_forgets(tmp_path: Path) -> None:
+    signer = Signer({"M": "N", "N": "M"})
+    engine = TaughtEngine(signer)
+    teaching = Teaching(engine, Belongs(ONE, tmp_path), 1.0, True)
+    for number, letter in enumerate("MN"):
+        signer.letter = letter
+        teaching.wish(letter, lambda wish: wish())
+        assert teaching.words()["recording"] == letter
+        record(teaching, engine, 1.0 + 100 * number)
+    assert set(teaching.words()["kept"]) == {"M", "N"}  # type: ignore[call-overload]
+    teaching.wish("learn", lambda wish: wish())
+    for thread in threading.enumerate():
+        if thread.name == "teaching":
+            thread.join()
+    assert "0% right before, 100% after" in teaching.says
+    assert look(engine) == "N"
+    again = TaughtEngine(signer)
+    Teaching(again, Belongs(ONE, tmp_path), 1.0, True).restore()
+    assert look(again) == "N"
+    teaching.wish("forget", lambda wish: wish())
+    assert look(engine) == "M"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_recording_without_a_hand_ends_and_keeps_nothing(tmp_path: Path) -> None:
+    engine = TaughtEngine(Signer({"M": "M"}))
+    teaching = Teaching(engine, Belongs(ONE, tmp_path), 1.0, True)
+    teaching.record("M")
+    record(teaching, engine, 1.0, hand=False)
+    assert (teaching.recording, teaching.words()["kept"]) == (None, {})
+    assert "hardly seen" in teaching.says
+
+
+def test_package_without_features_says_so_and_records_nothing(tmp_path: Path) -> None:
+    teaching = Teaching(TaughtEngine(Signer({})), Belongs(ONE, tmp_path), 1.0, False)
+    teaching.restore()
+    teaching.record("M")
+    assert teaching.recording is None
+    assert teaching.says.startswith("This model gives no features")
