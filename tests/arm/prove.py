@@ -1,4 +1,4 @@
-"""The same tests and the same answers on emulated 64-bit ARM as here: `make test-arm`. Its times mean nothing.
+"""The same tests and the same answers on emulated 64-bit ARM as here: `make test-arm`. Times mean nothing.
 
 prove.py ROOT_FOLDER [--photographs N]
 """
@@ -56,12 +56,8 @@ def main() -> int:
     }
     lines, alike = parity(here, there)
     print("\n".join(lines))
-    print(
-        f"the tests of tests/test_golden_logits.py: {'FAILED on ' + ', '.join(failed) if failed else 'passed'}"
-    )
-    print(
-        f"{(time.monotonic() - began) / 60:.1f} minutes; emulated, so that no time here says anything of a board"
-    )
+    print(f"tests/test_golden_logits.py: {'FAILED on ' + ', '.join(failed) if failed else 'passed'}")
+    print(f"{(time.monotonic() - began) / 60:.1f} minutes; emulated: no time here says anything of a board")
     return 0 if alike and not failed else 1
 
 
@@ -115,7 +111,7 @@ def tested(folder: Path, processor: str, made: Path) -> int:
 def parity(here: dict[str, Any], there: dict[str, dict[str, Any]]) -> tuple[list[str], bool]:
     """The table, and whether every letter is the same (of photographs: nearly every)."""
     lines = [
-        f"{'against x86':<14}{'answers':<26}{'inputs':>7}{'largest logit difference':>26}{'letters differ':>16}"
+        f"{'against x86':<14}{'answers':<26}{'inputs':>7}{'largest difference':>20}{'letters differ':>16}"
     ]
     alike = bool(there)
     for processor, answers in there.items():
@@ -124,7 +120,7 @@ def parity(here: dict[str, Any], there: dict[str, dict[str, Any]]) -> tuple[list
             if what == "photographs":
                 differ = sum(a != b for a, b in zip(got, wanted, strict=True))
                 lines.append(
-                    f"{processor:<14}{what:<26}{len(wanted):>7}{'':>26}{differ:>8} {differ / len(wanted):>6.1%}"
+                    f"{processor:<14}{what:<26}{len(wanted):>7}{'':>20}{differ:>8} {differ / len(wanted):>6.1%}"
                 )
                 alike &= differ <= MOST_CHANGED * len(wanted)
                 continue
@@ -132,7 +128,7 @@ def parity(here: dict[str, Any], there: dict[str, dict[str, Any]]) -> tuple[list
             differ = sum(np.argmax(got[name]) != np.argmax(wanted[name]) for name in hands)
             largest = max(float(np.abs(np.subtract(got[name], wanted[name])).max()) for name in wanted)
             lines.append(
-                f"{processor:<14}{what:<26}{len(wanted):>7}{largest:>26.5f}{differ:>8} of {len(hands)}"
+                f"{processor:<14}{what:<26}{len(wanted):>7}{largest:>20.5f}{differ:>8} of {len(hands)}"
             )
             alike &= not differ
     lines += [f"{name}: {what}" for name, what in PROCESSORS.items()]

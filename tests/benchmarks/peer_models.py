@@ -1,4 +1,4 @@
-"""What the peers need: the network at 224 px for each runtime, and a small network on hand points for each fold."""
+"""What the peers need: the network at 224 px for each runtime, a small one on hand points for each fold."""
 
 import csv
 import json
@@ -20,7 +20,7 @@ HIDDEN, EPOCHS = 128, 150
 
 
 def write_networks(models: Path, pnnx: Path) -> None:
-    """An untrained ResNet-18 of 26 letters at 224 px, as ONNX and for ncnn: its time is that of a trained one."""
+    """An untrained ResNet-18 of 26 letters, for each runtime: its time is that of a trained one."""
     torch.manual_seed(0)
     model, example = resnet18(num_classes=len(LETTERS)).eval(), torch.zeros(1, 3, SIZE_PX, SIZE_PX)
     with warnings.catch_warnings():

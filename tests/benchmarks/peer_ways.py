@@ -1,7 +1,7 @@
 """The ways from a 640x480 frame to a letter that peers.py measures. Each opens in an environment that has it.
 
-A way is called with (H, W, 3) RGB uint8, the fold whose people it may not know, and whether the frame begins a
-new scene; it answers a letter, or None.
+A way is called with (H, W, 3) RGB uint8, the fold whose people it may not know, and whether the frame begins
+a new scene; it answers a letter, or None.
 """
 
 import json
@@ -163,7 +163,7 @@ def mediapipe_points(models: Path, threads: int) -> Way:
 
 
 def normalised(points: Array) -> Array:
-    """(21, 2) px -> (42,): from the wrist, by the hand's size, the index finger's knuckle on one side of it."""
+    """(21, 2) px -> (42,): from the wrist, by the hand's size, the index finger on one side."""
     moved = points - points[0]
     moved = moved / max(float(np.abs(moved).max()), 1e-6)
     if moved[5, 0] > moved[17, 0]:  # a left hand, or a right one in the mirror

@@ -1,4 +1,4 @@
-"""One way, in a process of its own: peer_worker.py WAY MODELS FRAMES THREADS; asked and answering by lines of JSON."""
+"""One way, in a process of its own: peer_worker.py WAY MODELS FRAMES THREADS; it talks in lines of JSON."""
 
 import json
 import os

@@ -2,8 +2,9 @@
 
     peers.py PHOTOGRAPHS [--fold PACKAGE...] [--pictures 300] [--threads 2] [--output FOLDER]
 
-PHOTOGRAPHS holds asl-frames/manifest.csv. Each --fold is a package that was trained without some sources, and is
-measured on the pictures of those; without any, the shipped package is, which knows everybody, and the table says so.
+PHOTOGRAPHS holds asl-frames/manifest.csv. Each --fold is a package that was trained without some sources, and
+is measured on the pictures of those; without any, the shipped package is, which knows everybody: the table
+says so.
 Every picture becomes FRAMES frames of a hand that trembles: the first must be searched, the others may be
 followed. All ways run in this process group on the same processors, one after another on each frame.
 """
@@ -181,7 +182,7 @@ def started(name: str, models: Path, frames: Path, threads: int) -> Peer | None:
 
 
 def measure(peers: list[Peer], rows: list[dict[str, str]]) -> None:
-    """Every peer on every frame, in another order each time; the first picture is read once more, to warm up."""
+    """Every peer on every frame, in another order each time; the first picture is read before, to warm up."""
     for peer in peers:
         for k in range(FRAMES):
             peer.ask(k, rows[0]["fold"], k == 0)
@@ -206,7 +207,7 @@ def report(
     """The table, the floor, peers.json and peers.png."""
     machine = describe()
     split = (
-        "its signers are in OUR training and not in theirs, so that ours is no measure"
+        "5, 6 and 7 have learned from these signers: it says nothing of a new person"
         if SEEN in folds
         else f"signers unseen: {'; '.join(folds)} each left out"
     )
@@ -275,9 +276,10 @@ def floor(package: Package, threads: int) -> list[str]:
     macs, lines = multiply_adds(package.file("int8")), []
     for int8 in (True, False):
         rate = peak(int8, threads)
+        least_ms = 1000 * macs / rate
         lines.append(
-            f"floor, {'int8 ' if int8 else 'float'}: {macs / 1e6:.0f} M multiply-adds at {rate / 1e9:.0f} G/s ="
-            f" {1000 * macs / rate:.2f} ms; a reading takes {reading:.2f} ms, {reading * rate / macs / 1000:.1f} times it"
+            f"floor, {'int8' if int8 else 'float'}: {macs / 1e6:.0f} M multiply-adds at {rate / 1e9:.0f} G/s"
+            f" are {least_ms:.2f} ms; a reading takes {reading:.2f} ms, {reading / least_ms:.1f} times that"
         )
     return lines
 
@@ -292,7 +294,7 @@ def draw(table: list[dict[str, object]], split: str, path: Path) -> None:
         known = row["right"] is not None
         y = 100 * float(row["right"]) if known else 0.0  # type: ignore[arg-type]
         colour = "#c23b22" if row["name"] == "ours" else "#1f5fa8" if known else "#8a8a8a"
-        axes.scatter([float(row["follow_ms"])], [y], color=colour, zorder=3, clip_on=False)  # type: ignore[arg-type]
+        axes.scatter([float(row["follow_ms"])], [y], color=colour, zorder=3, clip_on=False)
         axes.annotate(
             TITLES[str(row["name"])], (float(row["follow_ms"]), y), xytext=(5, 6),  # type: ignore[arg-type]
             textcoords="offset points", fontsize=8, rotation=0 if known else 35,
