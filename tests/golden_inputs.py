@@ -7,7 +7,7 @@ from edge.handshapes import POSES, hand_joints
 from edge.preprocess import to_tensor
 from edge.records import Array, Image
 
-PATCHES, NOISES = 16, 4
+PATCHES, NOISES = 8, 2
 # from joint to joint, in MediaPipe's order, and how thick: 64ths of the distance from wrist to middle knuckle
 BONES = [(0, 5, 12), (0, 9, 12), (0, 13, 12), (0, 17, 12), (5, 9, 12), (9, 13, 12), (13, 17, 12), (0, 1, 14),
          *((1 + 4 * f + k, 2 + 4 * f + k, 9 - k) for f in range(5) for k in range(3))]  # fmt: skip

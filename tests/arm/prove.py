@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ def main() -> int:
     """Exit code 0 where every test passed and every letter is the same."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--photographs", type=int, default=500)
+    parser.add_argument("--photographs", type=int, default=400)
     args = parser.parse_args()
     began, folder = time.monotonic(), args.folder
     made = folder / "made"
@@ -44,16 +45,13 @@ def main() -> int:
         shutil.copytree(build(folder / "build"), made)
     listed = photographs(folder / "photographs.txt", args.photographs)
     here = json.loads(answers_of([sys.executable], folder / "x86.json", made, listed).read_text())
-    runs = {
-        name: subprocess.Popen(answering(emulated(folder, name), folder / f"{name}.json", made, listed))
-        for name in PROCESSORS
-    }
-    codes = {name: run.wait() for name, run in runs.items()}
-    tests = {name: tested(folder, name, made) for name in PROCESSORS}
-    failed = [name for name in PROCESSORS if codes[name] or tests[name]]
-    there = {
-        name: json.loads((folder / f"{name}.json").read_text()) for name in PROCESSORS if not codes[name]
-    }
+    with ThreadPoolExecutor() as pool:  # both processors at a time, the tests before the photographs
+        tests = list(pool.map(lambda name: tested(folder, name, made), PROCESSORS))
+        runs = pool.map(
+            lambda name: answers_of(emulated(folder, name), folder / f"{name}.json", made, listed), PROCESSORS
+        )
+        there = {name: json.loads(file.read_text()) for name, file in zip(PROCESSORS, runs, strict=True)}
+    failed = [name for name, code in zip(PROCESSORS, tests, strict=True) if code]
     lines, alike = parity(here, there)
     print("\n".join(lines))
     print(f"tests/test_golden_logits.py: {'FAILED on ' + ', '.join(failed) if failed else 'passed'}")
@@ -87,15 +85,11 @@ def emulated(folder: Path, processor: str) -> list[str]:
     return ["qemu-aarch64-static", "-cpu", processor, "-L", str(root), *environment, python, "-s"]
 
 
-def answering(python: list[str], output: Path, made: Path, listed: Path | None) -> list[str]:
-    """The command of answer.py."""
-    more = ["--photographs", str(listed)] if listed else []
-    return [*python, str(HERE / "answer.py"), str(output), str(DEFAULT_MODEL), str(made), *more]
-
-
 def answers_of(python: list[str], output: Path, made: Path, listed: Path | None) -> Path:
-    """Runs answer.py."""
-    subprocess.run(answering(python, output, made, listed), check=True)
+    """Runs answer.py, as a program of this machine or of another."""
+    more = ["--photographs", str(listed)] if listed else []
+    command = [*python, str(HERE / "answer.py"), str(output), str(DEFAULT_MODEL), str(made), *more]
+    subprocess.run(command, check=True)
     return output
 
 
@@ -119,9 +113,8 @@ def parity(here: dict[str, Any], there: dict[str, dict[str, Any]]) -> tuple[list
             got = answers[what]
             if what == "photographs":
                 differ = sum(a != b for a, b in zip(got, wanted, strict=True))
-                lines.append(
-                    f"{processor:<14}{what:<26}{len(wanted):>7}{'':>20}{differ:>8} {differ / len(wanted):>6.1%}"
-                )
+                share = f"{differ / len(wanted):.1%}"
+                lines.append(f"{processor:<14}{what:<26}{len(wanted):>7}{'':>20}{differ:>8} {share:>6}")
                 alike &= differ <= MOST_CHANGED * len(wanted)
                 continue
             hands = [name for name in wanted if name.startswith("hand-")]
