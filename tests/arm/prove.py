@@ -20,6 +20,7 @@ HERE = Path(__file__).resolve().parent
 TOP = HERE.parents[1]
 sys.path[:0] = [str(HERE.parent), str(TOP)]
 
+from golden_logits import main as write_logits  # noqa: E402
 from golden_package import build  # noqa: E402  the checkout is put on the path above
 
 from edge.package import DEFAULT_MODEL  # noqa: E402
@@ -43,6 +44,7 @@ def main() -> int:
     if not made.is_dir():
         shutil.rmtree(folder / "build", ignore_errors=True)
         shutil.copytree(build(folder / "build"), made)
+    write_logits(made, made / "golden_logits.json")
     listed = photographs(folder / "photographs.txt", args.photographs)
     here = json.loads(answers_of([sys.executable], folder / "x86.json", made, listed).read_text())
     with ThreadPoolExecutor() as pool:  # both processors at a time, the tests before the photographs
