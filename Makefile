@@ -61,6 +61,36 @@ test-cameras: venv-dev $(MACHINE)/root.img ## cameras: GStreamer, and V4L2 in an
 	.venv-dev/bin/pytest tests/test_camera_*.py tests/test_jetson.py tests/test_pi.py tests/test_usb.py
 	MACHINE=$(MACHINE) .venv-dev/bin/pytest -s -m machine tests/machines
 
+ARM := build/arm
+
+$(ARM)/.made: tests/arm/make_root.sh requirements/device.txt tests/arm/pytest.txt | venv-dev
+	tests/machines/need_packages.sh mmdebstrap debian-archive-keyring qemu-user-static
+	tests/arm/make_root.sh $(ARM) "$$(command -v uv || echo .venv-dev/bin/uv)"
+
+.PHONY: test-arm golden
+test-arm: venv-dev $(ARM)/.made ## the same letters on emulated Cortex-A72 and A76 with the real wheels (as root at first)
+	.venv-dev/bin/python tests/arm/prove.py $(CURDIR)/$(ARM)
+
+golden: venv-dev ## write down what the shipped model answers to the golden inputs (after a new model)
+	.venv-dev/bin/python tests/golden_logits.py
+
+.venv-peers/.made: requirements/peers.txt requirements/pnnx.txt requirements/mediapipe.txt | venv-dev
+	for name in peers mediapipe; do \
+	  .venv-dev/bin/python -m venv --clear .venv-$$name; \
+	  VIRTUAL_ENV=$(CURDIR)/.venv-$$name $$(command -v uv || echo .venv-dev/bin/uv) pip install -q --require-hashes -r requirements/$$name.txt; \
+	done
+	VIRTUAL_ENV=$(CURDIR)/.venv-peers $$(command -v uv || echo .venv-dev/bin/uv) pip install -q --no-deps --require-hashes -r requirements/pnnx.txt
+	@touch $@
+
+# packages that were trained without some sources, for accuracy on people that they have not seen
+FOLDS ?=
+PICTURES ?= 300
+
+.PHONY: venv-peers peers
+venv-peers: .venv-peers/.made ## .venv-peers, .venv-mediapipe: what asl-edge is measured beside (x86, Python 3.11 or 3.12)
+peers: venv-dev venv-peers ## asl-edge beside its peers, from frame to letter (make peers FOLDS="DIR DIR")
+	.venv-dev/bin/python tests/benchmarks/peers.py $(dir $(DATA)).. $(FOLDS:%=--fold %) --pictures $(PICTURES)
+
 .PHONY: check
 check: venv-dev ## ruff, ruff format --check, mypy, import-linter
 	.venv-dev/bin/ruff check .
@@ -98,11 +128,11 @@ train-default: venv-dev ## train and package the shipped model again from DATA (
 
 .PHONY: requirements
 requirements: venv-dev ## pin requirements/*.in again, by version and hash
-	@uv=$$(command -v uv || echo .venv-dev/bin/uv); cd requirements; for name in device extras nano dev build uv deploy; do \
-	oldest=3.10; [ $$name != nano ] || oldest=3.11; \
+	@uv=$$(command -v uv || echo .venv-dev/bin/uv); cd requirements; for name in device extras nano dev build uv deploy peers mediapipe; do \
+	oldest=3.10; case $$name in nano|peers|mediapipe) oldest=3.11;; esac; \
 	$$uv pip compile -q --universal --python-version $$oldest --generate-hashes --no-header \
 	  --no-emit-index-url --no-emit-find-links $$name.in -o $$name.txt; done
 
 .PHONY: clean
 clean: ## remove the environments and every cache
-	rm -rf .venv .venv-dev .venv-deploy build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-dev .venv-deploy .venv-peers .venv-mediapipe build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
