@@ -226,9 +226,9 @@ def page(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 def test_another_site_can_not_press_the_buttons(page: Board) -> None:
-    assert page.ask("POST", "/text/clear", Origin="http://evil.example")[0] == 403
-    assert page.ask("POST", "/text/clear", Origin="null")[0] == 403
-    assert page.ask("POST", "/text/clear", Origin=f"http://127.0.0.1:{page.port}")[0] == 204
+    assert page.ask("POST", "/text/space", Origin="http://evil.example")[0] == 403
+    assert page.ask("POST", "/text/space", Origin="null")[0] == 403
+    assert page.ask("POST", "/text/space", Origin=f"http://127.0.0.1:{page.port}")[0] == 204
     assert page.ask("POST", "/text/everything")[0] == 404
 
 
