@@ -4,14 +4,13 @@ import numpy as np
 import pytest
 
 from edge.hand import (
+    LOOKS,
     MARGIN,
-    MAX_LOOKS,
     SKIN,
     STEP,
     HandReader,
     box_around,
     hand_box,
-    overlap,
     square_around,
 )
 from edge.package import Package
@@ -129,12 +128,12 @@ def test_unsure_letter_is_withheld_but_its_confidence_is_told():
     assert 0.9 < found.confidence < 0.999
 
 
-def test_picture_full_of_hand_needs_one_look():
+def test_a_new_hand_is_read_in_three_squares_and_an_empty_picture_in_one():
     engine = BrightSpot()
-    side = round(400 / MARGIN)
-    start = (400 - side) // 2
-    HandReader(engine, PACKAGE).read(scene((start, start, start + side, start + side), 400, 400))
-    assert engine.calls == 1
+    HandReader(engine, PACKAGE).read(scene((100, 100, 300, 300)))
+    assert engine.calls == LOOKS
+    HandReader(engine, PACKAGE).read(np.zeros((480, 640, 3), np.uint8))
+    assert engine.calls == LOOKS + 1
 
 
 def test_following_costs_one_look_a_frame():
@@ -178,7 +177,7 @@ def test_looks_are_bounded_when_the_points_never_settle():
         return Output(np.zeros((1, 26), np.float32), np.array([3.0], np.float32), points)
 
     HandReader(restless, PACKAGE).read(scene((0, 0, 10, 10)))
-    assert len(calls) <= MAX_LOOKS
+    assert len(calls) <= LOOKS
 
 
 def test_points_that_crowd_together_do_not_shrink_the_square_to_a_fingertip():
@@ -196,13 +195,13 @@ def test_points_that_crowd_together_do_not_shrink_the_square_to_a_fingertip():
     assert found.hand.points is not None
     x0, _, x1, _ = box_around(found.hand.points)
     shown = (x1 - x0) / 0.01  # the last square's side, px
-    assert shown > STEP**2 * 400 * 0.95
-    assert len(sides) == MAX_LOOKS
+    assert shown > STEP * 400 * 0.95
+    assert len(sides) == LOOKS
 
 
 def test_letter_is_what_all_looks_say_together():
     """One look is nearly sure of A, the others lean to B: A and B are weighed, not the last look alone."""
-    logits = iter([(12.0, 0.0), *[(0.0, 1.0)] * (MAX_LOOKS - 1)])
+    logits = iter([(12.0, 0.0), *[(0.0, 1.0)] * (LOOKS - 1)])
 
     def wavering(tensor: Array) -> Output:
         letters = np.full((1, 26), -9.0, np.float32)
@@ -214,7 +213,7 @@ def test_letter_is_what_all_looks_say_together():
 
     found = HandReader(wavering, PACKAGE).read(np.zeros((400, 400, 3), np.uint8))
     assert found.letter == "A"
-    odds = np.mean([12.0, *[-1.0] * (MAX_LOOKS - 1)])
+    odds = np.mean([12.0, *[-1.0] * (LOOKS - 1)])
     assert found.confidence == pytest.approx(1 / (1 + np.exp(-odds)), abs=1e-3)
 
 
@@ -231,9 +230,3 @@ def test_hand_box_reaches_past_the_points_by_the_skin():
     points = np.array([[10, 20], [30, 60], [20, 40]], np.float32)
     skin = 40 * SKIN
     assert hand_box(points) == pytest.approx((10 - skin, 20 - skin, 30 + skin, 60 + skin))
-
-
-def test_overlap_of_squares():
-    assert overlap((0, 0, 10), (0, 0, 10)) == 1
-    assert overlap((0, 0, 10), (20, 0, 10)) == 0
-    assert overlap((0, 0, 10), (5, 0, 10)) == pytest.approx(1 / 3)

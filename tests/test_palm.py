@@ -1,5 +1,6 @@
 """The palm detector finds real hands, near and far, and nothing on a wall."""
 
+import csv
 import os
 from pathlib import Path
 
@@ -7,10 +8,13 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.hand import box_around, overlap, square_around
+from edge.hand import box_around, square_around
 from edge.palm import MOST_HANDS, PalmFinder, whole_picture
 from edge.pictures import read_picture
+from edge.preprocess import Square
+from edge.records import Box
 from edge.signer import draw_background
+from train.scores import box_iou
 
 DATA = Path(os.environ.get("ASL_EDGE_DATA", Path(__file__).parents[2] / "shared" / "data" / "asl-frames"))
 
@@ -30,10 +34,13 @@ def test_the_fake_looks_at_the_whole_picture():
     assert whole_picture(np.zeros((480, 640, 3), np.uint8)) == [(320, 240, 640)]
 
 
+def box_of(square: Square) -> Box:
+    cx, cy, side = square
+    return cx - side / 2, cy - side / 2, cx + side / 2, cy + side / 2
+
+
 def labelled(kind: str) -> list[tuple[np.ndarray, np.ndarray]]:
     """(picture, (21, 2) px) of every 20th labelled photograph of that kind."""
-    import csv
-
     if not (DATA / "manifest.csv").is_file():
         pytest.skip(f"no photographs at {DATA}: set ASL_EDGE_DATA")
     with (DATA / "manifest.csv").open(newline="", encoding="utf-8") as file:
@@ -56,5 +63,5 @@ def test_hands_of_photographs_are_found(kind, smaller):
         scene = np.full_like(picture, 120)
         scene[:height, :width] = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
         wanted = square_around(box_around(points / smaller))
-        found.append(any(overlap(square, wanted) > 0.25 for square in find(scene)))
+        found.append(any(box_iou(box_of(square), box_of(wanted)) > 0.25 for square in find(scene)))
     assert np.mean(found) >= 0.9
