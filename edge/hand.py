@@ -21,6 +21,7 @@ SKIN = 0.12
 # and one half-way. On two times three unseen sources that read 1 and 5 points more right than going after the
 # points alone.
 LOOKS = 3
+SAME_SQUARE = 0.9  # intersection over union: a look at nearly the same square is spared
 # How much nearer one look may go than the one before: points that are unsure crowd together, and a square
 # around them would shrink to a fingertip.
 STEP = 0.6
@@ -46,6 +47,14 @@ def square_around(box: Box, margin: float = MARGIN) -> Square:
     """The box of the points -> the square centred on it, `margin` times its longer side."""
     x0, y0, x1, y1 = box
     return (x0 + x1) / 2, (y0 + y1) / 2, max(x1 - x0, y1 - y0, 1.0) * margin
+
+
+def overlap(a: Square, b: Square) -> float:
+    """Intersection over union of two squares, 0..1."""
+    width = min(a[0] + a[2] / 2, b[0] + b[2] / 2) - max(a[0] - a[2] / 2, b[0] - b[2] / 2)
+    height = min(a[1] + a[2] / 2, b[1] + b[2] / 2) - max(a[1] - a[2] / 2, b[1] - b[2] / 2)
+    both = max(width, 0.0) * max(height, 0.0)
+    return both / (a[2] ** 2 + b[2] ** 2 - both)
 
 
 class HandReader:
@@ -100,6 +109,8 @@ class HandReader:
             return looks
         cx, cy, side = _square(looks[0])
         named = (cx, cy, min(max(side, STEP * square[2]), square[2] / STEP))
+        if overlap(named, square) > SAME_SQUARE:
+            return looks
         half_way = (square[0] + cx) / 2, (square[1] + cy) / 2, (square[2] + named[2]) / 2
         return [*looks, self._look(image, half_way), self._look(image, named)]
 

@@ -187,7 +187,7 @@ def test_both_engines_read_the_same_letter(tiny_folder: Path, tmp_path: Path) ->
 
 def test_run_reads_a_recording_and_closes_with_what_it_did(tiny_folder: Path, tmp_path: Path) -> None:
     video = write_video(tmp_path / "v.avi")
-    done = asl_edge("run", "--model", tiny_folder, "--camera", f"replay:{video}")
+    done = asl_edge("run", "--model", tiny_folder, "--camera", f"replay:{video}", "--no-rest-when-still")
     assert done.returncode == 0
     (event,) = json_lines(done.stdout)
     assert (event["letter"], event["text"], event["t_start"], event["t_end"]) == ("F", "F", 0.0, 0.5)

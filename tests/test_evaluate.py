@@ -184,7 +184,6 @@ def test_checkpoint_of_fit_is_evaluated_with_its_learning_curves(prepared: Prepa
     write_checkpoint(
         tmp_path / "model.pt",
         {
-            "network": "resnet18",
             "model": AslNet().state_dict(),
             "size_px": SIZE_PX,
             "temperature": 1.0,

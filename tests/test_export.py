@@ -245,7 +245,7 @@ def test_checkpoint_of_another_shape_is_one_sentence(
     state["model"]["trunk.fc.weight"] = state["model"]["trunk.fc.weight"][:26]
     torch.save(state, tmp_path / "narrow.pt")
     assert export(tiny, "--checkpoint", tmp_path / "narrow.pt", "--output", tmp_path / "package") == 2
-    assert "no resnet18 with 69 outputs" in capsys.readouterr().err
+    assert "no ResNet-18 with 69 outputs" in capsys.readouterr().err
     assert not (tmp_path / "package").exists()
 
 

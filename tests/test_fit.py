@@ -199,6 +199,6 @@ def test_a_network_from_the_package_starts_as_it_was_and_learns(crops, tmp_path,
         in_training = unfolded.train().maps(images)[-1]
     assert wanted.mean() > 0.1
     torch.testing.assert_close(got, wanted, atol=1e-3, rtol=1e-3)
-    torch.testing.assert_close(in_training, wanted, atol=0.02, rtol=0.02)
+    torch.testing.assert_close(in_training, wanted, atol=0.1, rtol=0.1)
     flags = [flag if flag != "scratch" else "malvizv1" for flag in TINY]
     assert fit_here(monkeypatch, "--crops", crops, "--run", tmp_path / "run", *flags) == 0

@@ -11,6 +11,7 @@ from edge.hand import (
     HandReader,
     box_around,
     hand_box,
+    overlap,
     square_around,
 )
 from edge.package import Package
@@ -136,6 +137,14 @@ def test_a_new_hand_is_read_in_three_squares_and_an_empty_picture_in_one():
     assert engine.calls == LOOKS + 1
 
 
+def test_the_same_square_is_not_read_twice():
+    engine = BrightSpot()
+    side = round(400 / MARGIN)
+    start = (400 - side) // 2
+    HandReader(engine, PACKAGE).read(scene((start, start, start + side, start + side), 400, 400))
+    assert engine.calls == 1
+
+
 def test_following_costs_one_look_a_frame():
     engine = BrightSpot()
     reader = HandReader(engine, PACKAGE)
@@ -230,3 +239,9 @@ def test_hand_box_reaches_past_the_points_by_the_skin():
     points = np.array([[10, 20], [30, 60], [20, 40]], np.float32)
     skin = 40 * SKIN
     assert hand_box(points) == pytest.approx((10 - skin, 20 - skin, 30 + skin, 60 + skin))
+
+
+def test_overlap_of_squares():
+    assert overlap((0, 0, 10), (0, 0, 10)) == 1
+    assert overlap((0, 0, 10), (20, 0, 10)) == 0
+    assert overlap((0, 0, 10), (5, 0, 10)) == pytest.approx(1 / 3)

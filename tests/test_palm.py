@@ -8,13 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.hand import box_around, square_around
+from edge.hand import box_around, overlap, square_around
 from edge.palm import MOST_HANDS, PalmFinder, whole_picture
 from edge.pictures import read_picture
-from edge.preprocess import Square
-from edge.records import Box
 from edge.signer import draw_background
-from train.scores import box_iou
 
 DATA = Path(os.environ.get("ASL_EDGE_DATA", Path(__file__).parents[2] / "shared" / "data" / "asl-frames"))
 
@@ -32,11 +29,6 @@ def test_squares_are_few():
 
 def test_the_fake_looks_at_the_whole_picture():
     assert whole_picture(np.zeros((480, 640, 3), np.uint8)) == [(320, 240, 640)]
-
-
-def box_of(square: Square) -> Box:
-    cx, cy, side = square
-    return cx - side / 2, cy - side / 2, cx + side / 2, cy + side / 2
 
 
 def labelled(kind: str) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -63,5 +55,5 @@ def test_hands_of_photographs_are_found(kind, smaller):
         scene = np.full_like(picture, 120)
         scene[:height, :width] = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
         wanted = square_around(box_around(points / smaller))
-        found.append(any(box_iou(box_of(square), box_of(wanted)) > 0.25 for square in find(scene)))
+        found.append(any(overlap(square, wanted) > 0.25 for square in find(scene)))
     assert np.mean(found) >= 0.9
