@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from edge import thermal
+from edge.board import temperature_c
 from edge.metrics import Metrics, ModelName
 from edge.records import CameraState, Frame, LetterEvent, Moment, Prediction, Seen, Why
 
@@ -78,5 +78,5 @@ def test_warmest_zone_is_the_temperature_and_a_dead_one_is_passed_over(tmp_path:
     for number, text in enumerate(("41250\n", "55000\n", "")):
         (tmp_path / f"thermal_zone{number}").mkdir()
         (tmp_path / f"thermal_zone{number}/temp").write_text(text)
-    assert thermal.temperature_c(tmp_path) == 55.0
-    assert thermal.temperature_c(tmp_path / "none") is None
+    assert temperature_c(tmp_path) == 55.0
+    assert temperature_c(tmp_path / "none") is None
