@@ -1,44 +1,13 @@
 """The default engine: onnxruntime on the processor's cores."""
 
-import contextlib
-import os
-from collections.abc import Iterator
-
 import numpy as np
 
-from edge.errors import EngineError, PackageError
+from edge.errors import PackageError
 from edge.package import AGAIN, Package
 from edge.records import Array, Output
+from edge.session import open_session
 
 INPUT_NAME = "image"
-ERRORS_ONLY = 3  # onnxruntime's severities: 2 is a warning
-
-
-@contextlib.contextmanager
-def _without_native_warnings() -> Iterator[None]:
-    """Standard error leads nowhere meanwhile.
-
-    On a Raspberry Pi onnxruntime 1.23 warns, while it is imported and before its log can be set, of a
-    graphics card that it did not find (microsoft/onnxruntime#26300): harmless, and easily taken for the
-    cause of something else.
-    """
-    try:
-        standard_error = os.dup(2)
-    except OSError:  # closed: nothing can be printed to it
-        yield
-        return
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(standard_error, 2)
-        os.close(standard_error)
-        os.close(nowhere)
-
-
-with _without_native_warnings():
-    import onnxruntime as ort  # edge/__init__.py ran before this and switched its telemetry off
 
 
 class OnnxEngine:
@@ -53,17 +22,7 @@ class OnnxEngine:
         self, package: Package, variant: str = "int8", threads: int = 1, spinning: bool = False
     ) -> None:
         path = package.file(variant)
-        ort.set_default_logger_severity(ERRORS_ONLY)
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = ERRORS_ONLY
-        options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spinning else "0")
-        try:
-            self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime's errors have no class in common but this one
-            reason = str(error).splitlines()[0].removeprefix("[ONNXRuntimeError] : ")
-            raise EngineError(f"onnxruntime can't load {path} ({reason}): {AGAIN}") from None
+        self._session = open_session(path, threads, spinning, AGAIN)
         wanted_in = {INPUT_NAME: package.metadata["input"]["shape"]}
         _check(f"{path} takes", {i.name: i.shape for i in self._session.get_inputs()}, wanted_in)
         _check(

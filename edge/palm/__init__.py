@@ -9,11 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
 
-from edge.errors import EngineError
 from edge.preprocess import Square, cut_square, whole_square
 from edge.records import Array, Image
+from edge.session import open_session
 
 FILE = Path(__file__).parent / "palm_detection_lite.onnx"
 SIZE_PX = 192
@@ -43,14 +42,7 @@ class PalmFinder:
     """(H, W, 3) RGB -> squares to read, the likeliest first; none where no palm is seen."""
 
     def __init__(self, threads: int = 1) -> None:
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        try:
-            self._session = ort.InferenceSession(str(FILE), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime's errors have no class in common but this one
-            raise EngineError(f"onnxruntime can't load {FILE} ({str(error).splitlines()[0]})") from None
+        self._session = open_session(FILE, threads, spinning=False, advice="install asl-edge again")
 
     def __call__(self, image: Image) -> list[Square]:
         shown = whole_square(image)
