@@ -8,8 +8,8 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -66,11 +66,22 @@ class Board:
 
     def state(self) -> dict[str, Any]:
         """The next state of the event stream."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/events", timeout=PATIENCE_S) as stream:
-            for line in stream:
+        with self.stream("/events") as lines:
+            for line in lines:
                 if line.startswith(b"data: "):
                     return json.loads(line[6:])  # type: ignore[no-any-return]
         raise AssertionError("the stream ended")
+
+    @contextmanager
+    def stream(self, path: str) -> Iterator[http.client.HTTPResponse]:
+        """What the page sends for as long as it is read. (urllib would ask a proxy that the environment named
+        when it was first used.)"""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
+        try:
+            connection.request("GET", path)
+            yield connection.getresponse()
+        finally:
+            connection.close()
 
 
 def wait_until(holds: Callable[[], Any], what: str) -> Any:
@@ -305,7 +316,7 @@ def test_token_is_typed_once_and_a_wrong_one_opens_nothing(
 def test_pictures_are_sent_as_jpegs_and_not_at_all_where_switched_off(
     page: Board, start: Callable[..., Board]
 ) -> None:
-    with urllib.request.urlopen(f"http://127.0.0.1:{page.port}/picture", timeout=PATIENCE_S) as stream:
+    with page.stream("/picture") as stream:
         begin = stream.read(400)
     assert begin.startswith(b"--next-picture\r\nContent-Type: image/jpeg\r\nContent-Length: ")
     assert b"\r\n\r\n\xff\xd8" in begin
