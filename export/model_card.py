@@ -42,7 +42,8 @@ def _head(metadata: Metadata) -> Iterator[str]:
     size_px = metadata["input"]["shape"][-1]
     yield "# Model card: asl_resnet18"
     yield (
-        f"A ResNet-18 that reads a {size_px}x{size_px} px square of a picture and answers three things: "
+        f"A ResNet-18 and MediaPipe's hand landmark network, two parts of one file, that look at the same "
+        f"{size_px}x{size_px} px square of a picture and together answer three things: "
         "which letter of the American Sign Language alphabet the hand in it signs, whether there is a hand, "
         f"and where its 21 points lie. Made {metadata['created']}."
     )
@@ -175,7 +176,8 @@ def _making(metadata: Metadata) -> Iterator[str]:
     where = f" on a {training['device'].upper()}" if training.get("device") else ""
     yield (
         f"Trained on {saw} ({training.get('pictures', 0):,} pictures{took}{where}), taught by MediaPipe's "
-        "hand landmark network, which has seen the hands of people that nobody here knows of:"
+        "hand landmark network, which has seen the hands of people that nobody here knows of, and which "
+        "itself was not trained any further:"
     )
     yield f"```\n{training.get('command', 'not known')}\n```"
     if metadata["quantisation_trials"]:

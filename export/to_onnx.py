@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from edge.errors import DataError
 from edge.package import FEATURES, OUTPUT_SHAPES
 from edge.records import Array
-from train.model import AslNet, split_answers
+from train.model import N_LETTERS, AslNet
 
 INPUT_NAME = "image"
 # 13 is the first opset whose quantised form has a scale per channel, and the newest that TensorRT 8.2
@@ -27,16 +27,16 @@ TOLERANCE = 1e-3
 
 class WithFeatures(nn.Module):
     """The network as a device gets it: (1, 3, S, S) -> its three answers, and the (1, F) features that
-    the last layer computes them from, on which a device is taught."""
+    the last layer computes letters and presence from, on which a device is taught."""
 
     def __init__(self, model: AslNet) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.last = model, model.last_layer()
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        trunk = self.model.trunk
-        features = trunk.avgpool(self.model.maps(x)[-1])
-        return *split_answers(trunk.fc(features)), features
+        features, points = self.model.features(x)
+        said = self.last(features)
+        return said[:, :N_LETTERS], said[:, N_LETTERS:], points, features
 
 
 def export_onnx(model: AslNet, size_px: int, path: Path, inputs: Sequence[Array]) -> float:

@@ -11,13 +11,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from edge.errors import DataError
 from edge.records import Array
 from export.to_onnx import WithFeatures
 from train.model import AslNet
 
+LAST_LAYER = "last"  # in WithFeatures
 KERNELS = ("x86", "qnnpack")  # torch's quantised kernels on a workstation and on an ARM board
 
 
@@ -33,7 +33,7 @@ def export_torchscript(model: AslNet, size_px: int, path: Path, inputs: Sequence
     # is what needs the right kernels: they must be chosen before torch.jit.load, and stay while it runs.
     with known_warnings(), quantised_kernels(KERNELS[0]), torch.no_grad():
         quantised = torch.ao.quantization.quantize_dynamic(
-            WithFeatures(model).eval(), {nn.Linear}, torch.qint8
+            WithFeatures(model).eval(), {LAST_LAYER}, torch.qint8
         )
         traced = torch.jit.trace(quantised, example)
         buffer = io.BytesIO()  # and not the path: a full disk is then an OSError, as everywhere
@@ -57,13 +57,9 @@ def rounding_bound(model: AslNet, inputs: Sequence[Array]) -> float:
     error for each of its weights and for each of its inputs. x86 rounds inputs to 7 bits, so that
     its 16-bit sums can't overflow; qnnpack keeps 8 and is nearer.
     """
-    seen: list[torch.Tensor] = []
-    hook = model.trunk.fc.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
     with torch.inference_mode():
-        for tensor in inputs:
-            model(torch.from_numpy(tensor))
-    hook.remove()
-    features, weights = torch.cat(seen), model.trunk.fc.weight.detach()
+        features = torch.cat([model.features(torch.from_numpy(tensor))[0] for tensor in inputs])
+        weights = model.last_layer().weight.detach()
     weight_step = 2 * float(weights.abs().max()) / 255
     input_step = float(features.max() - features.min()) / 127
     variance = float(features.square().sum(1).max()) * weight_step**2 / 12

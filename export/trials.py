@@ -20,7 +20,6 @@ USUAL = Recipe(QuantType.QUInt8, reduce_range=True, calibration=CalibrationMetho
 # signers of the first real checkpoint it changed 17 to 56 % of the letters, the other two 1 to 4 %.
 CALIBRATIONS = (CalibrationMethod.MinMax, CalibrationMethod.Percentile)
 OTHER_TYPES = ((QuantType.QUInt8, False), (QuantType.QInt8, False))
-FLOAT_LAYERS = (("last",), ("first",), ("first", "last"))
 MAX_COST_POINTS = 0.3  # of accuracy
 MIN_AGREEMENT = 0.98  # `verify` refuses a package that changes more letters
 
@@ -76,10 +75,8 @@ def quantise_best(
     usual = _best([attempt(replace(USUAL, calibration=method)) for method in methods])
     for activations, reduce_range in () if quick else OTHER_TYPES:
         attempt(replace(usual.recipe, activations=activations, reduce_range=reduce_range))
-    for layers in () if quick else FLOAT_LAYERS:
-        if any(trial.is_free for trial in trials if trial.recipe.reduce_range):
-            break
-        attempt(replace(usual.recipe, float_layers=layers))
+    if not quick and not any(trial.is_free for trial in trials if trial.recipe.reduce_range):
+        attempt(replace(usual.recipe, first_float=True))
     chosen = choose(trials)
     for number, trial in enumerate(trials):
         path = output.with_suffix(f".{number}")
@@ -90,9 +87,9 @@ def quantise_best(
 
 def choose(trials: Sequence[Trial]) -> Recipe:
     """The first kind of recipe, in this order, whose best trial is free: 7-bit weights in every layer, 7-bit
-    weights but for the layers left in float. Where none is: 7 bits, unless another costs clearly less."""
+    weights but for the first layer. Where none is: 7 bits, unless another costs clearly less."""
     seven_bits = [trial for trial in trials if trial.recipe.reduce_range]
-    for some in ([t for t in seven_bits if not t.recipe.float_layers], seven_bits):
+    for some in ([t for t in seven_bits if not t.recipe.first_float], seven_bits):
         if _best(some).is_free:
             return _best(some).recipe
     usual = _best(seven_bits)

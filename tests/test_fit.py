@@ -17,6 +17,7 @@ from train.__main__ import main
 from train.checkpoint import load_checkpoint
 from train.crops import open_crops
 from train.loss import normalise
+from train.model import input_px
 from train.start import start_model, unfold
 
 ROOT = Path(__file__).parent.parent
@@ -78,7 +79,7 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
 
 def test_run_leaves_a_checkpoint_and_its_story(whole_run, crops):
     checkpoint = load_checkpoint(whole_run / "model.pt")
-    assert checkpoint.size_px == 32
+    assert checkpoint.size_px == input_px(32)
     assert checkpoint.training["sources"] == ["anna"]
     assert checkpoint.training["validated_on"] == ["ben"]
     assert "--init scratch" in checkpoint.training["command"]

@@ -129,7 +129,7 @@ def test_unsure_letter_is_withheld_but_its_confidence_is_told():
     assert 0.9 < found.confidence < 0.999
 
 
-def test_a_new_hand_is_read_in_three_squares_and_an_empty_picture_in_one():
+def test_a_new_hand_is_read_in_two_squares_and_an_empty_picture_in_one():
     engine = BrightSpot()
     HandReader(engine, PACKAGE).read(scene((100, 100, 300, 300)))
     assert engine.calls == LOOKS

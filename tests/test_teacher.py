@@ -7,8 +7,9 @@ import torch
 
 from edge.golden import golden_picture
 from edge.palm import FILE as PALMS
+from train.landmarker import FEATURES, HINTS, SIZE_PX, Landmarker, pooled
 from train.landmarker import FILE as LANDMARKS
-from train.landmarker import HINTS, SIZE_PX, Landmarker, pooled
+from train.landmarker.network import HandNetwork
 from train.loss import normalise
 from train.model import AslNet, Moments
 from train.teacher import Learner
@@ -16,7 +17,7 @@ from train.teacher import Learner
 
 def test_maps_are_those_that_the_crops_store():
     maps = Landmarker()(np.zeros((SIZE_PX, SIZE_PX, 3), np.uint8))
-    assert {name: seen.shape for name, seen in maps.items()} == HINTS
+    assert {name: seen.shape for name, seen in maps.items()} == HINTS | {"hand": (FEATURES,)}
 
 
 @pytest.mark.parametrize(
@@ -30,6 +31,29 @@ def test_converted_networks_answer_as_they_did_in_tensorflow_lite(file, size_px,
     answer = session.run(["output_0"], {"image": np.ascontiguousarray(picture)})[0]
     assert answer.reshape(-1)[:2].tolist() == pytest.approx(first, rel=1e-3)
     assert float(answer.mean()) == pytest.approx(mean, rel=1e-3)
+
+
+def test_network_is_the_one_in_the_file():
+    """As torch modules inside ours it sees what onnxruntime sees with the file itself."""
+    picture = golden_picture(SIZE_PX)
+    image = np.ascontiguousarray((picture.astype(np.float32) / 255).transpose(2, 0, 1)[None])
+    session = ort.InferenceSession(str(LANDMARKS), providers=["CPUExecutionProvider"])
+    points = session.run(["output_0"], {"image": image})[0].reshape(21, 3)[:, :2] / SIZE_PX
+    with torch.no_grad():
+        got, got_points = HandNetwork()(torch.from_numpy(image))
+    np.testing.assert_allclose(got[0].numpy(), Landmarker()(picture)["hand"], atol=1e-3)
+    np.testing.assert_allclose(got_points[0].numpy(), points, atol=1e-4)
+
+
+def test_one_last_layer_says_what_the_two_say_together():
+    torch.manual_seed(0)
+    network = AslNet().eval()
+    x = torch.randn(2, 3, 96, 96)
+    with torch.no_grad():
+        said = network.last_layer()(network.features(x)[0])
+        letters, presence, _ = network(x)
+    torch.testing.assert_close(said[:, :-1], letters)
+    torch.testing.assert_close(said[:, -1:], presence)
 
 
 def test_pooling_is_that_of_the_student():

@@ -7,7 +7,7 @@ from export.trials import Trial, choose
 
 SEVEN_BITS = Recipe(QuantType.QUInt8, True, CalibrationMethod.MinMax)
 EIGHT_BITS = Recipe(QuantType.QInt8, False, CalibrationMethod.MinMax)
-FIRST_FLOAT = Recipe(QuantType.QUInt8, True, CalibrationMethod.MinMax, ("first",))
+FIRST_FLOAT = Recipe(QuantType.QUInt8, True, CalibrationMethod.MinMax, first_float=True)
 
 
 def trial(recipe: Recipe, cost_points: float, agreement: float = 0.99) -> Trial:

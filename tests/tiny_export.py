@@ -1,7 +1,8 @@
 """A checkpoint and prepared pictures that export in seconds, and yet are real: an AslNet that reads them.
 
 Every letter is a scene of its own colours. The network's trunk is random; its last layer is solved for the
-pictures, so that float32 reads all of them and a bad quantisation reads fewer.
+pictures, so that float32 reads all of them and a bad quantisation reads fewer. Its landmark network is blind:
+no picture is a hand.
 """
 
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from made_pictures import save, scene
 
+from edge.hand import MARGIN
 from edge.preprocess import to_tensor
 from edge.records import LETTERS, N_POINTS, Image
 from train.checkpoint import write_checkpoint
@@ -18,10 +20,10 @@ from train.model import AslNet
 from train.prepare import prepare
 from train.prepared import Prepared
 
-SIZE_PX = 64
+SIZE_PX = 128
 SOME = "ABCDEF"
 # Scenes in which the palm detector sees nothing: they are read whole, as this network learned them.
-PALMLESS = dict(zip(SOME, (81, 99, 124, 135, 145, 146), strict=True))
+PALMLESS = dict(zip(SOME, (99, 124, 77, 135, 146, 105), strict=True))
 PER_LETTER = 4
 ANNA_TRAINED = {
     "sources": ["anna"],
@@ -36,7 +38,7 @@ ANNA_TRAINED = {
 
 
 def picture(letter: str, number: int) -> Image:
-    """(64, 64, 3): the letter's scene with a little noise."""
+    """(128, 128, 3): the letter's scene with a little noise."""
     noise = np.random.default_rng([ord(letter), number]).normal(0, 6, (SIZE_PX, SIZE_PX, 3))
     return np.clip(scene(PALMLESS[letter], SIZE_PX, SIZE_PX) + noise, 0, 255).astype(np.uint8)
 
@@ -93,10 +95,15 @@ def add_outlier(path: Path) -> None:
 
 def _solve_last_layer(model: AslNet, features: torch.Tensor, letters: list[str]) -> None:
     """Least squares: 10 for the right letter and 0 for the others, a hand everywhere, points all around."""
-    right = torch.tensor([[10.0 * (letter == one) for one in LETTERS] for letter in letters])
-    spread = torch.linspace(1 / 6, 5 / 6, N_POINTS).repeat_interleave(2)  # the whole square again
-    present = torch.full((len(letters), 1), 4.0)
-    wanted = torch.cat([right, present, spread.repeat(len(letters), 1)], 1).double()
+    model.reading.fc.weight.zero_()
+    model.reading.fc.bias.zero_()
+    model.hand.points.weight.zero_()
+    reach = 1 / (2 * MARGIN)  # the whole square again
+    model.hand.points.bias.copy_(torch.linspace(0.5 - reach, 0.5 + reach, N_POINTS).repeat_interleave(2))
+    right = torch.tensor([[20.0 * (letter == one) for one in LETTERS] for letter in letters])
+    present = torch.full((len(letters), 1), 8.0)
+    points = torch.zeros(len(letters), 2 * N_POINTS)  # the trunk's own, which nobody asks for
+    wanted = torch.cat([right, present, points], 1).double()
     mean = features.mean(0)
     centred = features - mean
     ridge = 1e-3 * centred.square().sum() / len(centred)

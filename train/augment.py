@@ -18,7 +18,7 @@ MAX_ROTATION_DEG = 25.0
 MAX_SHIFT = 0.12  # of the crop's side
 # The hand's longer side over the crop's side: a reading square has 1 / MARGIN; a square that was not well
 # placed may show it as small as a third.
-NEAR, FAR = 0.95, 0.33
+NEAR, FAR = 0.85, 0.3
 FAR_SHARE = 0.1  # of the crops at full strength are such badly placed ones
 # How far places of a crop are pushed apart, over its side (standard deviation at full strength): fingers
 # come out longer, thicker or more bent than this person's, as another's might.

@@ -15,9 +15,9 @@ import numpy.typing as npt
 
 from edge.errors import DataError
 from edge.records import N_POINTS, Array
-from train.landmarker import HINTS
+from train.landmarker import FEATURES, HINTS
 
-SIZE_PX = 128  # of the stored crops; `fit` scales them down
+SIZE_PX = 128  # of the stored pictures; `fit` scales them down
 ABOUT_NAME = "about.json"
 AGAIN = "run python -m train cut again"
 
@@ -27,13 +27,14 @@ class Crops:
     """N crops; memory maps."""
 
     about: dict[str, Any]
-    image: npt.NDArray[np.uint8]  # (N, 128, 128, 3) RGB, in the light of the picture
+    image: npt.NDArray[np.uint8]  # (N, 128, 128, 3) RGB: what the ResNet sees of a crop (train.model.near)
     letter: npt.NDArray[np.int64]  # (N,) 0..25, NO_LETTER or OTHER_SIGN (train.dataset)
     presence: Array  # (N,) 0 or 1
-    points: Array  # (N, 21, 2) fractions of the crop's side, NaN where they are not known
+    points: Array  # (N, 21, 2) fractions of that picture's side, NaN where they are not known
     source: npt.NDArray[np.str_]  # (N,) whose picture, hand and background it is; "" is made
     at_16: npt.NDArray[np.float16]  # (N, 112, 7, 7) the teacher's maps
     at_32: npt.NDArray[np.float16]  # (N, 1152, 3, 3)
+    hand: npt.NDArray[np.float16]  # (N, 1152) and its features
 
     def __len__(self) -> int:
         return len(self.letter)
@@ -51,6 +52,7 @@ def make_arrays(folder: Path, n: int) -> dict[str, Any]:
         "points": ((N_POINTS, 2), np.float32),
         "source": ((), "<U64"),
         **{name: (shape, np.float16) for name, shape in HINTS.items()},
+        "hand": ((FEATURES,), np.float16),
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)

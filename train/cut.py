@@ -1,8 +1,9 @@
 """`python -m train cut`: prepared photographs -> crops for `fit`, each with what the teacher saw in it.
 
-The teacher reads every crop once, here, in the light that it was photographed in. `fit` then shows it again
-and again in other lights, and asks its network for the same maps: no letter is needed for that, and a hand
-in the dark is to look like a hand.
+MediaPipe's landmark network reads every crop once, here. What it sees is a part of what letters are read
+from (`train.model`), so that half of the crops come in another light. `fit` shows them again and again in
+other lights still, and asks the ResNet for the same maps: no letter is needed for that, and a hand in the
+dark is to look like a hand.
 """
 
 import argparse
@@ -20,15 +21,19 @@ from edge.preprocess import cut_square
 from edge.records import LETTERS, N_POINTS, Array, Image
 from edge.signer import draw_background, draw_hand
 from train import augment
+from train.augment import Rng
 from train.crops import SIZE_PX, make_arrays, open_arrays, read_about, write_about
 from train.dataset import NO_LETTER, balance, letter_index, points_of
 from train.landmarker import SIZE_PX as TEACHER_PX
 from train.landmarker import Landmarker
+from train.model import BORDER_PX
 from train.prepared import Prepared, open_prepared
 
 NO_HAND_SHARE = 0.12  # of the crops
 MADE_BACKGROUND_SHARE = 0.4  # of the backgrounds; the others are cut from pictures, away from their hand
 STRENGTH = (0.2, 1.0)  # of the geometry: a crop draws its own, so that easy and hard ones mix
+RELIT_SHARE = 0.5  # of the crops
+RELIT_STRENGTH = (0.2, 0.9)  # of the changes of light
 BLOCK = 1000  # crops between two notes of how far it is
 
 Cut = dict[str, Any]  # a value for each array of train.crops
@@ -77,7 +82,9 @@ def main(args: argparse.Namespace) -> int:
     def cut(position: int) -> None:
         made = cutter(position)
         crop = made.pop("image")
-        small = cv2.resize(crop, (SIZE_PX, SIZE_PX), interpolation=cv2.INTER_AREA)
+        small = cv2.resize(
+            crop[BORDER_PX:-BORDER_PX, BORDER_PX:-BORDER_PX], (SIZE_PX, SIZE_PX), interpolation=cv2.INTER_AREA
+        )
         for name, value in {**made, "image": small, **teacher(crop)}.items():
             arrays[name][position] = value
 
@@ -99,7 +106,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 class Cutter:
-    """Crop number `position`, 224 px, in its own light; it depends on (seed, position) alone.
+    """Crop number `position`, 224 px; it depends on (seed, position) alone.
 
     Hand and background are of one source: a network that must not see a source sees nothing of its rooms.
     """
@@ -113,6 +120,12 @@ class Cutter:
 
     def __call__(self, position: int) -> Cut:
         rng = np.random.default_rng([self._seed, position])
+        made = self._made(rng)
+        if rng.random() < RELIT_SHARE:
+            made["image"] = augment.change_light(rng, made["image"], float(rng.uniform(*RELIT_STRENGTH)))
+        return made
+
+    def _made(self, rng: Rng) -> Cut:
         row = min(
             int(np.searchsorted(self._cumulative, rng.random() * self._cumulative[-1])),
             len(self._prepared) - 1,
@@ -139,7 +152,7 @@ class Cutter:
         letter = str(self._prepared.letter[row])
         return _cut(crop, letter_index(letter), where, float(letter != "nothing"), source)
 
-    def _background(self, rng: np.random.Generator, source: str) -> tuple[Image, str]:
+    def _background(self, rng: Rng, source: str) -> tuple[Image, str]:
         """(S, S, 3) without a hand and its source: cut from a picture beside its hand, or made ("")."""
         if rng.random() >= MADE_BACKGROUND_SHARE:
             rows = self._of_source[source]
@@ -155,10 +168,11 @@ class Cutter:
 
 def _cut(crop: Image, letter: int, points: Array | None, present: float, source: str) -> Cut:
     unknown = np.full((N_POINTS, 2), np.nan, np.float32)
+    near = None if points is None else (points * TEACHER_PX - BORDER_PX) / (TEACHER_PX - 2 * BORDER_PX)
     return {
         "image": crop,
         "letter": letter,
         "presence": present,
-        "points": unknown if points is None else points,
+        "points": unknown if near is None else near,
         "source": source,
     }

@@ -26,7 +26,7 @@ Sample = dict[str, torch.Tensor]
 class Light:
     """How an epoch's crops are shown."""
 
-    size_px: int
+    size_px: int  # of the ResNet's picture
     strength: float  # of the changes of light, 0..1
     seed: int
     epoch: int
@@ -35,8 +35,8 @@ class Light:
 class LitCrops(Dataset[Sample]):
     """Sample number `position` of an epoch; it depends on (seed, epoch, position) alone.
 
-    image (S, S, 3) uint8, letter int64 (0..25, NO_LETTER or OTHER_SIGN), presence float, points (21, 2)
-    fractions, has_points float, and the teacher's maps, float16, by the names of HINTS.
+    image (T, T, 3) uint8 as the ResNet sees it, letter int64 (0..25, NO_LETTER or OTHER_SIGN), presence
+    float, points (21, 2) fractions, has_points float, and the teacher's maps, float16, by the names of HINTS.
     """
 
     def __init__(self, crops: Crops, rows: np.ndarray, light: Light) -> None:

@@ -28,9 +28,10 @@ from train.crops import Crops, open_crops
 from train.dataset import EpochPositions, Light, LitCrops, Sample
 from train.epoch import Pace, Place, train_epoch
 from train.loss import normalise
-from train.model import AslNet
+from train.model import AslNet, input_px
 from train.options import Options, add_arguments, read_options
 from train.prepared import Prepared, open_prepared
+from train.reading import fit_reading
 from train.start import GREY, start_model, unfold
 from train.teacher import Learner
 from train.validate import validate
@@ -70,6 +71,11 @@ def fit(crops: Crops, prepared: Prepared, options: Options, run: Path, place: Pl
     model = start_model(options.init) if state is None else AslNet()
     if state is None and options.init == GREY:
         unfold(model, _some(crops, rows, sizes[0]))
+    if state is None:
+        said = fit_reading(model.reading, crops, rows, options.seed)
+        if place.rank == 0:
+            print(f"the landmark network's features alone read {said:.1%} of the crops", file=sys.stderr)
+    model.reading.requires_grad_(requires_grad=False)
     learner = Learner(model)
     optimizer = torch.optim.AdamW(_groups(learner, options.weight_decay), lr=options.learning_rate)
     history: list[dict[str, Any]] = []
@@ -106,7 +112,7 @@ def fit(crops: Crops, prepared: Prepared, options: Options, run: Path, place: Pl
                 checked = None
                 if options.validate:
                     chosen_on = np.flatnonzero(np.isin(prepared.source, options.validate))
-                    checked = validate(model, prepared, chosen_on, sizes[-1], place.device)
+                    checked = validate(model, prepared, chosen_on, input_px(sizes[-1]), place.device)
                 report["validation"] = None if checked is None else checked.report()
                 report["seconds"] = round(time.perf_counter() - started, 1)
                 spent_s += report["seconds"]
@@ -114,7 +120,7 @@ def fit(crops: Crops, prepared: Prepared, options: Options, run: Path, place: Pl
                 best = max(best, checked.accuracy) if checked is not None else best
                 shared = {
                     "model": model.state_dict(),
-                    "size_px": sizes[-1],
+                    "size_px": input_px(sizes[-1]),
                     "temperature": options.temperature if checked is None else checked.temperature,
                     "presence_threshold": PRESENCE_THRESHOLD,
                     "training": _story(crops, prepared, options, spent_s),
@@ -163,7 +169,7 @@ def _training_rows(crops: Crops, options: Options) -> np.ndarray:
 
 
 def _some(crops: Crops, rows: np.ndarray, size_px: int) -> torch.Tensor:
-    """(256 or fewer, 3, S, S) normalised: crops as the first epoch shows them."""
+    """(256 or fewer, 3, T, T) normalised: crops as the first epoch shows them."""
     lit = LitCrops(crops, rows, Light(size_px, 0.3, 0, 0))
     images = [lit[position]["image"] for position in range(min(256, len(rows)))]
     return normalise(torch.stack(images))

@@ -40,17 +40,24 @@ def losses(answers: tuple[Tensor, ...], batch: Sample, points_weight: float) -> 
     """The answers and the labels of a batch -> Losses."""
     letters, presence, points = answers
     label = batch["letter"]
+    for_letters = letter_loss(letters, label)
+    presence_loss = F.binary_cross_entropy_with_logits(presence[:, 0], batch["presence"])
+    off = F.smooth_l1_loss(points, batch["points"], beta=POINTS_BETA, reduction="none").mean(dim=(1, 2))
+    points_loss = (off * batch["has_points"]).sum() / batch["has_points"].sum().clamp(min=1)
+    total = for_letters + PRESENCE_WEIGHT * presence_loss + points_weight * points_loss
+    known = label >= 0
+    right = ((letters.argmax(dim=1) == label) & known).sum()
+    return Losses(
+        total, for_letters.detach(), presence_loss.detach(), points_loss.detach(), right, known.sum()
+    )
+
+
+def letter_loss(letters: Tensor, label: Tensor) -> Tensor:
+    """(N, 26) logits and (N,) labels -> cross entropy with smoothed labels; of a hand that signs no letter,
+    all letters are equally unlikely."""
     known, other = label >= 0, label == OTHER_SIGN
     log_shares = F.log_softmax(letters, dim=1)
     uniform = -log_shares.mean(dim=1)
     named = -log_shares.gather(1, label.clamp(min=0)[:, None])[:, 0]
     per_sample = torch.where(known, (1 - LABEL_SMOOTHING) * named + LABEL_SMOOTHING * uniform, uniform)
-    letter_loss = (per_sample * (known | other)).sum() / (known | other).sum().clamp(min=1)
-    presence_loss = F.binary_cross_entropy_with_logits(presence[:, 0], batch["presence"])
-    off = F.smooth_l1_loss(points, batch["points"], beta=POINTS_BETA, reduction="none").mean(dim=(1, 2))
-    points_loss = (off * batch["has_points"]).sum() / batch["has_points"].sum().clamp(min=1)
-    total = letter_loss + PRESENCE_WEIGHT * presence_loss + points_weight * points_loss
-    right = ((letters.argmax(dim=1) == label) & known).sum()
-    return Losses(
-        total, letter_loss.detach(), presence_loss.detach(), points_loss.detach(), right, known.sum()
-    )
+    return (per_sample * (known | other)).sum() / (known | other).sum().clamp(min=1)

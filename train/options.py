@@ -15,7 +15,7 @@ class Options:
     """A resumed run must have the same ones."""
 
     crops: str
-    schedule: list[list[int]]  # [size_px, epochs], one after another
+    schedule: list[list[int]]  # [side of the ResNet's picture in px, epochs], one after another
     init: str
     leave_out: list[str]  # sources that the run never sees, neither to learn nor to choose
     validate: list[str]  # sources that choose the best epoch and the temperature
@@ -31,7 +31,7 @@ class Options:
     seed: int
 
     def epoch_sizes(self) -> list[int]:
-        """The crop's side in px for each epoch."""
+        """The side of the ResNet's picture in px for each epoch."""
         return [size for size, epochs in self.schedule for _ in range(epochs)]
 
     def strength_at(self, epoch: int) -> float:
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     # torchrun takes every --run for a short form of its own --run-path, hence the second name
     add("--run", "--folder", type=Path, default=Path("runs/first"), help="for checkpoints; goes on from them")
     add("--init", default="imagenet", help="imagenet | malvizv1 | scratch | FILE (a checkpoint of fit)")
-    add("--schedule", default="96x6,128x6", help="size in px x epochs, one after another")
+    add("--schedule", default="96x12", help="side of the ResNet's picture in px x epochs, one after another")
     add("--leave-out", nargs="*", default=[], metavar="SOURCE", help="sources that this run never sees")
     add("--validate", nargs="*", metavar="SOURCE", help="sources that choose the best epoch; "
         "'none' trains on all; not given: those that prepare marked for validation")  # fmt: skip

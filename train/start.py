@@ -87,7 +87,7 @@ def unfold(model: AslNet, images: Tensor) -> None:
     norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
     hooks = [norm.register_forward_pre_hook(measure) for norm in norms]
     with torch.no_grad():
-        model.eval()(images)
+        model.eval().maps(images)
     for hook in hooks:
         hook.remove()
 

@@ -1,4 +1,4 @@
-"""The network learns what to look at from one that has seen the hands of very many people.
+"""The ResNet learns what to look at from one that has seen the hands of very many people.
 
 Hints (Romero et al. 2015, "FitNets"): the student's feature maps, each through a linear projection, are to
 predict the teacher's maps of the same crop. This needs no label, gives a signal for every place of every
@@ -16,7 +16,7 @@ from train.model import Answers, AslNet
 class Learner(nn.Module):
     """The network in training beside its projections: one module, for DistributedDataParallel.
 
-    (N, 3, S, S) normalised and the teacher's maps -> the network's three answers, and the hint loss: about 1
+    (N, 3, T, T) normalised and the teacher's maps -> the network's three answers, and the hint loss: about 1
     while the student knows nothing of the teacher's maps.
     """
 

@@ -1,8 +1,9 @@
-"""The teacher: MediaPipe's hand landmark network, which has seen the hands of very many people.
+"""MediaPipe's hand landmark network, which has seen the hands of very many people: teacher, and part of ours.
 
 `hand_landmark_full.onnx` is that of MediaPipe 0.10.21 (Google, Apache-2.0), its weights unchanged (float16),
 written by `python -m train.from_tflite` from the file of the same name in that release's wheel, with two
-inner maps as further outputs (142=at_16 159=at_32). Used in training alone; it goes to no device.
+inner maps as further outputs (142=at_16 159=at_32). Training reads the file; what goes to a device is the
+whole network (`train.model`) that holds it.
 """
 
 from pathlib import Path
@@ -14,11 +15,13 @@ from edge.records import Array, Image
 
 SIZE_PX = 224
 HINTS = {"at_16": (112, 7, 7), "at_32": (1152, 3, 3)}  # stride 16 and 32: channels, cells
+FEATURES = 1152  # the mean of its last map, from which it computes all that it says of a hand
 FILE = Path(__file__).parent / "hand_landmark_full.onnx"
 
 
 class Landmarker:
-    """(224, 224, 3) RGB uint8 around a hand -> its maps, each the mean over a few cells of the crop."""
+    """(224, 224, 3) RGB uint8 around a hand -> its maps, each the mean over a few cells of the crop, and
+    `hand`, its (1152,) features."""
 
     def __init__(self) -> None:
         options = ort.SessionOptions()
@@ -28,10 +31,11 @@ class Landmarker:
     def __call__(self, crop: Image) -> dict[str, Array]:
         image = np.ascontiguousarray((crop.astype(np.float32) / 255).transpose(2, 0, 1)[None])
         maps = self._session.run(list(HINTS), {"image": image})
-        return {
+        hints = {
             name: pooled(seen[0], cells)
             for seen, (name, (_, cells, _)) in zip(maps, HINTS.items(), strict=True)
         }
+        return {**hints, "hand": maps[-1][0].mean(axis=(1, 2))}
 
 
 def pooled(maps: Array, cells: int) -> Array:

@@ -1,0 +1,105 @@
+"""The landmark network as a part of ours: what it sees of a hand, and where its points are.
+
+Its weights are those of the file that `train.landmarker` names, and are not trained any further: they have
+seen far more hands than any data of ours, and would forget.
+"""
+
+import numpy as np
+import onnx
+import torch
+import torch.nn.functional as F
+from onnx import numpy_helper
+from torch import Tensor, nn
+
+from edge.records import N_POINTS
+from train.landmarker import FILE, SIZE_PX
+
+LAST_MAP, POINTS = "at_32", "output_0"  # its names in the file
+NUMBERS_A_POINT = 3  # x, y and depth
+
+
+class HandNetwork(nn.Module):
+    """(N, 3, S, S) RGB 0..1 -> features (N, 1152), points (N, 21, 2) fractions; S is 224, where it is good.
+
+    The convolutions are built from the file's list: a step is a convolution, a limit to 0..6, or a sum.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        graph = onnx.load(str(FILE)).graph
+        arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+        known_as = {graph.input[0].name: "image"}  # what a tensor is once copies and casts are left out
+        self._steps: list[tuple[str, list[str], str]] = []
+        convs: list[nn.Module] = []
+        for node in graph.node:
+            takes = [known_as.get(name, name) for name in node.input]
+            if node.op_type in ("Identity", "Cast"):
+                if node.output[0] == LAST_MAP:
+                    self._last = takes[0]
+                known_as[node.output[0]] = takes[0]
+                continue
+            if node.op_type == "Gemm":
+                if self._says(graph, node.output[0]) == POINTS:
+                    self.points = _linear(_flat(arrays[takes[1]]), _flat(arrays[takes[2]]))
+                continue
+            if node.op_type == "Conv":
+                convs.append(_conv(node, arrays[takes[1]], arrays[takes[2]]))
+                takes = takes[:1]
+            self._steps.append((node.op_type, takes, node.output[0]))
+        self.convs = nn.ModuleList(convs)
+        self.requires_grad_(requires_grad=False)
+
+    @staticmethod
+    def _says(graph: onnx.GraphProto, name: str) -> str:
+        """The output that a tensor is copied to, or its own name."""
+        copies = [n.output[0] for n in graph.node if n.op_type == "Identity" and n.input[0] == name]
+        return copies[0] if copies else name
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        maps, convs = {"image": x}, iter(self.convs)
+        for kind, takes, gives in self._steps:
+            if kind == "Conv":
+                maps[gives] = next(convs)(maps[takes[0]])
+            elif kind == "Clip":
+                maps[gives] = F.relu6(maps[takes[0]])
+            elif kind == "Add":
+                maps[gives] = maps[takes[0]] + maps[takes[1]]
+        features = maps[self._last].mean(dim=(2, 3))
+        return features, self.points(features).reshape(-1, N_POINTS, 2)
+
+
+def _conv(node: onnx.NodeProto, weight: np.ndarray, bias: np.ndarray) -> nn.Conv2d:
+    """TensorFlow pads one more behind than in front; so do equal pads with a kernel whose first row and
+    column are zero, and every runtime has those."""
+    given = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
+    top, left, bottom, right = given["pads"]
+    weight = np.pad(weight, ((0, 0), (0, 0), (bottom - top, 0), (right - left, 0)))
+    conv = nn.Conv2d(
+        weight.shape[1] * given["group"],
+        weight.shape[0],
+        weight.shape[2:],
+        stride=tuple(given["strides"]),
+        groups=given["group"],
+        padding=(bottom, right),
+    )
+    _fill(conv, weight, bias)
+    return conv
+
+
+def _flat(rows: np.ndarray) -> np.ndarray:
+    """(63, ...) for x, y and depth in px -> (42, ...) for x and y in shares of the side."""
+    pairs = rows.astype(np.float32).reshape(N_POINTS, NUMBERS_A_POINT, -1)[:, :2] / SIZE_PX
+    return pairs.reshape(2 * N_POINTS, *rows.shape[1:])
+
+
+def _linear(weight: np.ndarray, bias: np.ndarray) -> nn.Linear:
+    layer = nn.Linear(weight.shape[1], weight.shape[0])
+    _fill(layer, weight, bias)
+    return layer
+
+
+def _fill(layer: nn.Conv2d | nn.Linear, weight: np.ndarray, bias: np.ndarray) -> None:
+    with torch.no_grad():
+        layer.weight.copy_(torch.from_numpy(weight.astype(np.float32)))
+        assert layer.bias is not None
+        layer.bias.copy_(torch.from_numpy(bias.astype(np.float32)))

@@ -1,0 +1,51 @@
+"""Letters from what the landmark network sees of a hand: a small network, fitted before the ResNet is.
+
+It needs the features that `cut` stored and no picture, so that it may go over them often: fitted beside the
+ResNet, in as many steps as that can afford, it read 6 points less of unseen sources.
+"""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from train.crops import Crops
+from train.loss import letter_loss
+from train.model import HandReading
+
+PASSES = 20  # over the crops
+BATCH = 256
+LEARNING_RATE, WEIGHT_DECAY = 1e-3, 0.05
+
+
+def fit_reading(reading: HandReading, crops: Crops, rows: np.ndarray, seed: int) -> float:
+    """Fit `reading` to those crops and freeze it -> the share of their letters that it reads, 0..1."""
+    torch.manual_seed(seed)
+    features = torch.from_numpy(np.asarray(crops.hand[rows], np.float32))
+    letter = torch.from_numpy(np.asarray(crops.letter[rows]))
+    presence = torch.from_numpy(np.asarray(crops.presence[rows]))
+    set_norm(reading.norm, features)
+    with torch.no_grad():
+        features = reading.eval().norm(features)
+    reading.train().requires_grad_(requires_grad=True)
+    optimizer = torch.optim.AdamW(reading.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    for _ in range(max(1, PASSES * len(rows) // BATCH)):
+        some = torch.randint(len(rows), (min(BATCH, len(rows)),))
+        letters, present = reading.answer(reading.hidden(features[some]))
+        loss = letter_loss(letters, letter[some])
+        loss = loss + F.binary_cross_entropy_with_logits(present[:, 0], presence[some])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    reading.eval().requires_grad_(requires_grad=False)
+    with torch.no_grad():
+        said = reading.answer(reading.hidden(features))[0].argmax(dim=1)
+    known = letter >= 0
+    return float((said == letter)[known].float().mean())
+
+
+def set_norm(norm: torch.nn.BatchNorm1d, features: torch.Tensor) -> None:
+    """What is usual is what these features are."""
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    norm.running_mean.copy_(features.mean(dim=0))
+    norm.running_var.copy_(features.var(dim=0, unbiased=False))
