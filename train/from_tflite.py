@@ -65,8 +65,7 @@ class Converter:
         elif kind in ("CONV_2D", "DEPTHWISE_CONV_2D"):
             self._convolution(op, kind, takes, gives, shape)
         elif kind == "PRELU":
-            slopes = self._data(takes[1]).reshape(-1, 1, 1)
-            self._add("PRelu", [_name(takes[0]), self._constant(slopes)], _name(gives))
+            self._prelu(_name(takes[0]), self._data(takes[1]).reshape(-1, 1, 1), gives)
         elif kind == "ADD":
             options = _options(op, tflite.AddOptions)
             self._add("Add", [_name(one) for one in takes], f"sum{gives}")
@@ -101,6 +100,14 @@ class Converter:
             self._add("Concat", [_name(one) for one in takes], _name(gives), axis=axis)
         else:
             raise SystemExit(f"no conversion for {kind}: this is not one of the two networks")
+
+    def _prelu(self, takes: str, slopes: np.ndarray, gives: int) -> None:
+        """As four steps: onnxruntime's own PRelu made the palm detector take half as long again."""
+        above, below, bent = (f"{part}{gives}" for part in ("above", "below", "bent"))
+        self._add("Relu", [takes], above)
+        self._add("Sub", [takes, above], below)
+        self._add("Mul", [below, self._constant(slopes)], bent)
+        self._add("Add", [above, bent], _name(gives))
 
     def _convolution(self, op: Any, kind: str, takes: list[int], gives: int, shape: list[int]) -> None:
         depthwise = kind == "DEPTHWISE_CONV_2D"
