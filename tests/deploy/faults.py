@@ -6,8 +6,10 @@ import sys
 import time
 
 import models
+import network
 from board import BACK_S, VARIABLES, WATCHDOG_S, Board, expect, fault, until
 from machine import BUILD
+from network import WITH_EXTRAS
 
 MODELS = BUILD / "models"
 LONG_WATCH = ("-e", "asl_edge_watch_s=40")  # so that a busy machine has time to do the harm
@@ -166,11 +168,20 @@ def full_disk(board: Board) -> None:
         board.model() == model and board.reads(),
         "update.yml on a full disk: fails, the model is the one before",
     )
+    fault("update.yml on a full disk", "refused before anything is copied, the model before runs on")
+    board.ask("truncate -s -8M /var/full")  # room for ansible's own files, and not for a model
+    printed = board.play("update", "-e", f"asl_edge_model={MODELS / 'full'}", good=False)
+    left = board.ask("ls -d /var/lib/asl-edge/models/incoming 2>/dev/null")
+    expect(
+        board.model() == model and board.reads() and left == "" and "never switched" in printed,
+        "... and with 8 MB left it says so and leaves no half of a copy",
+        printed,
+    )
     board.ask("rm /var/full")
     board.play("update", "-e", f"asl_edge_model={MODELS / 'full'}")
     fault(
-        "update.yml on a full disk",
-        "fails at the copy, the model before stays; with space made it succeeds",
+        "update.yml where the disk becomes full while the model is copied",
+        "the half is removed, the model before runs on; with space made it succeeds",
     )
 
 
@@ -184,17 +195,16 @@ def bad_settings(board: Board) -> None:
 
 
 def new_application(board: Board) -> None:
-    """Another release beside the one that runs; one that is not whole; and back."""
+    """Another release beside the one that runs, with what page and MQTT need; one that is not whole; and back."""
     first = board.ask("readlink /opt/asl-edge/current")
-    wheels = BUILD.parent / "wheelhouse/debian_x86"
-    other = shutil.copytree(wheels, BUILD / "other-wheels", dirs_exist_ok=True)
-    lines = (wheels / "wheels.sha256").read_text().splitlines()
-    # the same wheels in another order: another sum, and so another release
-    (other / "wheels.sha256").write_text("\n".join(reversed(lines)) + "\n")
-    board.play("site", "-e", f"asl_edge_wheelhouse={other}")
+    # other wheels: another sum, and so another release
+    board.play("site", "-e", f"asl_edge_wheelhouse={WITH_EXTRAS}")
     second = board.ask("readlink /opt/asl-edge/current")
     expect(second != first and board.reads(), f"{second} runs beside {first}")
+    network.page_and_mqtt(board)
+    other = shutil.copytree(WITH_EXTRAS, BUILD / "other-wheels", dirs_exist_ok=True)
     next(other.glob("numpy-*")).unlink()
+    lines = (other / "wheels.sha256").read_text().splitlines()
     (other / "wheels.sha256").write_text("\n".join(line for line in lines if "numpy" not in line) + "\n")
     board.play("site", "-e", f"asl_edge_wheelhouse={other}", good=False)
     expect(

@@ -6,6 +6,7 @@ code 0, or at the first thing that is not as it should be.
 
 import argparse
 
+import camera
 import faults
 import models
 from board import FAULTS, LETTERS, Board, changed, expect, fault, say, until
@@ -85,6 +86,7 @@ def main() -> None:
         if not short:
             faults.killed_at_every_step(board)
             faults.canary(board)
+            camera.stopped_camera(board)
             faults.bad_settings(board)
             faults.new_application(board)
             faults.full_disk(board)

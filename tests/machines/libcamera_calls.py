@@ -62,8 +62,9 @@ def stand_in() -> None:
                 for plane, offset, length in zip(planes, (0, y_bytes), (y_bytes, y_bytes // 2), strict=True):
                     plane.fd, plane.offset, plane.length = fd, offset, length
                 self.open_fds.append(fd)
-                self.libcamera_fds.append(fd)
-                self.mapped_buffers_used[fd] = False
+                own_fd = planes[0].fd  # libcamera's copy of it, by which Picamera2 knows the buffer
+                self.libcamera_fds.append(own_fd)
+                self.mapped_buffers_used[own_fd] = False
                 buffers.append(libcamera.FrameBuffer(planes))
                 self.mapped_buffers[buffers[-1]] = mmap.mmap(fd, wanted.frame_size)
             self.frame_buffers[wanted.stream] = buffers

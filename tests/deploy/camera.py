@@ -1,0 +1,45 @@
+"""A live camera under the real unit: the Jetson's route with `jetson.conf`, on GStreamer's test picture.
+
+NVIDIA's two elements are not to be had here. What stands in for them is put into the machine by the proof and
+is never shipped; it shows that GStreamer runs in the unit's sandbox and what becomes of a camera that stops.
+"""
+
+import time
+from pathlib import Path
+
+from board import Board, expect, fault, until
+
+# as in tests/test_jetson.py: word for word what a Jetson gets, but for three names
+STAND_IN, PLACE = Path(__file__).with_name("gst-launch-stand-in"), "/usr/local/bin/gst-launch-1.0"
+ON = {
+    "asl_edge_camera": "jetson:0",
+    "asl_edge_camera_required": False,
+    "asl_edge_dropins": ["jetson.conf"],
+    "asl_edge_settings": {"fps": 5, "threads": 1, "rest_when_still": False},
+}
+
+
+def stopped_camera(board: Board) -> None:
+    """GStreamer that stands still, then GStreamer that is killed: blind, and seeing again by itself."""
+    put = f"cat > {PLACE} <<'END'\n{STAND_IN.read_text()}END\nchmod 755 {PLACE}"
+    board.ask(put)
+    board.play("site", variables=ON)
+    status = board.ask("systemctl show -p StatusText --value asl-edge")
+    expect("jetson:0 live" in status, f"the unit reads GStreamer's test picture: {status}")
+    pid = board.pid()
+    for signal, name in (("STOP", "GStreamer freezes (kill -STOP)"), ("KILL", "GStreamer is killed")):
+        opened = _reopened(board)
+        began = time.monotonic()
+        expect(board.ask(f"pkill -{signal} -x gst-launch-1.0; echo $?") == "0", name)
+        until(lambda: _reopened(board) > opened and board.reads(), 60)
+        back_s = time.monotonic() - began
+        expect(board.pid() == pid, "the same process: the camera was opened again, not the service")
+        fault(f"{name} under the service", "blind, the camera is opened again; the service runs on", back_s)
+    board.play("site")
+    board.ask(f"rm {PLACE}")
+
+
+def _reopened(board: Board) -> int:
+    """How often the service says that its camera was opened again."""
+    status = board.ask("systemctl show -p StatusText --value asl-edge")
+    return int(status.rsplit("reopened ", 1)[-1].split()[0]) if "reopened" in status else 0
