@@ -35,8 +35,15 @@ def stopped_camera(board: Board) -> None:
         back_s = time.monotonic() - began
         expect(board.pid() == pid, "the same process: the camera was opened again, not the service")
         fault(f"{name} under the service", "blind, the camera is opened again; the service runs on", back_s)
-    board.play("site")
     board.ask(f"rm {PLACE}")
+    absent = {"asl_edge_camera": "usb:7", "asl_edge_camera_required": False, "asl_edge_ready_s": 10}
+    told = " ".join(board.play("site", variables=absent, good=False).split())
+    expect(
+        "there is no camera /dev/video7" in told and "systemctl status asl-edge" in told,
+        "a camera that does not answer: site.yml shows the journal's last lines and what to do",
+        told,
+    )
+    board.play("site")
 
 
 def _reopened(board: Board) -> int:

@@ -7,6 +7,7 @@ import time
 
 import models
 import network
+import own_python
 from board import BACK_S, VARIABLES, WATCHDOG_S, Board, expect, fault, until
 from machine import BUILD
 from network import WITH_EXTRAS
@@ -195,12 +196,15 @@ def bad_settings(board: Board) -> None:
 
 
 def new_application(board: Board) -> None:
-    """Another release beside the one that runs, with what page and MQTT need; one that is not whole; and back."""
+    """Another release, with the extras and a Python of its own; one that is not whole; and back."""
     first = board.ask("readlink /opt/asl-edge/current")
     # other wheels: another sum, and so another release
-    board.play("site", "-e", f"asl_edge_wheelhouse={WITH_EXTRAS}")
+    own_python.put_into(WITH_EXTRAS, board.machine.base)
+    board.play("site", variables={"asl_edge_wheelhouse": str(WITH_EXTRAS)} | own_python.VARIABLES)
     second = board.ask("readlink /opt/asl-edge/current")
     expect(second != first and board.reads(), f"{second} runs beside {first}")
+    runs_on = board.ask("/opt/asl-edge/current/bin/python -c 'import sys; print(sys.base_prefix)'")
+    expect(runs_on == f"/opt/asl-edge/python-{own_python.VERSION}", f"... on a Python of its own in {runs_on}")
     network.page_and_mqtt(board)
     other = shutil.copytree(WITH_EXTRAS, BUILD / "other-wheels", dirs_exist_ok=True)
     next(other.glob("numpy-*")).unlink()
@@ -217,6 +221,9 @@ def new_application(board: Board) -> None:
     board.play("rollback", "-e", "asl_edge_rollback=application")
     back = board.ask("readlink /opt/asl-edge/current")
     expect(back == first and board.reads(), f"rollback.yml: {first} runs again")
+    board.play("site")
+    left = board.ask("cd /opt/asl-edge && ls -d releases/*")
+    expect(left == first, "site.yml removes the applications that neither run nor are gone back to", left)
 
 
 def canary(board: Board) -> None:

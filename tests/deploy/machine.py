@@ -50,7 +50,7 @@ class Machine:
     def _make_disk(self) -> None:
         image = self.disk.with_suffix(".img")
         subprocess.run(["truncate", "-s", f"{DISK_MB}M", image], check=True)
-        subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", image], check=True)
+        subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", "-m", "0", image], check=True)
 
     def _make_network(self) -> None:
         name = (

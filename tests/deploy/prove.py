@@ -13,6 +13,9 @@ from board import FAULTS, LETTERS, Board, changed, expect, fault, say, until
 from faults import MODELS
 from machine import Machine
 
+# what ansible finds on a Raspberry Pi OS whose kernel alone has 64 bits
+PI_OS_32 = {"userspace_bits": "32", "distribution": "Raspbian", "architecture": "aarch64"}
+
 
 def install(board: Board) -> None:
     """From a fresh system to letters; again; and what --check says of both."""
@@ -22,6 +25,8 @@ def install(board: Board) -> None:
     wrong = board.play("site", "-e", "asl_edge_architecture=aarch64", good=False)
     expect("Move it to the group that fits" in wrong, "another board's group is refused by name")
     expect(board.ask("ls -d /opt/asl-edge 2>/dev/null") == "", "... before anything was changed")
+    wrong = board.play("site", variables={"ansible_facts": PI_OS_32}, good=False)
+    expect('"Raspberry Pi OS (64-bit)"' in wrong, "a 32-bit system is refused by name")
     wrong = board.play("site", "-e", "asl_edge_camera=usb:7", good=False)
     expect("/dev/video7" in wrong, "a camera that is not there is named before anything is changed")
     first = board.play("site")
@@ -32,6 +37,10 @@ def install(board: Board) -> None:
     before = board.letters()
     until(lambda: board.letters() > before, 60)
     say(f"the unit reads the synthetic camera: {board.ask(f'tail -1 {LETTERS}')}")
+    journal = board.ask("journalctl -u asl-edge -o cat")
+    expect("Started" in journal and '"letter"' not in journal, "the journal holds no letters", journal)
+    exposure = board.ask("systemd-analyze security --threshold=25 asl-edge.service | tail -1; echo ${PIPESTATUS[0]}")
+    expect(exposure.endswith("0"), f"systemd-analyze security: {exposure.splitlines()[0].strip()}")
     expect(changed(board.play("site")) == 0, "a second run: changed=0")
     expect(changed(board.play("site", "--check", "--diff")) == 0, "--check after it: changed=0")
 
