@@ -4,7 +4,6 @@ NVIDIA's two elements are not to be had here. What stands in for them is put int
 is never shipped; it shows that GStreamer runs in the unit's sandbox and what becomes of a camera that stops.
 """
 
-import time
 from pathlib import Path
 
 from board import Board, expect, fault, until
@@ -26,15 +25,8 @@ def stopped_camera(board: Board) -> None:
     board.play("site", variables=ON)
     status = board.ask("systemctl show -p StatusText --value asl-edge")
     expect("jetson:0 live" in status, f"the unit reads GStreamer's test picture: {status}")
-    pid = board.pid()
-    for signal, name in (("STOP", "GStreamer freezes (kill -STOP)"), ("KILL", "GStreamer is killed")):
-        opened = _reopened(board)
-        began = time.monotonic()
-        expect(board.ask(f"pkill -{signal} -x gst-launch-1.0; echo $?") == "0", name)
-        until(lambda: _reopened(board) > opened and board.reads(), 60)
-        back_s = time.monotonic() - began
-        expect(board.pid() == pid, "the same process: the camera was opened again, not the service")
-        fault(f"{name} under the service", "blind, the camera is opened again; the service runs on", back_s)
+    _stopped(board, "STOP", "GStreamer freezes (kill -STOP)")
+    _stopped(board, "KILL", "GStreamer is killed")
     board.ask(f"rm {PLACE}")
     absent = {"asl_edge_camera": "usb:7", "asl_edge_camera_required": False, "asl_edge_ready_s": 10}
     told = " ".join(board.play("site", variables=absent, good=False).split())
@@ -44,6 +36,14 @@ def stopped_camera(board: Board) -> None:
         told,
     )
     board.play("site")
+
+
+def _stopped(board: Board, signal: str, name: str) -> None:
+    pid, opened = board.pid(), _reopened(board)
+    expect(board.ask(f"pkill -{signal} -x gst-launch-1.0; echo $?") == "0", name)
+    back_s = until(lambda: _reopened(board) > opened and board.reads(), 60)
+    expect(board.pid() == pid, "the same process: the camera was opened again, not the service")
+    fault(f"{name} under the service", "blind, the camera is opened again; the service runs on", back_s)
 
 
 def _reopened(board: Board) -> int:

@@ -204,7 +204,7 @@ def new_application(board: Board) -> None:
     second = board.ask("readlink /opt/asl-edge/current")
     expect(second != first and board.reads(), f"{second} runs beside {first}")
     runs_on = board.ask("/opt/asl-edge/current/bin/python -c 'import sys; print(sys.base_prefix)'")
-    expect(runs_on == f"/opt/asl-edge/python-{own_python.VERSION}", f"... on a Python of its own in {runs_on}")
+    expect(runs_on == own_python.PLACE, f"... on a Python of its own, in {runs_on}")
     network.page_and_mqtt(board)
     other = shutil.copytree(WITH_EXTRAS, BUILD / "other-wheels", dirs_exist_ok=True)
     next(other.glob("numpy-*")).unlink()

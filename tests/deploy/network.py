@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-from pathlib import Path
 
 from board import VARIABLES, Board, changed, expect, fault, until
 from machine import ADDRESS, BUILD, WORKSTATION
@@ -143,7 +142,9 @@ def _teaching(board: Board) -> None:
     owner = board.ask(f"stat -c '%U %a' {folder}")
     expect(owner == "asl-edge 700", f"{folder} belongs to the service and to nobody else")
     inside = f"nsenter -t {board.pid()} -m runuser -u asl-edge -- touch"
-    wrote = board.ask(f"{inside} {folder}/here /var/lib/asl-edge/there 2>&1; ls {folder}/here; rm {folder}/here")
+    wrote = board.ask(
+        f"{inside} {folder}/here /var/lib/asl-edge/there 2>&1; find {folder}/here -delete -print"
+    )
     expect("Read-only" in wrote and f"{folder}/here" in wrote, "... and is the one place where it may write")
 
 

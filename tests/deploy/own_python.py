@@ -1,4 +1,4 @@
-"""A Python beside the system's, as a JetPack 5 or an original Nano needs one: here Debian's, put into an archive.
+"""A Python beside the system's, as JetPack 5 and the original Nano need one: here Debian's, in an archive.
 
 What `make wheelhouse` fetches for those boards is python-build-standalone's, which has the same two folders.
 """
@@ -8,6 +8,7 @@ import tarfile
 from pathlib import Path
 
 VERSION = "3.11"
+PLACE = f"/opt/asl-edge/python-{VERSION}"
 # what is not empty makes the role take the archive from the wheelhouse; `make wheelhouse` alone fetches it
 VARIABLES = {"asl_edge_own_python_url": "taken from the wheelhouse"}
 
