@@ -118,7 +118,7 @@ test-deploy: lint-deploy ## the playbooks and the unit on a Debian that it build
 	mv build/wheelhouse/debian_x86 build/wheelhouse/debian_x86-extras
 	$(MAKE) wheelhouse BOARD=debian_x86
 	$(TEST_DEPLOY)/prove.py
-test-deploy-short: lint-deploy ## the same in some minutes, with fewer faults
+test-deploy-short: venv-deploy ## the same in some minutes, with fewer faults
 	$(MAKE) wheelhouse BOARD=debian_x86
 	$(TEST_DEPLOY)/prove.py --short
 test-deploy-arm: venv-deploy ## the playbook on an emulated 64-bit ARM machine (as root; slow)
