@@ -113,9 +113,12 @@ lint-deploy: venv-deploy ## ansible-lint, production profile
 
 TEST_DEPLOY = PATH=$(CURDIR)/.venv-deploy/bin:$$PATH .venv-deploy/bin/python tests/deploy
 test-deploy: lint-deploy ## the playbooks and the unit on a Debian that it builds and boots (as root)
+	$(MAKE) wheelhouse BOARD=debian_x86 EXTRAS=1
+	rm -rf build/wheelhouse/debian_x86-extras
+	mv build/wheelhouse/debian_x86 build/wheelhouse/debian_x86-extras
 	$(MAKE) wheelhouse BOARD=debian_x86
 	$(TEST_DEPLOY)/prove.py
-test-deploy-short: lint-deploy ## the same in some minutes, with fewer faults
+test-deploy-short: venv-deploy ## the same in some minutes, with fewer faults
 	$(MAKE) wheelhouse BOARD=debian_x86
 	$(TEST_DEPLOY)/prove.py --short
 test-deploy-arm: venv-deploy ## the playbook on an emulated 64-bit ARM machine (as root; slow)

@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from machine import ADDRESS, BUILD, RUN, SSH_OPTIONS, Machine
@@ -77,16 +77,19 @@ class Board:
             stderr=subprocess.STDOUT,
         )
 
-    def play(self, name: str, *more: str, good: bool = True) -> str:
+    def play(
+        self, name: str, *more: str, good: bool = True, variables: Mapping[str, object] | None = None
+    ) -> str:
         """A playbook, to its end; what it printed. `good`: how it must end."""
         began = time.monotonic()
-        playing = self.playing(name, *more)
+        given = BUILD / "given.json"
+        given.write_text(json.dumps(variables))
+        playing = self.playing(name, *more, *(("-e", f"@{given}") if variables else ()))
         printed = playing.communicate()[0]
         with (BUILD / "played.log").open("a") as log:
             log.write(printed)
-        ended = (
-            f"{name}.yml {' '.join(more)}: exit code {playing.returncode}, {time.monotonic() - began:.0f} s"
-        )
+        told = " ".join([f"{name}.yml", *more, *(variables or ())])
+        ended = f"{told}: exit code {playing.returncode}, {time.monotonic() - began:.0f} s"
         expect((playing.returncode == 0) == good, ended, printed)
         return printed
 

@@ -6,8 +6,11 @@ import sys
 import time
 
 import models
+import network
+import own_python
 from board import BACK_S, VARIABLES, WATCHDOG_S, Board, expect, fault, until
 from machine import BUILD
+from network import WITH_EXTRAS
 
 MODELS = BUILD / "models"
 LONG_WATCH = ("-e", "asl_edge_watch_s=40")  # so that a busy machine has time to do the harm
@@ -166,11 +169,20 @@ def full_disk(board: Board) -> None:
         board.model() == model and board.reads(),
         "update.yml on a full disk: fails, the model is the one before",
     )
+    fault("update.yml on a full disk", "refused before anything is copied, the model before runs on")
+    board.ask("truncate -s -8M /var/full")  # room for ansible's own files, and not for a model
+    printed = board.play("update", "-e", f"asl_edge_model={MODELS / 'full'}", good=False)
+    left = board.ask("ls -d /var/lib/asl-edge/models/incoming 2>/dev/null")
+    expect(
+        board.model() == model and board.reads() and left == "" and "never switched" in printed,
+        "... and with 8 MB left it says so and leaves no half of a copy",
+        printed,
+    )
     board.ask("rm /var/full")
     board.play("update", "-e", f"asl_edge_model={MODELS / 'full'}")
     fault(
-        "update.yml on a full disk",
-        "fails at the copy, the model before stays; with space made it succeeds",
+        "update.yml where the disk becomes full while the model is copied",
+        "the half is removed, the model before runs on; with space made it succeeds",
     )
 
 
@@ -184,22 +196,23 @@ def bad_settings(board: Board) -> None:
 
 
 def new_application(board: Board) -> None:
-    """Another release beside the one that runs; one that is not whole; and back."""
+    """Another release, with the extras and a Python of its own; one that is not whole; and back."""
     first = board.ask("readlink /opt/asl-edge/current")
-    wheels = BUILD.parent / "wheelhouse/debian_x86"
-    other = shutil.copytree(wheels, BUILD / "other-wheels", dirs_exist_ok=True)
-    lines = (wheels / "wheels.sha256").read_text().splitlines()
-    # the same wheels in another order: another sum, and so another release
-    (other / "wheels.sha256").write_text("\n".join(reversed(lines)) + "\n")
-    board.play("site", "-e", f"asl_edge_wheelhouse={other}")
+    # other wheels: another sum, and so another release
+    own_python.put_into(WITH_EXTRAS, board.machine.base)
+    board.play("site", variables={"asl_edge_wheelhouse": str(WITH_EXTRAS)} | own_python.VARIABLES)
     second = board.ask("readlink /opt/asl-edge/current")
     expect(second != first and board.reads(), f"{second} runs beside {first}")
+    runs_on = board.ask("/opt/asl-edge/current/bin/python -c 'import sys; print(sys.base_prefix)'")
+    expect(runs_on == own_python.PLACE, f"... on a Python of its own, in {runs_on}")
+    network.page_and_mqtt(board)
+    other = shutil.copytree(WITH_EXTRAS, BUILD / "other-wheels", dirs_exist_ok=True)
     next(other.glob("numpy-*")).unlink()
+    lines = (other / "wheels.sha256").read_text().splitlines()
     (other / "wheels.sha256").write_text("\n".join(line for line in lines if "numpy" not in line) + "\n")
-    board.play("site", "-e", f"asl_edge_wheelhouse={other}", good=False)
-    expect(
-        board.ask("readlink /opt/asl-edge/current") == second, "a release without numpy is not switched to"
-    )
+    told = " ".join(board.play("site", "-e", f"asl_edge_wheelhouse={other}", good=False).split())
+    kept = board.ask("readlink /opt/asl-edge/current") == second
+    expect(kept and "No module named 'numpy'" in told, "a release without numpy is not switched to", told)
     shutil.rmtree(other)
     fault(
         "an application that can't start", "found while it is built, never switched to", board.until_reads()
@@ -207,6 +220,11 @@ def new_application(board: Board) -> None:
     board.play("rollback", "-e", "asl_edge_rollback=application")
     back = board.ask("readlink /opt/asl-edge/current")
     expect(back == first and board.reads(), f"rollback.yml: {first} runs again")
+    board.play("site")
+    left = board.ask("cd /opt/asl-edge && ls -d releases/*[0-9a-f] | grep -v came").split()
+    expect(
+        set(left) == {first, second}, "site.yml keeps the application before, and no other", " ".join(left)
+    )
 
 
 def canary(board: Board) -> None:

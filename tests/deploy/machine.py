@@ -14,49 +14,43 @@ from pathlib import Path
 HERE = Path(__file__).parent
 BUILD = HERE.parents[1] / "build/deploy"
 RUN = Path("/run")
-ADDRESS = "10.77.0.2"
-DISK_MB = 1600  # small, so that it can be filled
-TOOLS = ("mmdebstrap", "systemd-nspawn", "ssh", "ip")
+ADDRESS, WORKSTATION = "10.77.0.2", "10.77.0.1"
+DISK_MB = 1800  # small, so that it can be filled
+IN_IT = "gstreamer1.0-tools,gstreamer1.0-plugins-base"  # what a vendor's image has besides make_root.sh's
+TOOLS = ("mmdebstrap", "systemd-nspawn", "ssh", "ip", "mosquitto_passwd", "mosquitto_sub", "curl")
 PACKAGES = "mmdebstrap systemd-container openssh-client iproute2 arch-test debian-archive-keyring"
-
-# PID 1 of the host need not be systemd and its cgroups may be the older ones: a mount namespace with a pure
-# cgroup2. CAP_BPF and bpf: without them DevicePolicy= and DeviceAllow= would do nothing.
-BOOT = """
-set -eu
-mount --make-rprivate /
-umount -R /sys/fs/cgroup; mount -t cgroup2 cgroup2 /sys/fs/cgroup
-mkdir -p /sys/fs/cgroup/$NAME; echo $$ > /sys/fs/cgroup/$NAME/cgroup.procs
-mkdir -p $DISK; mount -o loop $DISK.img $DISK; mkdir -p $DISK/upper $DISK/work $DISK/root
-mount -t overlay -o lowerdir=$BASE,upperdir=$DISK/upper,workdir=$DISK/work overlay $DISK/root
-exec systemd-nspawn -q --register=no --keep-unit -b -D $DISK/root --machine=$NAME \
-  --network-namespace-path=/run/netns/$NAME --console=pipe --system-call-filter=bpf --capability=CAP_BPF
-"""
+PACKAGES += " mosquitto mosquitto-clients curl"
 
 
 class Machine:
     """Boots at `start`, dies at `cut` (as if unplugged), leaves nothing behind after `remove`."""
 
     def __init__(self, name: str, suite: str = "bookworm") -> None:
+        need_tools()
         self.name, self.base, self.disk = name, BUILD / f"base-{suite}", BUILD / name
         self._process: subprocess.Popen[bytes] | None = None
         self.boots = 0
-        self.build(suite)
-
-    def build(self, suite: str) -> None:
-        """Key and base, once (about a minute); an empty disk over it, each time."""
-        need_tools()
         BUILD.mkdir(parents=True, exist_ok=True)
+        self._make_base(suite)
+        self.remove()
+        self._make_disk()
+        self._make_network()
+
+    def _make_base(self, suite: str) -> None:
+        """With a key that opens it; once (about a minute)."""
         if not (BUILD / "key").exists():
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", BUILD / "key"], check=True)
-        if not (self.base / "etc/hostname").exists():
-            part = self.base.with_suffix(".part")
-            subprocess.run([HERE / "make_root.sh", part, BUILD / "key.pub", suite], check=True)
+        part, made = self.base.with_suffix(".part"), self.base.with_suffix(".made")
+        if not made.exists() or made.read_text() != IN_IT:
+            shutil.rmtree(self.base, ignore_errors=True)
+            subprocess.run([HERE / "make_root.sh", part, BUILD / "key.pub", suite, "", IN_IT], check=True)
             part.rename(self.base)
-        self.remove()
+            made.write_text(IN_IT)
+
+    def _make_disk(self) -> None:
         image = self.disk.with_suffix(".img")
         subprocess.run(["truncate", "-s", f"{DISK_MB}M", image], check=True)
-        subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", image], check=True)
-        self._make_network()
+        subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", "-m", "0", image], check=True)
 
     def _make_network(self) -> None:
         name = (
@@ -67,7 +61,7 @@ class Machine:
             f"netns add {name}c",
             f"link add host1 netns {name}c type veth peer name host0 netns {name}",
             f"-n {name}c link set lo up",
-            f"-n {name}c addr add 10.77.0.1/24 dev host1",
+            f"-n {name}c addr add {WORKSTATION}/24 dev host1",
             f"-n {name}c link set host1 up",
             f"-n {name} link set lo up",
             f"-n {name} addr add {ADDRESS}/24 dev host0",
@@ -79,11 +73,9 @@ class Machine:
         """Seconds until it answers over SSH."""
         began = time.monotonic()
         self.boots += 1
-        given = os.environ | {"NAME": self.name, "BASE": str(self.base), "DISK": str(self.disk)}
         log = (BUILD / f"{self.name}.log").open("ab")
-        self._process = subprocess.Popen(
-            ["unshare", "-m", "bash", "-c", BOOT], env=given, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-        )
+        command = ["unshare", "-m", HERE / "boot.sh", self.name, self.base, self.disk, "-b"]
+        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         while self.run("true").returncode != 0:
             if time.monotonic() - began > 120 or self._process.poll() is not None:
                 raise SystemExit(f"the machine does not boot: see {BUILD / self.name}.log")

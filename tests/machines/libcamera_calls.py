@@ -1,11 +1,13 @@
 """Inside the emulated machine: the Pi's driver on the real Picamera2, and libcamera's virtual camera.
 
 It shows that our calls are accepted and that pictures come and stop, and nothing of a Pi's formats, controls
-and speed. What the virtual camera lacks of a Pi's is stood in for here, and nowhere else: five things.
+and speed. What the virtual camera lacks of a Pi's is stood in for here, and nowhere else: six things.
 """
 
+import inspect
 import mmap
 import sys
+import textwrap
 import threading
 import time
 import types
@@ -35,7 +37,7 @@ PATIENCE = Patience(open_s=60.0, close_s=20.0)
 
 
 def stand_in() -> None:
-    """1 modules for screens and raw photographs, 2 the heap's name, 3 raw modes, 4 two planes for NV12."""
+    """1 modules for screens and raw files, 2 the heap's name, 3 raw modes, 4 NV12's two planes, 5 status."""
     formats = ("RGB888", "BGR888", "XRGB8888", "XBGR8888", "YUV420", "YVU420", "NV12")
     for name, values in {
         "pykms": {"PixelFormat": types.SimpleNamespace(**dict.fromkeys(formats))},
@@ -62,12 +64,20 @@ def stand_in() -> None:
                 for plane, offset, length in zip(planes, (0, y_bytes), (y_bytes, y_bytes // 2), strict=True):
                     plane.fd, plane.offset, plane.length = fd, offset, length
                 self.open_fds.append(fd)
-                self.libcamera_fds.append(fd)
-                self.mapped_buffers_used[fd] = False
+                own_fd = planes[0].fd  # libcamera's copy of it, by which Picamera2 knows the buffer
+                self.libcamera_fds.append(own_fd)
+                self.mapped_buffers_used[own_fd] = False
                 buffers.append(libcamera.FrameBuffer(planes))
                 self.mapped_buffers[buffers[-1]] = mmap.mmap(fd, wanted.frame_size)
             self.frame_buffers[wanted.stream] = buffers
 
+    # libcamera 0.4's virtual camera leaves a frame's status as it finds it in memory: none is asked for here
+    source = textwrap.dedent(inspect.getsource(Picamera2.process_requests))
+    unasked = source.replace(".metadata.status == libcamera.FrameMetadata.Status.Success", ".metadata")
+    assert unasked != source
+    made: dict[str, object] = {}
+    exec(unasked, vars(sys.modules[Picamera2.__module__]), made)
+    Picamera2.process_requests = made["process_requests"]
     Picamera2._get_raw_modes = raw_modes
     DmaAllocator.allocate = allocate
 
@@ -86,7 +96,7 @@ def main() -> None:
         refused = str(error)
     tell("only NV12", said=refused)
 
-    pi.RGB_IN_MEMORY = "NV12"  # 5: the only format that the virtual camera has
+    pi.RGB_IN_MEMORY = "NV12"  # 6: the only format that the virtual camera has
     for opening in ("first", "second"):
         with pi.open_pi(0, patience=PATIENCE) as camera:
             frames = list(islice((frame for frame in camera if frame is not None), 20))
