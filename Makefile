@@ -119,6 +119,7 @@ test-deploy: lint-deploy ## the playbooks and the unit on a Debian that it build
 	$(MAKE) wheelhouse BOARD=debian_x86
 	$(TEST_DEPLOY)/prove.py
 test-deploy-short: venv-deploy ## the same in some minutes, with fewer faults
+	tests/deploy/can_boot.sh
 	$(MAKE) wheelhouse BOARD=debian_x86
 	$(TEST_DEPLOY)/prove.py --short
 test-deploy-arm: venv-deploy ## the playbook on an emulated 64-bit ARM machine (as root; slow)

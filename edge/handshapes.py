@@ -66,7 +66,7 @@ POSES: dict[str, Pose] = {
         ((0, 58, 52, 20), UP, _spread(UP, -10), _spread(UP, -20)), (37, 54, 2, 54, -12, 24), (12, 0, 0)
     ),
     "G": make_pose(((0, 8, 8, 5), FIST, FIST, FIST), (50, 10, 20, 8, 10, 5), (140, 0, -85)),
-    "H": make_pose(((0, 5, 5, 3), (3, 5, 5, 3), FIST, FIST), HOLD, (155, 0, -85)),
+    "H": make_pose(((0, 5, 5, 3), (3, 5, 5, 3), FIST, FIST), HOLD, (155, 0, -75)),
     "I": make_pose((FIST, FIST, FIST, _spread(UP, -6)), OVER),
     "J": make_pose((FIST, FIST, FIST, _spread(UP, -10)), OVER, (25, 10, 62)),
     "K": make_pose((_spread(UP, 10), (-13, 32, 4, 3), FIST, FIST), (20, 25, -6, 20, -10, 12), (12, 0, 0)),

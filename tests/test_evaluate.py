@@ -93,7 +93,7 @@ def test_engine_is_scored_on_whole_pictures(package: Package, prepared: Prepared
 
 def test_found_box_is_compared_with_the_given_one(package: Package, prepared: Prepared) -> None:
     scores = evaluate_engine(reads_colours, package, prepared, prepared.rows(["anna"]))
-    # The engine's points fill the middle two thirds of each square it is shown: never far from 10..50 px.
+    # The engine's points fill the middle four sevenths of each square it is shown: never far from 10..50 px.
     assert np.isfinite(scores.answers.iou).tolist() == [True, True, True, False]
     assert scores.box_found == 1
 

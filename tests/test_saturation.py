@@ -66,18 +66,18 @@ def folded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("saturation")
     torch.manual_seed(0)
     model = AslNet().train()
-    hands = [tensor for name, tensor in golden_inputs(64).items() if name.startswith("hand-")]
+    hands = [tensor for name, tensor in golden_inputs(128).items() if name.startswith("hand-")]
     with torch.no_grad():
         for _ in range(10):
             model(torch.from_numpy(np.concatenate(hands)))
-    export_onnx(model.eval(), 64, folder / "float.onnx", hands[:1])
+    export_onnx(model.eval(), 128, folder / "float.onnx", hands[:1])
     fold(folder / "float.onnx", folder / "folded.onnx")
     return folder / "folded.onnx"
 
 
 @pytest.mark.parametrize("reduce_range", [False, True])
 def test_loud_input_saturates_weights_of_8_bits_and_not_of_7(folded: Path, reduce_range: bool) -> None:
-    tensors = golden_inputs(64)
+    tensors = golden_inputs(128)
     loud = [tensor for name, tensor in tensors.items() if name.startswith("loud-")]
     calibration = [tensor for name, tensor in tensors.items() if name.startswith("hand-")]
     recipe = Recipe(QuantType.QUInt8, reduce_range, CalibrationMethod.MinMax)

@@ -11,19 +11,21 @@ from edge.errors import EngineError
 from edge.records import LETTERS, N_POINTS, Array, Output
 
 SURE = 12.0  # a logit this far above the others is a confidence of more than 99.9 %
+REACH = 2 / 7  # of the square's side: half of 1 / MARGIN of edge.hand
 
 
 def answer(letter: str | None, points: Array | None = None) -> Output:
     """One answer: a hand that signs `letter`, or None for "no hand".
 
-    `points` (21, 2) are fractions of the crop's side; a hand that fills its middle two thirds by default.
+    `points` (21, 2) are fractions of the crop's side; by default a hand as far in as training shows it, so
+    that a second look is one at the same square.
     """
     letters = np.zeros((1, len(LETTERS)), np.float32)
     if letter is not None:
         letters[0, LETTERS.index(letter)] = SURE
     if points is None:
         turn = np.arange(N_POINTS) * (2 * np.pi / (N_POINTS - 1))
-        points = np.stack([0.5 + np.cos(turn) / 3, 0.5 + np.sin(turn) / 3], axis=1).astype(np.float32)
+        points = np.stack([0.5 + REACH * np.cos(turn), 0.5 + REACH * np.sin(turn)], axis=1).astype(np.float32)
     presence = np.array([-SURE if letter is None else SURE], np.float32)
     return Output(letters, presence, points[None])
 
