@@ -16,7 +16,7 @@ from edge.hand import MARGIN
 from edge.preprocess import to_tensor
 from edge.records import LETTERS, N_POINTS, Image
 from train.checkpoint import write_checkpoint
-from train.model import AslNet
+from train.model import HAND_SHARE, AslNet
 from train.prepare import prepare
 from train.prepared import Prepared
 
@@ -100,8 +100,9 @@ def _solve_last_layer(model: AslNet, features: torch.Tensor, letters: list[str])
     model.hand.points.weight.zero_()
     reach = 1 / (2 * MARGIN)  # the whole square again
     model.hand.points.bias.copy_(torch.linspace(0.5 - reach, 0.5 + reach, N_POINTS).repeat_interleave(2))
-    right = torch.tensor([[20.0 * (letter == one) for one in LETTERS] for letter in letters])
-    present = torch.full((len(letters), 1), 8.0)
+    alone = 1 / (1 - HAND_SHARE)  # the other part says nothing
+    right = torch.tensor([[alone * 10.0 * (letter == one) for one in LETTERS] for letter in letters])
+    present = torch.full((len(letters), 1), alone * 4.0)
     points = torch.zeros(len(letters), 2 * N_POINTS)  # the trunk's own, which nobody asks for
     wanted = torch.cat([right, present, points], 1).double()
     mean = features.mean(0)
