@@ -2,7 +2,7 @@
 
 A palm detector says where hands are (`edge.palm`). The network names 21 points in the square it is shown, and
 a square around those points, shown again, gives a closer look; the letter is what all looks say together. The
-same points make the next frame's square, so that a hand is followed with one reading a frame, no detector.
+same points, steadied, make the next frame's square: a hand is followed with one reading a frame, no detector.
 """
 
 import numpy as np
@@ -11,6 +11,7 @@ from edge.package import Package
 from edge.palm import Find, whole_picture
 from edge.preprocess import Square, cut_square, to_tensor, whole_square
 from edge.records import LETTERS, Array, Box, Engine, Frame, Hand, Image, Output, Prediction
+from edge.steady import Steady
 
 # A reading square's side over the longer side of the box of the points. Training draws squares around this.
 # MediaPipe's landmark network was made for 2.0, the ResNet beside it sees the inner 6/7: of 1.5, 1.75, 2.0
@@ -72,6 +73,7 @@ class HandReader:
         self._presence_threshold = package.presence_threshold
         self._min_confidence = min_confidence
         self._next: Square | None = None  # where the next frame's hand should be
+        self._steady = Steady()
 
     def read(self, image: Image, t: float = 0.0) -> Prediction:
         """One picture, (H, W, 3) RGB -> Prediction; searches the whole of it."""
@@ -94,11 +96,14 @@ class HandReader:
             looks = [self._look(frame.image, self._next)]
             prediction = self._predict(looks, frame.t)
             if prediction.hand is not None:
-                self._next = _square(looks[-1])
+                self._next = self._steady(_square(looks[-1]), frame.t)
                 return prediction
         looks = self._search(frame.image)
         prediction = self._predict(looks, frame.t)
-        self._next = None if prediction.hand is None else _square(looks[-1])
+        self._steady = Steady()  # another hand, or another place
+        self._next = None
+        if prediction.hand is not None:
+            self._next = self._steady(_square(looks[-1]), frame.t)
         return prediction
 
     def _look(self, image: Image, square: Square) -> Look:

@@ -53,5 +53,7 @@ def to_tensor(crop: Image) -> Array:
     """(S, S, 3) RGB uint8 -> (1, 3, S, S) float32: divided by 255, less the mean, over the deviation."""
     scale = np.array([1 / (255 * s) for s in STD_RGB], np.float32)
     shift = np.array([m / s for m, s in zip(MEAN_RGB, STD_RGB, strict=True)], np.float32)
-    planes = (crop.astype(np.float32) * scale - shift).transpose(2, 0, 1)
-    return np.ascontiguousarray(planes[None])
+    planes = np.array(crop.transpose(2, 0, 1)[None], np.float32, order="C")  # first: whole planes go faster
+    planes *= scale[:, None, None]
+    planes -= shift[:, None, None]
+    return planes

@@ -13,6 +13,7 @@ import numpy as np
 
 from edge.hand import HandReader
 from edge.package import Package, open_package
+from edge.palm import PalmFinder
 from edge.preprocess import MEAN_RGB, STD_RGB
 from edge.records import LETTERS, Array, Frame, Image, Output
 
@@ -99,7 +100,7 @@ def ours(models: Path, threads: int) -> Way:
     """asl-edge: the hand found or followed, int8, onnxruntime."""
     from edge.engines import open_engine
 
-    return _read_by(models, lambda package: open_engine("onnx", package, "int8", threads))
+    return _read_by(models, threads, lambda package: open_engine("onnx", package, "int8", threads))
 
 
 def openvino_int8(models: Path, threads: int) -> Way:
@@ -122,19 +123,20 @@ def openvino_int8(models: Path, threads: int) -> Way:
 
         return engine
 
-    return _read_by(models, engine_of)
+    return _read_by(models, threads, engine_of)
 
 
-def _read_by(models: Path, engine_of: Callable[[Package], Callable[[Array], Output]]) -> Way:
+def _read_by(models: Path, threads: int, engine_of: Callable[[Package], Callable[[Array], Output]]) -> Way:
     """`packages.json` says by fold which package has not seen its people."""
     folders = json.loads((models / "packages.json").read_text())
     packages = {fold: open_package(Path(folder)) for fold, folder in folders.items()}
     engines = {fold: engine_of(package) for fold, package in packages.items()}
     readers: dict[str, HandReader] = {}
+    find = PalmFinder(threads)
 
     def way(image: Image, fold: str, new: bool) -> str | None:
         if new or fold not in readers:  # a new scene: nothing to follow yet
-            readers[fold] = HandReader(engines[fold], packages[fold])
+            readers[fold] = HandReader(engines[fold], packages[fold], find=find)
         return readers[fold].follow(Frame(image, 0.0, 0)).letter
 
     return way

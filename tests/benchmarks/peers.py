@@ -33,6 +33,7 @@ from edge.engines.onnx import OnnxEngine  # noqa: E402
 from edge.golden import reading_ms  # noqa: E402
 from edge.machine import describe  # noqa: E402
 from edge.package import DEFAULT_MODEL, Package, open_package  # noqa: E402
+from edge.palm import FILE as PALM_DETECTOR  # noqa: E402
 from edge.pictures import read_picture  # noqa: E402
 from edge.records import LETTERS, Image  # noqa: E402
 
@@ -265,7 +266,7 @@ def model_mb(name: str, folds: dict[str, Package], models: Path) -> float:
             tasks / "hand_landmark/hand_landmark_full.tflite",
             models / "points.npz",
         ],
-    }.get(name, [package.file("int8"), *package.folder.glob("*finder*")])
+    }.get(name, [package.file("int8"), PALM_DETECTOR])
     return sum(file.stat().st_size for file in files if file.exists()) / 1e6
 
 

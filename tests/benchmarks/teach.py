@@ -1,6 +1,7 @@
 """What teaching with some pictures a letter gains on a source's other pictures.
 
-    python tests/benchmarks/teach.py PACKAGE... --source NAME... [--pictures 5] [--data MANIFEST] [--compare]
+    python tests/benchmarks/teach.py PACKAGE... --source NAME... [--pictures 5] [--most N] [--data MANIFEST]
+        [--compare]
 
 A package is measured on those of the sources that its training left out; on one that it has seen only with
 --seen, and the line says so. Every picture is read from start to end as `asl-edge predict` does, before and
@@ -9,7 +10,9 @@ after. --compare prints other ways to correct, and other features, on the last l
 
 import argparse
 import csv
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +36,7 @@ def main() -> None:
     parser.add_argument("packages", nargs="+", type=Path)
     parser.add_argument("--source", nargs="+", required=True)
     parser.add_argument("--pictures", type=int, default=5)
+    parser.add_argument("--most", type=int, help="pictures of a source, drawn by chance; otherwise all")
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--seen", action="store_true", help="also sources that the network was trained on")
     parser.add_argument("--compare", action="store_true")
@@ -47,15 +51,16 @@ def main() -> None:
         for source in args.source:
             if source in left_out or args.seen:
                 remark = "" if source in left_out else "  the network was TRAINED on these: no honest figure"
-                measure(package, source, pictures_of(args.data, source), args, remark)
+                measure(package, source, pictures_of(args.data, source, args.most), args, remark)
 
 
-def pictures_of(manifest: Path, source: str) -> list[tuple[str, Image]]:
-    """(letter, picture) of a source."""
+def pictures_of(manifest: Path, source: str, most: int | None) -> list[tuple[str, Image]]:
+    """(letter, picture) of a source, the same ones every time."""
     with manifest.open() as file:
         rows = [row for row in csv.DictReader(file) if row["source"] == source and row["letter"] in LETTERS]
     if not rows:
         raise SystemExit(f"{manifest} has no source {source}")
+    rows = [rows[i] for i in np.random.default_rng(0).permutation(len(rows))[:most]]
     return [(row["letter"], read_picture(manifest.parent / row["file"])) for row in rows]
 
 
@@ -68,7 +73,7 @@ def measure(
 ) -> None:
     engine = TaughtEngine(open_engine("onnx", package, USUAL_VARIANT["onnx"]))
     truth = [letter for letter, _ in pictures]
-    before = [_read(engine, package, image) for _, image in pictures]
+    before = _read(engine, package, [image for _, image in pictures])
     examples = examples_of(engine, package, pictures)
     rights: list[tuple[float, float]] = []
     others: dict[str, list[float]] = {}
@@ -76,12 +81,12 @@ def measure(
         taught = chosen(truth, args.pictures, np.random.default_rng(repeat))
         rest = np.setdiff1d(np.arange(len(truth)), taught)
         engine.correction = fit(examples.some(taught), package.temperature)
-        after = {i: _read(engine, package, pictures[i][1]) for i in rest.tolist()}
+        after = _read(engine, package, [pictures[i][1] for i in rest])
         engine.correction = None
         rights.append(
             (
                 float(np.mean([before[i] == truth[i] for i in rest])),
-                float(np.mean([after[i] == truth[i] for i in rest])),
+                float(np.mean([said == truth[i] for said, i in zip(after, rest, strict=True)])),
             )
         )
         if args.compare:
@@ -117,8 +122,10 @@ def examples_of(engine: TaughtEngine, package: Package, pictures: list[tuple[str
     )
 
 
-def _read(engine: TaughtEngine, package: Package, image: Image) -> str | None:
-    return HandReader(engine, package, find=FIND).read(image).letter
+def _read(engine: TaughtEngine, package: Package, images: Iterable[Image]) -> list[str | None]:
+    """Each picture's letter, from start to end."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(lambda image: HandReader(engine, package, find=FIND).read(image).letter, images))
 
 
 def ways(examples: Examples, taught: Array, rest: Array, temperature: float) -> dict[str, float]:

@@ -1,0 +1,204 @@
+"""What each part of the shipped recipe is worth on people that the networks have not seen.
+
+    python tests/benchmarks/parts.py CHECKPOINT... [--pictures 150] [--crops FOLDER] [--data MANIFEST]
+
+Each checkpoint of `fit` reads whole pictures of the sources that its training left out, in float32, as the
+device does, with one part left away or put in another's place at a time. With --crops the small layer on the
+landmark network's features is also fitted anew, to fewer or other crops. --plain: the ResNet's line alone,
+for checkpoints that were trained without this or that.
+"""
+
+import argparse
+import csv
+import os
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from edge.hand import HandReader, Look
+from edge.package import Package
+from edge.palm import Find, PalmFinder, whole_picture
+from edge.pictures import read_picture
+from edge.preprocess import Square
+from edge.records import LETTERS, Array, Engine, Image, Output
+from edge.session import open_session
+from export.to_onnx import OPSET
+from train.checkpoint import Checkpoint, load_checkpoint
+from train.crops import Crops, open_crops
+from train.landmarker import SIZE_PX
+from train.model import AslNet, HandReading, near, split_answers, together
+from train.reading import fit_reading
+
+Read = Callable[[Image], str | None]
+DATA = Path("../shared/data/asl-frames/manifest.csv")
+
+
+class OneLook(HandReader):
+    """Reads the square that is found, and no closer one."""
+
+    def _look_closer(self, image: Image, square: Square) -> list[Look]:
+        return [self._look(image, square)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("checkpoints", nargs="+", type=Path)
+    parser.add_argument("--pictures", type=int, default=150, help="of each source")
+    parser.add_argument("--crops", type=Path)
+    parser.add_argument("--data", type=Path, default=DATA)
+    parser.add_argument("--plain", action="store_true")
+    args = parser.parse_args()
+    table: dict[str, dict[str, float]] = {}
+    for path in args.checkpoints:
+        checkpoint = load_checkpoint(path)
+        unseen = checkpoint.training["left_out"]
+        if not unseen:
+            raise SystemExit(f"{path} has seen every source: nothing honest can be said of it")
+        pictures = {source: pictures_of(args.data, source, args.pictures) for source in unseen}
+        crops = open_crops(args.crops) if args.crops else None
+        for name, read in ways(checkpoint, crops, args.plain):
+            label = f"{path.parent.name}: {name}" if args.plain else name
+            for source, some in pictures.items():
+                table.setdefault(label, {})[source] = right(read, some)
+    sources = sorted({source for shares in table.values() for source in shares})
+    print(f"letters right of whole pictures, not found is wrong; up to {args.pictures} of each unseen source")
+    print(f"| | {' | '.join(sources)} | mean |\n|---|{'---|' * (len(sources) + 1)}")
+    for label, shares in table.items():
+        cells = [f"{shares[source]:.1%}" if source in shares else "" for source in sources]
+        print(f"| {label} | {' | '.join(cells)} | {np.mean(list(shares.values())):.1%} |")
+
+
+def pictures_of(manifest: Path, source: str, most: int) -> list[tuple[str, Image]]:
+    """(letter, picture), drawn by chance, the same ones every time."""
+    with manifest.open() as file:
+        rows = [row for row in csv.DictReader(file) if row["source"] == source and row["letter"] in LETTERS]
+    drawn = np.random.default_rng(1).permutation(len(rows))[:most]
+    return [(rows[i]["letter"], read_picture(manifest.parent / rows[i]["file"])) for i in drawn]
+
+
+def right(read: Read, pictures: list[tuple[str, Image]]) -> float:
+    """The share of them that it reads as they are labelled."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        said = list(pool.map(read, [image for _, image in pictures]))
+    return float(np.mean([letter == known for letter, (known, _) in zip(said, pictures, strict=True)]))
+
+
+def ways(checkpoint: Checkpoint, crops: Crops | None, plain: bool) -> Iterator[tuple[str, Read]]:
+    """Name, and picture -> letter."""
+    look = looked(checkpoint.model)
+    palms = PalmFinder()
+
+    def reads(
+        say: Say, find: Find = palms, kind: type[HandReader] = HandReader
+    ) -> Callable[[Image], str | None]:
+        return lambda image: kind(engine_of(look, say), package_of(checkpoint), find=find).read(image).letter
+
+    model = checkpoint.model
+    yield "ResNet alone", reads(saying(model, model.reading, trunk_share=1))
+    if plain:
+        return
+    shipped = saying(model, model.reading, trunk_share=None)
+    yield "landmark features alone", reads(saying(model, model.reading, trunk_share=0))
+    yield "both (shipped)", reads(shipped)
+    yield "both, one look", reads(shipped, kind=OneLook)
+    yield "both, no palm detector: the whole picture first", reads(shipped, find=whole_picture)
+    mirrored = reads(shipped)
+    yield "both, every picture mirrored", lambda image: mirrored(np.ascontiguousarray(image[:, ::-1]))
+    if crops is None:
+        return
+    rows = np.flatnonzero(~np.isin(crops.source, checkpoint.training["left_out"]))
+    drawn_hand = (crops.source[rows] == "") & (crops.letter[rows] >= 0)
+    for name, some in (
+        ("fitted anew", rows),
+        ("fitted to a tenth of the crops", rows[::10]),
+        ("fitted without drawn hands", rows[~drawn_hand]),
+    ):
+        reading = HandReading()
+        fit_reading(reading, crops, some, seed=0)
+        yield f"landmark features alone, {name}", reads(saying(model, reading, trunk_share=0))
+
+
+Shown = Callable[
+    [Array], tuple[Array, ...]
+]  # a square -> moments (1, 1536), landmark features (1, 1152), points
+Say = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]  # ... -> letters, presence
+
+
+def saying(model: AslNet, reading: HandReading, trunk_share: float | None) -> Say:
+    """What the two parts say of the letter; None: as the shipped network weighs them.
+
+    Presence is theirs together in any case: which hands count as found is not in question.
+    """
+
+    def say(moments: torch.Tensor, seen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        by_trunk, presence_trunk, _ = split_answers(model.trunk.fc(moments))
+        by_hand, presence_hand = reading.answer(reading(seen))
+        letters = (
+            together(by_trunk, by_hand)
+            if trunk_share is None
+            else trunk_share * by_trunk + (1 - trunk_share) * by_hand
+        )
+        return letters, together(presence_trunk, presence_hand)
+
+    return say
+
+
+def engine_of(look: Shown, say: Say) -> Engine:
+    def engine(tensor: Array) -> Output:
+        moments, seen, points = look(tensor)
+        with torch.inference_mode():
+            letters, presence = say(torch.from_numpy(moments), torch.from_numpy(seen))
+        return Output(letters.numpy(), presence[:, 0].numpy(), points)
+
+    return engine
+
+
+class Parts(nn.Module):
+    """(1, 3, S, S) -> what both last layers are given, and the points."""
+
+    def __init__(self, model: AslNet) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        seen, points = self.model.hand(x * self.model.std + self.model.mean)
+        return self.model.trunk.avgpool(self.model.maps(near(x))[-1]), seen, points
+
+
+def looked(model: AslNet) -> Shown:
+    """Through onnxruntime, one thread, so that many pictures are read at a time."""
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the older exporter, as export.to_onnx has it
+        path = Path(folder) / "parts.onnx"
+        example = torch.zeros(1, 3, SIZE_PX, SIZE_PX)
+        torch.onnx.export(
+            Parts(model).eval(),
+            (example,),
+            str(path),
+            input_names=["image"],
+            opset_version=OPSET,
+            dynamo=False,
+        )
+        session = open_session(path, threads=1, spinning=False, advice="")
+    return lambda tensor: session.run(None, {"image": tensor})
+
+
+def package_of(checkpoint: Checkpoint) -> Package:
+    return Package(
+        folder=Path(),
+        size_px=checkpoint.size_px,
+        temperature=checkpoint.temperature,
+        presence_threshold=checkpoint.presence_threshold,
+        files={},
+        metadata={},
+    )
+
+
+if __name__ == "__main__":
+    main()
