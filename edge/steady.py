@@ -7,9 +7,11 @@ Systems", CHI 2012: still hands are smoothed much, quick ones hardly, so that no
 import math
 
 import numpy as np
+import numpy.typing as npt
 
 from edge.preprocess import Square
-from edge.records import Array
+
+Numbers = npt.NDArray[np.float64]
 
 # At rest, 1/s; at 30 frames a second the square's tremble falls to two fifths of that of the points.
 REST_HZ = 1.5
@@ -24,8 +26,8 @@ class Steady:
     """Squares of one hand, one frame after another -> the same, steadier."""
 
     def __init__(self) -> None:
-        self._at: Array | None = None  # (3,) the last answer: middle and side, px
-        self._speed: Array = np.zeros(3)  # px/s
+        self._at: Numbers | None = None  # (3,) the last answer: middle and side, px
+        self._speed: Numbers = np.zeros(3)  # px/s
         self._t = 0.0
 
     def __call__(self, square: Square, t: float) -> Square:
@@ -39,8 +41,9 @@ class Steady:
         self._speed = self._speed + _share(SPEED_HZ, passed_s) * (moved - self._speed)
         sides_a_second = float(np.linalg.norm(self._speed)) / square[2]
         share = _share(REST_HZ + QUICK_HZ * sides_a_second, passed_s)
-        self._at = self._at + share * (now - self._at)
-        x, y, side = self._at.tolist()
+        steady: Numbers = self._at + share * (now - self._at)
+        self._at = steady
+        x, y, side = steady.tolist()
         return x, y, side
 
 

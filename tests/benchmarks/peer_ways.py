@@ -11,9 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edge.hand import HandReader
 from edge.package import Package, open_package
-from edge.palm import PalmFinder
 from edge.preprocess import MEAN_RGB, STD_RGB
 from edge.records import LETTERS, Array, Frame, Image, Output
 
@@ -128,6 +126,9 @@ def openvino_int8(models: Path, threads: int) -> Way:
 
 def _read_by(models: Path, threads: int, engine_of: Callable[[Package], Callable[[Array], Output]]) -> Way:
     """`packages.json` says by fold which package has not seen its people."""
+    from edge.hand import HandReader  # only here: MediaPipe's environment has no onnxruntime
+    from edge.palm import PalmFinder
+
     folders = json.loads((models / "packages.json").read_text())
     packages = {fold: open_package(Path(folder)) for fold, folder in folders.items()}
     engines = {fold: engine_of(package) for fold, package in packages.items()}
