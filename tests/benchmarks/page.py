@@ -3,17 +3,19 @@
     python tests/benchmarks/page.py [--watchers 10] [--seconds 8] [--rounds 5] [--fps 30]
 
 The synthetic signer in real time, the shipped model. The watchers read both streams, as browsers do; they are
-a process of their own on the same machine. Ask for more frames than the machine can read: the loop is then
-busy all the time, and whatever the watchers take is missing.
+a process of their own on the same machine, whose share is told, too. Ask for more frames than the machine can
+read: the loop is then busy all the time, and whatever the watchers take is missing.
 """
 
 import argparse
+import os
 import statistics
 import subprocess
 import sys
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 
 from edge.assemble import parts_of, watched
 from edge.cameras import open_camera
@@ -22,13 +24,16 @@ from edge.records import Moment
 from edge.settings import Settings
 
 WATCHER = """
-import sys, threading, urllib.request
-def read(path):
-    with urllib.request.urlopen(f"http://127.0.0.1:{sys.argv[1]}/{path}") as stream:
-        while stream.read1(65536): pass
-threads = [threading.Thread(target=read, args=(path,)) for _ in range(int(sys.argv[2]))
-           for path in ("picture", "events")]
-[thread.start() for thread in threads]
+import selectors, socket, sys
+waiting, room = selectors.DefaultSelector(), bytearray(1 << 18)
+for path in ("picture", "events") * int(sys.argv[2]):
+    stream = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+    stream.sendall(f"GET /{path} HTTP/1.1\\r\\nHost: 127.0.0.1:{sys.argv[1]}\\r\\n\\r\\n".encode())
+    waiting.register(stream, selectors.EVENT_READ)
+while waiting.get_map():
+    for key, _ in waiting.select():
+        if not key.fileobj.recv_into(room):
+            waiting.unregister(key.fileobj)
 """
 
 
@@ -73,10 +78,13 @@ def frames_a_second(settings: Settings, watchers: int, args: argparse.Namespace)
         def clock() -> None:
             time.sleep(2)
             counting.set()
-            began_s = page_cpu_s()
+            began_s, crowd_began_s = page_cpu_s(), process_cpu_s(crowd)
             time.sleep(args.seconds)
             share = (page_cpu_s() - began_s) / args.seconds
-            print(f"  {watchers:3d} watchers: the page's thread took {share:.1%} of a core")
+            theirs = (process_cpu_s(crowd) - crowd_began_s) / args.seconds
+            print(
+                f"  {watchers:3d} watchers: the page's thread took {share:.1%} of a core, they {theirs:.1%}"
+            )
             stop.set()
 
         threading.Thread(target=clock, daemon=True).start()
@@ -91,6 +99,14 @@ def page_cpu_s() -> float:
     """What the page's thread has computed so far: says more than a rate where the machine is busy."""
     threads = [thread for thread in threading.enumerate() if thread.name == "page"]
     return sum(time.clock_gettime(time.pthread_getcpuclockid(thread.ident or 0)) for thread in threads)
+
+
+def process_cpu_s(process: subprocess.Popen[bytes] | None) -> float:
+    """What another process has computed so far (proc(5): fields 14 and 15, user and system)."""
+    if process is None:
+        return 0.0
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 if __name__ == "__main__":
