@@ -36,6 +36,7 @@ from train.model import AslNet, HandReading, near, split_answers, together
 from train.reading import fit_reading
 
 Read = Callable[[Image], str | None]
+LOOK_ALIKES = ("MNST", "AE", "URV", "KP", "GQ", "DZ", "IJ")
 DATA = Path("../shared/data/asl-frames/manifest.csv")
 
 
@@ -55,6 +56,7 @@ def main() -> None:
     parser.add_argument("--plain", action="store_true")
     args = parser.parse_args()
     table: dict[str, dict[str, float]] = {}
+    answers: dict[str, list[tuple[str, str | None]]] = {}  # by way: (letter, said)
     for path in args.checkpoints:
         checkpoint = load_checkpoint(path)
         unseen = checkpoint.training["left_out"]
@@ -65,13 +67,19 @@ def main() -> None:
         for name, read in ways(checkpoint, crops, args.plain):
             label = f"{path.parent.name}: {name}" if args.plain else name
             for source, some in pictures.items():
-                table.setdefault(label, {})[source] = right(read, some)
+                said = all_read(read, some)
+                table.setdefault(label, {})[source] = float(np.mean([one == known for known, one in said]))
+                answers.setdefault(label, []).extend(said)
     sources = sorted({source for shares in table.values() for source in shares})
     print(f"letters right of whole pictures, not found is wrong; up to {args.pictures} of each unseen source")
     print(f"| | {' | '.join(sources)} | mean |\n|---|{'---|' * (len(sources) + 1)}")
     for label, shares in table.items():
         cells = [f"{shares[source]:.1%}" if source in shares else "" for source in sources]
         print(f"| {label} | {' | '.join(cells)} | {np.mean(list(shares.values())):.1%} |")
+    print("\nread as another of the same group")
+    print(f"| | {' | '.join('/'.join(group) for group in LOOK_ALIKES)} |\n|---|{'---|' * len(LOOK_ALIKES)}")
+    for label, said in answers.items():
+        print(f"| {label} | {' | '.join(f'{mixed_up(said, group):.1%}' for group in LOOK_ALIKES)} |")
 
 
 def pictures_of(manifest: Path, source: str, most: int) -> list[tuple[str, Image]]:
@@ -82,11 +90,19 @@ def pictures_of(manifest: Path, source: str, most: int) -> list[tuple[str, Image
     return [(rows[i]["letter"], read_picture(manifest.parent / rows[i]["file"])) for i in drawn]
 
 
-def right(read: Read, pictures: list[tuple[str, Image]]) -> float:
-    """The share of them that it reads as they are labelled."""
+def all_read(read: Read, pictures: list[tuple[str, Image]]) -> list[tuple[str, str | None]]:
+    """(letter, said) of each."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         said = list(pool.map(read, [image for _, image in pictures]))
-    return float(np.mean([letter == known for letter, (known, _) in zip(said, pictures, strict=True)]))
+    return [(letter, one) for (letter, _), one in zip(pictures, said, strict=True)]
+
+
+def mixed_up(answers: list[tuple[str, str | None]], group: str) -> float:
+    """The share of a group's pictures that are read as another of its letters."""
+    of_group = [(letter, said) for letter, said in answers if letter in group]
+    return float(
+        np.mean([said is not None and said in group and said != letter for letter, said in of_group])
+    )
 
 
 def ways(checkpoint: Checkpoint, crops: Crops | None, plain: bool) -> Iterator[tuple[str, Read]]:
