@@ -102,6 +102,17 @@ def test_of_two_hands_the_one_that_signs_is_read():
     np.testing.assert_allclose(box_around(found.hand.points), (260, 260, 340, 340), atol=12)
 
 
+def test_where_the_detector_is_wrong_the_whole_picture_is_looked_at():
+    engine = BrightSpot()
+    reader = HandReader(engine, PACKAGE, find=lambda image: [(50.0, 50.0, 100.0)])  # dark
+    found = reader.read(scene((200, 120, 440, 360)))
+    assert found.hand is not None
+    np.testing.assert_allclose(box_around(found.hand.points), (200, 120, 440, 360), atol=12)
+    engine.calls = 0
+    reader.read(np.zeros((480, 640, 3), np.uint8))
+    assert engine.calls == 2  # the detector's square and the picture, once each
+
+
 def test_following_asks_no_detector():
     asked = []
 
