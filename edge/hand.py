@@ -8,7 +8,7 @@ same points, steadied, make the next frame's square: a hand is followed with one
 import numpy as np
 
 from edge.package import Package
-from edge.palm import Find, whole_picture
+from edge.palm import Find, no_palms
 from edge.preprocess import Square, cut_square, to_tensor, whole_square
 from edge.records import LETTERS, Array, Box, Engine, Frame, Hand, Image, Output, Prediction
 from edge.steady import Steady
@@ -64,7 +64,7 @@ class HandReader:
     """Reads single pictures (`read`) or follows a hand through a stream (`follow`)."""
 
     def __init__(
-        self, engine: Engine, package: Package, min_confidence: float = 0.0, find: Find = whole_picture
+        self, engine: Engine, package: Package, min_confidence: float = 0.0, find: Find = no_palms
     ) -> None:
         self._engine = engine
         self._find = find

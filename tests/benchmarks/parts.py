@@ -23,7 +23,7 @@ from torch import nn
 
 from edge.hand import HandReader, Look
 from edge.package import Package
-from edge.palm import Find, PalmFinder, whole_picture
+from edge.palm import Find, PalmFinder, no_palms
 from edge.pictures import read_picture
 from edge.preprocess import Square
 from edge.records import LETTERS, Array, Engine, Image, Output
@@ -123,7 +123,7 @@ def ways(checkpoint: Checkpoint, crops: Crops | None, plain: bool) -> Iterator[t
     yield "landmark features alone", reads(saying(model, model.reading, trunk_share=0))
     yield "both (shipped)", reads(shipped)
     yield "both, one look", reads(shipped, kind=OneLook)
-    yield "both, no palm detector: the whole picture first", reads(shipped, find=whole_picture)
+    yield "both, no palm detector: the whole picture first", reads(shipped, find=no_palms)
     mirrored = reads(shipped)
     yield "both, every picture mirrored", lambda image: mirrored(np.ascontiguousarray(image[:, ::-1]))
     if crops is None:
