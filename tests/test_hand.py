@@ -142,17 +142,35 @@ def test_unsure_letter_is_withheld_but_its_confidence_is_told():
 
 def test_a_new_hand_is_read_in_two_squares_and_an_empty_picture_in_one():
     engine = BrightSpot()
-    HandReader(engine, PACKAGE).read(scene((100, 100, 300, 300)))
+    HandReader(engine, PACKAGE).follow(Frame(scene((100, 100, 300, 300)), 0.0, 0))
     assert engine.calls == LOOKS
-    HandReader(engine, PACKAGE).read(np.zeros((480, 640, 3), np.uint8))
+    HandReader(engine, PACKAGE).follow(Frame(np.zeros((480, 640, 3), np.uint8), 0.0, 0))
     assert engine.calls == LOOKS + 1
+
+
+def test_a_single_picture_is_looked_at_once_more_and_once_in_the_mirror():
+    shown = []
+    engine = BrightSpot()
+
+    def watched(tensor: Array) -> Output:
+        shown.append(tensor[0].mean(axis=0) > 1.0)
+        return engine(tensor)
+
+    image = scene((100, 100, 200, 300))
+    image[100:200, 100:150] = 0  # an L, which its mirror is not
+    found = HandReader(watched, PACKAGE).read(image)
+    assert engine.calls == LOOKS + 2
+    assert found.hand is not None
+    np.testing.assert_allclose(box_around(found.hand.points), (100, 100, 200, 300), atol=12)
+    np.testing.assert_array_equal(shown[LOOKS], shown[LOOKS - 1][:, ::-1])
 
 
 def test_the_same_square_is_not_read_twice():
     engine = BrightSpot()
     side = round(400 / MARGIN)
     start = (400 - side) // 2
-    HandReader(engine, PACKAGE).read(scene((start, start, start + side, start + side), 400, 400))
+    image = scene((start, start, start + side, start + side), 400, 400)
+    HandReader(engine, PACKAGE).follow(Frame(image, 0.0, 0))
     assert engine.calls == 1
 
 
@@ -196,7 +214,7 @@ def test_looks_are_bounded_when_the_points_never_settle():
         points = rng.uniform(0, 1, (1, 21, 2)).astype(np.float32) * 0.3
         return Output(np.zeros((1, 26), np.float32), np.array([3.0], np.float32), points)
 
-    HandReader(restless, PACKAGE).read(scene((0, 0, 10, 10)))
+    HandReader(restless, PACKAGE).follow(Frame(scene((0, 0, 10, 10)), 0.0, 0))
     assert len(calls) <= LOOKS
 
 
@@ -210,7 +228,7 @@ def test_points_that_crowd_together_do_not_shrink_the_square_to_a_fingertip():
         sides.append(tensor.shape[-1])
         return Output(np.zeros((1, 26), np.float32), np.array([3.0], np.float32), points)
 
-    found = HandReader(crowded, PACKAGE).read(np.zeros((400, 400, 3), np.uint8))
+    found = HandReader(crowded, PACKAGE).follow(Frame(np.zeros((400, 400, 3), np.uint8), 0.0, 0))
     assert found.hand is not None
     assert found.hand.points is not None
     x0, _, x1, _ = box_around(found.hand.points)
@@ -231,7 +249,7 @@ def test_letter_is_what_all_looks_say_together():
         )
         return Output(letters, np.array([3.0], np.float32), points)
 
-    found = HandReader(wavering, PACKAGE).read(np.zeros((400, 400, 3), np.uint8))
+    found = HandReader(wavering, PACKAGE).follow(Frame(np.zeros((400, 400, 3), np.uint8), 0.0, 0))
     assert found.letter == "A"
     odds = np.mean([12.0, *[-1.0] * (LOOKS - 1)])
     assert found.confidence == pytest.approx(1 / (1 + np.exp(-odds)), abs=1e-3)
