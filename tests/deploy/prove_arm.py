@@ -4,11 +4,14 @@ Slow (about ten minutes to build, a minute to boot, six to play, on an idle two-
 emulation say nothing about a board.
 """
 
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import board as boards
 from board import Board, changed, expect, say, until
@@ -20,6 +23,29 @@ PACKAGES = "qemu-system-arm qemu-user-static binfmt-support arch-test ipxe-qemu"
 # without udev rules of a vendor: virtio's drivers are all that the machine needs
 INITRAMFS = "virtio_pci\nvirtio_mmio\nvirtio_blk\nvirtio_net\next4\ncrc32c_generic\n"
 APPEND = "root=/dev/vda rw console=ttyAMA0 quiet mitigations=off nowatchdog random.trust_cpu=on"
+
+
+BINFMT = Path("/proc/sys/fs/binfmt_misc")
+
+
+@contextlib.contextmanager
+def arm_programs_run() -> Iterator[None]:
+    """The kernel gives ARM's programs to qemu meanwhile: Debian's packages run some while they are installed."""
+    if subprocess.run(["arch-test", "arm64"], capture_output=True, check=False).returncode == 0:
+        yield
+        return
+    mounted_here = not (BINFMT / "register").exists()
+    if mounted_here:
+        subprocess.run(["mount", "-t", "binfmt_misc", "binfmt_misc", BINFMT], check=True)
+    try:
+        subprocess.run(["update-binfmts", "--enable", "qemu-aarch64"], check=True)
+        try:
+            yield
+        finally:
+            subprocess.run(["update-binfmts", "--disable", "qemu-aarch64"], check=False)
+    finally:
+        if mounted_here:
+            subprocess.run(["umount", BINFMT], check=False)
 
 
 class ArmMachine:
@@ -93,7 +119,8 @@ def main() -> None:
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", BUILD / "key"], check=True)
     machine = ArmMachine()
     if not machine.image.exists() or "ARM_REBUILD" in os.environ:
-        machine.build()
+        with arm_programs_run():
+            machine.build()
     boards.VARIABLES |= {"ansible_host": "127.0.0.1", "ansible_port": PORT, "asl_edge_watch_s": 60}
     # an emulated reading takes about a second
     boards.VARIABLES |= {"asl_edge_limit_ms": 60000, "asl_edge_ready_s": 300}
