@@ -30,7 +30,7 @@ BINFMT = Path("/proc/sys/fs/binfmt_misc")
 
 @contextlib.contextmanager
 def arm_programs_run() -> Iterator[None]:
-    """The kernel gives ARM's programs to qemu meanwhile: Debian's packages run some while they are installed."""
+    """The kernel gives ARM's programs to qemu meanwhile: packages run some while they are installed."""
     if subprocess.run(["arch-test", "arm64"], capture_output=True, check=False).returncode == 0:
         yield
         return
