@@ -26,6 +26,7 @@ from edge.records import LETTERS, Array, Frame, Image
 from edge.taught import GAIN, RIDGE, Correction, Examples, TaughtEngine, fit
 
 DATA = Path("../shared/data/asl-frames/manifest.csv")
+BY_LANDMARKS = 256  # the last of the features (train.model.HIDDEN)
 REPEATS = 3  # other pictures are taught with each time
 
 FIND = PalmFinder()
@@ -137,7 +138,8 @@ def ways(examples: Examples, taught: Array, rest: Array, temperature: float) -> 
 
     kinds: dict[str, Callable[[Examples], Array]] = {
         "features": lambda some: some.features,
-        "features' means alone": lambda some: some.features[:, : some.features.shape[1] // 3],
+        "the ResNet's features": lambda some: some.features[:, :-BY_LANDMARKS],
+        "the landmark part's features": lambda some: some.features[:, -BY_LANDMARKS:],
         "logits": lambda some: some.logits,
     }
     shares = {"the network alone": share(np.zeros_like(asked.logits))}
