@@ -15,6 +15,7 @@ from golden_logits import engine_of, logits_of  # noqa: E402  the checkout is pu
 
 from edge.hand import HandReader  # noqa: E402
 from edge.package import open_package  # noqa: E402
+from edge.palm import PalmFinder  # noqa: E402
 from edge.pictures import read_picture  # noqa: E402
 
 
@@ -33,7 +34,7 @@ def main() -> None:
             answers[f"{folder.name} {variant}"] = logits_of(package, engine)
     if args.photographs:
         package = open_package(args.packages[0])
-        reader = HandReader(engine_of(package, next(iter(package.files))), package)
+        reader = HandReader(engine_of(package, next(iter(package.files))), package, find=PalmFinder())
         files = args.photographs.read_text().splitlines()
         answers["photographs"] = [reader.read(read_picture(Path(file))).letter for file in files]
     args.output.write_text(json.dumps(answers))
