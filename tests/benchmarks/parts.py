@@ -15,6 +15,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -130,14 +131,23 @@ def ways(checkpoint: Checkpoint, crops: Crops | None, plain: bool) -> Iterator[t
         return
     rows = np.flatnonzero(~np.isin(crops.source, checkpoint.training["left_out"]))
     drawn_hand = (crops.source[rows] == "") & (crops.letter[rows] >= 0)
-    for name, some in (
-        ("fitted anew", rows),
-        ("fitted to a tenth of the crops", rows[::10]),
-        ("fitted without drawn hands", rows[~drawn_hand]),
+    for name, of, some in (
+        ("fitted anew", crops, rows),
+        ("fitted to a tenth of the crops", crops, rows[::10]),
+        ("fitted without drawn hands", crops, rows[~drawn_hand]),
+        ("fitted to labels of which a tenth is wrong", with_wrong_labels(crops, 0.1), rows),
     ):
         reading = HandReading()
-        fit_reading(reading, crops, some, seed=0)
+        fit_reading(reading, of, some, seed=0)
         yield f"landmark features alone, {name}", reads(saying(model, reading, trunk_share=0))
+
+
+def with_wrong_labels(crops: Crops, share: float) -> Crops:
+    """That share of the letters exchanged among each other."""
+    letter, rng = np.array(crops.letter), np.random.default_rng(0)
+    wrong = np.flatnonzero((letter >= 0) & (rng.random(len(letter)) < share))
+    letter[wrong] = letter[rng.permutation(wrong)]
+    return replace(crops, letter=letter)
 
 
 Shown = Callable[
