@@ -11,6 +11,7 @@ for checkpoints that were trained without this or that.
 import argparse
 import csv
 import os
+import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -21,6 +22,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import nn
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from edge.hand import HandReader, Look
 from edge.package import Package
