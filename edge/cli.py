@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from edge import __version__
-from edge.errors import AslEdgeError, CameraBlind, SettingsError
+from edge.errors import AslEdgeError, CameraBlind, SettingsError, TeachError
 from edge.journal import start_log
 
 if TYPE_CHECKING:
@@ -202,6 +202,8 @@ def _teach(arguments: argparse.Namespace) -> int:
 
     settings = _settings(arguments)
     if arguments.forget:
+        if arguments.letters:
+            raise TeachError("--forget forgets all that was taught, not single letters: give none with it")
         print(forget_taught(settings))
         return 0
     lesson = teach(settings, arguments.letters, lambda words: print(words, file=sys.stderr))

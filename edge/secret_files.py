@@ -16,7 +16,10 @@ def read_secret(key: str, file: str, credential: str) -> str:
     if path is None or not (file or path.exists()):
         return ""
     try:
-        return path.read_text(encoding="utf-8").strip()
+        secret = path.read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is no text"
         raise SettingsError(f"'{key}' is {path}, which can't be read: {reason.lower()}") from None
+    if file and not secret:  # a credential may be empty: the unit asks for all that there can be
+        raise SettingsError(f"'{key}' is {path}, which is empty: write the secret into it")
+    return secret

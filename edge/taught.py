@@ -8,7 +8,6 @@ regression. Only answers among the taught letters are changed: what was not taug
 import io
 import os
 import tempfile
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.errors import TeachError
-from edge.package import Package
+from edge.package import FEATURES, Package
 from edge.records import LETTERS, Array, Engine, Output
 
 # Likeness is the cosine to this power, so that only near examples speak. `tests/benchmarks/teach.py` compares
@@ -94,6 +93,7 @@ class Belongs:
 
     sha256: str  # of the variant's file
     folder: Path  # where this device keeps what it was taught
+    features: int = 0  # of an example; 0 where that is not known
 
     @property
     def path(self) -> Path:
@@ -106,7 +106,9 @@ def belongs_of(package: Package, variant: str, folder: str) -> Belongs:
     place = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
     state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local/state")
     return Belongs(
-        str(package.metadata["files"][variant]["sha256"]), Path(folder or place or f"{state}/asl-edge")
+        str(package.metadata["files"][variant]["sha256"]),
+        Path(folder or place or f"{state}/asl-edge"),
+        package.output_shapes.get(FEATURES, (0,))[-1],
     )
 
 
@@ -142,14 +144,19 @@ def load(belongs: Belongs) -> Examples | None:
             )
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
+    except OSError as error:
         raise TeachError(
-            f"{belongs.path} can't be read ({error}): teach again, or forget it with asl-edge teach --forget"
+            f"{belongs.path} can't be read ({(error.strerror or str(error)).lower()}): "
+            "make it readable, or name another folder with teach_folder"
+        ) from None
+    except Exception as error:  # whatever numpy, zip and zlib make of flipped bytes
+        raise TeachError(
+            f"{belongs.path} is damaged ({error}): forget it with asl-edge teach --forget"
         ) from None
     if sha256 != belongs.sha256:
         raise TeachError(
             f"{belongs.path} was taught to another model ({sha256[:12]}, this one is {belongs.sha256[:12]}): "
-            "teach this one, or forget it with asl-edge teach --forget"
+            "forget it with asl-edge teach --forget"
         )
     n = len(examples.letters)
     if (
@@ -157,8 +164,15 @@ def load(belongs: Belongs) -> Examples | None:
         or examples.features.ndim != 2
         or len(examples.features) != n
         or examples.logits.shape != (n, 26)
+        or (belongs.features and examples.features.shape[1] != belongs.features)
+        or examples.letters.shape != (n,)
+        or not set(examples.letters.tolist()) <= set(range(len(LETTERS)))
+        or not np.isfinite(examples.features).all()
+        or not np.isfinite(examples.logits).all()
     ):
-        raise TeachError(f"{belongs.path} is incomplete: forget it with asl-edge teach --forget")
+        raise TeachError(
+            f"{belongs.path} does not hold what was taught: forget it with asl-edge teach --forget"
+        )
     return examples
 
 

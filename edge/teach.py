@@ -24,7 +24,7 @@ READY_S = 1.5  # between the word and the recording, where a person signs
 def teach(settings: Settings, letters: str, say: Callable[[str], None]) -> Lesson:
     """Records the letters one after another -> what learning showed; kept if it helps. TeachError where
     there is nothing to learn from, CameraError where the camera fails."""
-    wanted = list(dict.fromkeys(letters.upper()))
+    wanted = list(dict.fromkeys(letters.upper())) if letters.isascii() else []
     if not wanted or not set(wanted) <= set(LETTERS):
         raise TeachError(f"teach takes letters from A to Z, e.g. asl-edge teach NRT, not '{letters}'")
     package, variant, engine = model_of(settings, golden=True)
@@ -37,6 +37,10 @@ def teach(settings: Settings, letters: str, say: Callable[[str], None]) -> Lesso
     for letter, camera in _cameras(settings, wanted):
         _record(teaching, reader, camera, letter, say, waits=PLACE not in settings.camera)
         say(teaching.says)
+    if not teaching.recordings:
+        raise TeachError(
+            "nothing was recorded, so that nothing has changed: sign each letter for two seconds"
+        )
     return teaching.learn()
 
 
@@ -75,7 +79,9 @@ def _record(
         teaching.turn(Moment(frame, reader.follow(frame)))
         if began and teaching.recording is None:
             return
-    teaching.end_recording()  # a folder of pictures ends sooner than two seconds
+    if not began:  # a folder of pictures may end before anything, and sooner than two seconds
+        teaching.record(letter)
+    teaching.end_recording()
 
 
 def forget_taught(settings: Settings) -> str:

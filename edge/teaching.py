@@ -102,8 +102,10 @@ class Teaching:
         self.has_features = has_features
         self._kept: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
         self._recording: str | None = None
+        self._recorded: list[tuple[np.ndarray, np.ndarray]] = []
         self._began_t = self._seen_s = self._last_t = 0.0
         self._answers = 0
+        self.recordings = 0  # that were kept
         self._learning: threading.Thread | None = None
         self.says = "" if has_features else NO_FEATURES.capitalize() + "."
 
@@ -125,12 +127,18 @@ class Teaching:
             ask(self.start_learning if what == "learn" else self.forget)
 
     def record(self, letter: str) -> None:
-        """From the next turn on, until RECORD_S of it were seen; a letter's old examples are replaced."""
-        if self._recording == letter or not self.has_features or self._is_busy:
+        """From the next turn on, until RECORD_S of it were seen: then a letter's old examples are replaced.
+
+        The letter that is being recorded: no more of it, and nothing changes. Another: that one instead.
+        """
+        if not self.has_features or self._is_busy:
+            return
+        if self._recording == letter:
             self._recording = None
+            self.says = f"{letter}: not recorded, nothing has changed."
             return
         self._recording, self._began_t, self._seen_s = letter, 0.0, 0.0
-        self._kept[letter] = []
+        self._recorded = []
         self.says = f"Sign {letter}, and keep signing it."
 
     @property
@@ -154,22 +162,22 @@ class Teaching:
             and newest.features is not None
         ):
             self._seen_s += passed_s
-            self._kept[self._recording].append((newest.features[0], newest.letters[0]))
+            self._recorded.append((newest.features[0], newest.letters[0]))
         if self._seen_s >= RECORD_S or frame.t - self._began_t > WAIT_S:
             self.end_recording()
 
     def end_recording(self) -> None:
-        """Keeps what was recorded so far, if anything is."""
+        """Keeps what was recorded so far, if it is enough; otherwise what was kept before stays."""
         letter, self._recording = self._recording, None
         if letter is None:
             return
-        kept = self._kept[letter]
+        kept = self._recorded
         if len(kept) < FEWEST:
-            del self._kept[letter]
-            self.says = f"{letter}: the hand was hardly seen, nothing was kept."
+            self.says = f"{letter}: the hand was hardly seen, nothing has changed."
             return
         chosen = np.linspace(0, len(kept) - 1, min(len(kept), MOST_A_LETTER)).round().astype(int)
         self._kept[letter] = [kept[i] for i in chosen]
+        self.recordings += 1
         self.says = f"{letter}: {len(chosen)} examples. Another letter, or learn from these."
 
     def examples(self) -> Examples:

@@ -46,12 +46,14 @@ class Board:
         self.process.send_signal(signal.SIGTERM)
         self.said = [(self.process.communicate(timeout=PATIENCE_S)[1] or b"").decode()]
 
-    def ask(self, method: str, path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
+    def ask(
+        self, method: str, path: str, body: bytes | None = None, **headers: str
+    ) -> tuple[int, dict[str, str], bytes]:
         """Status, headers, body; a header's _ stands for its -."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
         try:
             named = {key.replace("_", "-"): value for key, value in headers.items()}
-            connection.request(method, path, headers=named)
+            connection.request(method, path, body, headers=named)
             answer = connection.getresponse()
             return answer.status, dict(answer.getheaders()), answer.read()
         finally:
@@ -288,9 +290,21 @@ def test_page_with_a_token_lets_nobody_in_without_it(start: Callable[..., Board]
     assert board.ask("GET", "/", Authorization=f"Bearer {TOKEN}x")[0] == 303
     assert board.ask("GET", "/", Authorization="Bearer \xe9")[0] == 303
     assert board.ask("GET", "/", Cookie="asl_edge=" + TOKEN)[0] == 303
+    for kind, body in (
+        ("multipart/form-data", b"x"),
+        ("application/x-www-form-urlencoded; charset=nosuch", b"token=1"),
+        ("application/x-www-form-urlencoded", b"token=\xff"),
+    ):
+        assert board.ask("POST", "/login", body, Content_Type=kind)[0] in (303, 400)
+    assert board.ask("POST", "/login", Origin="http://[bad")[0] == 403
+    with socket.create_connection(("127.0.0.1", board.port), timeout=5) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: abc\r\n\r\n")
+        assert b" 400 " in connection.recv(4096)
     assert board.health()["alive"]
     board.end()
-    assert "gave a wrong token" in "".join(board.said)
+    said = "".join(board.said)
+    assert "gave a wrong token" in said
+    assert "Traceback" not in said
 
 
 @needs_browser
@@ -346,6 +360,13 @@ def test_taken_port_is_one_sentence(page: Board, tiny_folder: Path) -> None:
 )
 def test_page_that_can_not_be_is_one_sentence(tiny_folder: Path, flags: tuple[str, ...], says: str) -> None:
     assert says in refused(asl_edge("run", "--camera", "synthetic:A", "--model", tiny_folder, *flags))
+
+
+def test_empty_token_is_refused(tiny_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("\n")
+    flags = ("--page", "127.0.0.1:0", "--page-token-file", tmp_path / "token")
+    done = asl_edge("run", "--camera", "synthetic:A", "--model", tiny_folder, *flags)
+    assert "which is empty: write the secret into it" in refused(done)
 
 
 def test_short_token_is_refused(tiny_folder: Path, tmp_path: Path) -> None:

@@ -75,11 +75,41 @@ def test_file_of_another_model_is_refused_and_left_alone(tmp_path: Path) -> None
     assert other.path.exists()
 
 
-@pytest.mark.parametrize("data", [b"", b"no archive", b"PK\x03\x04broken"])
+@pytest.mark.parametrize("data", [b"", b"no archive", b"PK\x03\x04broken", b"\x93NUMPY\x01\x00"])
 def test_damaged_file_is_one_sentence(tmp_path: Path, data: bytes) -> None:
     belongs = Belongs(ONE, tmp_path)
     belongs.path.write_bytes(data)
-    with pytest.raises(TeachError, match="teach again, or forget it with asl-edge teach --forget"):
+    with pytest.raises(TeachError, match="forget it with asl-edge teach --forget"):
+        load(belongs)
+
+
+def test_flipped_bytes_are_one_sentence_wherever_they_lie(tmp_path: Path) -> None:
+    belongs = Belongs(ONE, tmp_path, F)
+    save(signed("MN", "NM", 0), belongs)
+    whole = belongs.path.read_bytes()
+    for start in range(0, len(whole), 97):
+        belongs.path.write_bytes(
+            whole[:start] + bytes(b ^ 0x5A for b in whole[start : start + 10]) + whole[start + 10 :]
+        )
+        said = "forget it with asl-edge teach --forget"
+        try:
+            load(belongs)  # a byte that nothing reads may be another
+        except TeachError as error:
+            said = str(error)
+        assert "forget it with asl-edge teach --forget" in said
+
+
+@pytest.mark.parametrize("what", ["letter", "width", "nan"])
+def test_file_that_makes_no_sense_is_one_sentence(tmp_path: Path, what: str) -> None:
+    belongs, examples = Belongs(ONE, tmp_path, F), signed("MN", "NM", 0)
+    if what == "letter":
+        examples.letters[0] = 77
+    elif what == "width":
+        examples = Examples(examples.features[:, :-1], examples.logits, examples.letters)
+    else:
+        examples.features[3, 3] = np.nan
+    save(examples, belongs)
+    with pytest.raises(TeachError, match="does not hold what was taught: forget it"):
         load(belongs)
 
 
@@ -156,6 +186,22 @@ def test_recording_without_a_hand_ends_and_keeps_nothing(tmp_path: Path) -> None
     record(teaching, engine, 1.0, hand=False)
     assert (teaching.recording, teaching.words()["kept"]) == (None, {})
     assert "hardly seen" in teaching.says
+
+
+@pytest.mark.parametrize("how", ["cancelled", "another letter", "no hand"])
+def test_a_recording_that_comes_to_nothing_leaves_what_was_kept(tmp_path: Path, how: str) -> None:
+    engine = TaughtEngine(Signer({"M": "N"}))
+    teaching = Teaching(engine, Belongs(ONE, tmp_path), 1.0, True)
+    teaching.record("M")
+    record(teaching, engine, 1.0)
+    kept = teaching.words()["kept"]
+    teaching.record("M")
+    if how == "no hand":
+        record(teaching, engine, 100.0, hand=False)
+    else:
+        teaching.record("M" if how == "cancelled" else "N")
+    assert teaching.words()["kept"] == kept != {}
+    assert teaching.recordings == 1
 
 
 def test_package_without_features_says_so_and_records_nothing(tmp_path: Path) -> None:

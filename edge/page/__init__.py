@@ -84,6 +84,7 @@ class Page:
     async def _run(self) -> None:
         from aiohttp import web
 
+        logging.getLogger("aiohttp.server").addFilter(_in_one_line)
         runner = web.AppRunner(self._app, handle_signals=False, access_log=None, shutdown_timeout=0.2)  # type: ignore[arg-type]
         await runner.setup()
         await web.SockSite(runner, self._listening).start()
@@ -95,6 +96,16 @@ class Page:
             task.cancel()
         await asyncio.gather(*streams, return_exceptions=True)
         await runner.cleanup()
+
+
+def _in_one_line(record: logging.LogRecord) -> bool:
+    """What is no HTTP (anybody may send that) is told in a line, without aiohttp's own call stack."""
+    error = record.exc_info[1] if record.exc_info else None
+    if type(error).__module__ == "aiohttp.http_exceptions":
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        record.msg, record.args, record.exc_info = "page: refused what is no HTTP: %s", (first[:100],), None
+        record.levelno, record.levelname = logging.INFO, "INFO"
+    return True
 
 
 def address_of(text: str) -> tuple[str, int]:

@@ -55,7 +55,10 @@ class Doors:
 
     async def log_in(self, request: web.Request) -> web.StreamResponse:
         """The form's token -> a cookie that is not sent along with another site's requests."""
-        given = _bytes(str((await request.post()).get("token", "")))
+        try:
+            given = _bytes(str((await request.post()).get("token", "")))
+        except (ValueError, LookupError):  # no form at all, or in no encoding that there is
+            raise web.HTTPBadRequest(text="a form with a token was wanted\n") from None
         if not (self._token and hmac.compare_digest(given, self._token)):
             await self._slow_down(request)
             raise web.HTTPSeeOther("/login?wrong", headers=SECURITY)
@@ -95,7 +98,10 @@ async def secure(request: web.Request, response: web.StreamResponse) -> None:
 def _is_same_origin(request: web.Request) -> bool:
     """Browsers send Origin with every POST; a program that sends none is no page."""
     origin = request.headers.get("Origin")
-    return origin is None or urlsplit(origin).netloc == request.host
+    try:
+        return origin is None or urlsplit(origin).netloc == request.host
+    except ValueError:
+        return False
 
 
 def _bytes(given: str) -> bytes:

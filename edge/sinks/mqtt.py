@@ -164,7 +164,7 @@ def broker_of(url: str) -> tuple[str, str, int]:
         port = -1
     plain = not (parts.path.strip("/") or parts.query or parts.username or parts.password)
     if parts.scheme not in PORTS or not parts.hostname or port == -1 or not plain:
-        shown = url if plain else f"{parts.scheme}://..."  # never a password into a log
+        shown = f"{parts.scheme}://..." if "@" in url else url  # never a password into a log
         raise SettingsError(
             f"'mqtt' is {shown!r}; mqtt://HOST:PORT or mqtts://HOST:PORT was wanted, "
             "user and password stand in mqtt_user and mqtt_password_file"
