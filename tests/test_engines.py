@@ -17,7 +17,7 @@ from edge.errors import EngineError, PackageError
 from edge.golden import check_golden, golden_tensor
 from edge.hand import HandReader
 from edge.package import OUTPUT_SHAPES, Package, open_package
-from edge.records import Array
+from edge.records import Array, Frame
 
 ZEROS = {variant: [0.0] * 26 for variant in tiny_package.FILES}
 
@@ -156,9 +156,9 @@ def test_scripted_engine_gives_its_answers_in_order_and_then_says_that_they_are_
 ) -> None:
     reader = HandReader(ScriptedEngine([answer("H"), answer("I")]), package)
     image = np.zeros((64, 64, 3), np.uint8)
-    assert [reader.read(image).letter for _ in "HI"] == ["H", "I"]
+    assert [reader.follow(Frame(image, t, 0)).letter for t in (0.0, 0.1)] == ["H", "I"]
     with pytest.raises(EngineError, match="no answer left"):
-        reader.read(image)
+        reader.follow(Frame(image, 0.2, 0))
 
 
 def test_scripted_answer_of_none_shows_no_hand(package: Package) -> None:
