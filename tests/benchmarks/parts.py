@@ -9,7 +9,6 @@ for checkpoints that were trained without this or that.
 """
 
 import argparse
-import csv
 import os
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from teach import DATA, pictures_of
 from torch import nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -28,9 +28,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from edge.hand import HandReader, Look
 from edge.package import Package
 from edge.palm import Find, PalmFinder, no_palms
-from edge.pictures import read_picture
 from edge.preprocess import Square
-from edge.records import LETTERS, Array, Engine, Image, Output
+from edge.records import Array, Engine, Image, Output
 from edge.session import open_session
 from export.to_onnx import OPSET
 from train.checkpoint import Checkpoint, load_checkpoint
@@ -41,7 +40,6 @@ from train.reading import fit_reading
 
 Read = Callable[[Image], str | None]
 LOOK_ALIKES = ("MNST", "AE", "URV", "KP", "GQ", "DZ", "IJ")
-DATA = Path("../shared/data/asl-frames/manifest.csv")
 
 
 class OneLook(HandReader):
@@ -66,7 +64,7 @@ def main() -> None:
         unseen = checkpoint.training["left_out"]
         if not unseen:
             raise SystemExit(f"{path} has seen every source: nothing honest can be said of it")
-        pictures = {source: pictures_of(args.data, source, args.pictures) for source in unseen}
+        pictures = {source: pictures_of(args.data, source, args.pictures, seed=1) for source in unseen}
         crops = open_crops(args.crops) if args.crops else None
         for name, read in ways(checkpoint, crops, args.plain):
             label = f"{path.parent.name}: {name}" if args.plain else name
@@ -84,14 +82,6 @@ def main() -> None:
     print(f"| | {' | '.join('/'.join(group) for group in LOOK_ALIKES)} |\n|---|{'---|' * len(LOOK_ALIKES)}")
     for label, said in answers.items():
         print(f"| {label} | {' | '.join(f'{mixed_up(said, group):.1%}' for group in LOOK_ALIKES)} |")
-
-
-def pictures_of(manifest: Path, source: str, most: int) -> list[tuple[str, Image]]:
-    """(letter, picture), drawn by chance, the same ones every time."""
-    with manifest.open() as file:
-        rows = [row for row in csv.DictReader(file) if row["source"] == source and row["letter"] in LETTERS]
-    drawn = np.random.default_rng(1).permutation(len(rows))[:most]
-    return [(rows[i]["letter"], read_picture(manifest.parent / rows[i]["file"])) for i in drawn]
 
 
 def all_read(read: Read, pictures: list[tuple[str, Image]]) -> list[tuple[str, str | None]]:
@@ -114,10 +104,9 @@ def ways(checkpoint: Checkpoint, crops: Crops | None, plain: bool) -> Iterator[t
     look = looked(checkpoint.model)
     palms = PalmFinder()
 
-    def reads(
-        say: Say, find: Find = palms, kind: type[HandReader] = HandReader
-    ) -> Callable[[Image], str | None]:
-        return lambda image: kind(engine_of(look, say), package_of(checkpoint), find=find).read(image).letter
+    def reads(say: Say, find: Find = palms, kind: type[HandReader] = HandReader) -> Read:
+        engine, package = engine_of(look, say), package_of(checkpoint)
+        return lambda image: kind(engine, package, find=find).read(image).letter
 
     model = checkpoint.model
     yield "ResNet alone", reads(saying(model, model.reading, trunk_share=1))

@@ -55,13 +55,13 @@ def main() -> None:
                 measure(package, source, pictures_of(args.data, source, args.most), args, remark)
 
 
-def pictures_of(manifest: Path, source: str, most: int | None) -> list[tuple[str, Image]]:
+def pictures_of(manifest: Path, source: str, most: int | None, seed: int = 0) -> list[tuple[str, Image]]:
     """(letter, picture) of a source, the same ones every time."""
     with manifest.open() as file:
         rows = [row for row in csv.DictReader(file) if row["source"] == source and row["letter"] in LETTERS]
     if not rows:
         raise SystemExit(f"{manifest} has no source {source}")
-    rows = [rows[i] for i in np.random.default_rng(0).permutation(len(rows))[:most]]
+    rows = [rows[i] for i in np.random.default_rng(seed).permutation(len(rows))[:most]]
     return [(row["letter"], read_picture(manifest.parent / row["file"])) for row in rows]
 
 

@@ -84,7 +84,7 @@ def uninstall(board: Board) -> None:
 
 def main() -> None:
     arguments = argparse.ArgumentParser()
-    arguments.add_argument("--short", action="store_true", help="a few minutes")
+    arguments.add_argument("--short", action="store_true", help="what CI runs: a few minutes")
     short = arguments.parse_args().short
     machine = Machine("aslprove")
     try:
