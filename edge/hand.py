@@ -1,15 +1,19 @@
 """Picture -> where the hand is and what it signs: find it, then look closer.
 
 A palm detector says where hands are (`edge.palm`). The network names 21 points in the square it is shown, and
-a square around those points, shown again, gives a closer look; the letter is what all looks say together. The
-same points, steadied, make the next frame's square: a hand is followed with one reading a frame, no detector.
+a square around those points, shown again, gives a closer look, as the hand is held and turned upright; the
+letter is what all looks say together. The same points, steadied, make the next frame's square: a hand is
+followed with one reading a frame, no detector.
 """
+
+import math
+from typing import NamedTuple
 
 import numpy as np
 
 from edge.package import Package
 from edge.palm import Find, no_palms
-from edge.preprocess import Square, cut_square, to_tensor, whole_square
+from edge.preprocess import Square, cut_square, rotation, to_tensor, whole_square
 from edge.records import LETTERS, Array, Box, Engine, Frame, Hand, Image, Output, Prediction
 from edge.steady import Steady
 
@@ -17,6 +21,7 @@ from edge.steady import Steady
 # MediaPipe's landmark network was made for 2.0, the ResNet beside it sees the inner 6/7: of 1.5, 1.75, 2.0
 # and 2.3 this read most of three times two unseen sources right.
 MARGIN = 1.75
+WRIST, KNUCKLES = 0, [5, 9, 13]  # of the points; the little finger's knuckle wanders
 # How far the hand reaches past its points on every side, over the longer side of their box: so it is in the
 # boxes of the labelled photographs (points are joints; fingers are thicker and end later).
 SKIN = 0.12
@@ -29,7 +34,17 @@ SAME_SQUARE = 0.9  # intersection over union: a look at nearly the same square i
 # around them would shrink to a fingertip.
 STEP = 0.6
 
-Look = tuple[Square, Output]  # where, and what the network said of it
+# The looks at the upright hand count together for so much of what the others say. They alone read fewer
+# letters right (turned upright an H looks like a U), but the two kinds are wrong about different ones.
+UPRIGHT_SHARE = 0.5
+
+
+class Look(NamedTuple):
+    """Where, and what the network said of it."""
+
+    square: Square
+    output: Output
+    turn_rad: float | None = None  # of an upright look; the others show the hand as it is held
 
 
 def box_around(points: Array) -> Box:
@@ -52,6 +67,20 @@ def square_around(box: Box, margin: float = MARGIN) -> Square:
     return (x0 + x1) / 2, (y0 + y1) / 2, max(x1 - x0, y1 - y0, 1.0) * margin
 
 
+def turn_of(points: Array) -> float:
+    """(21, 2) px -> how far clockwise of up the hand points, from its wrist to its knuckles; radians."""
+    x, y = points[KNUCKLES].mean(axis=0) - points[WRIST]
+    return math.atan2(x, -y)
+
+
+def turned_square(points: Array, turn_rad: float, margin: float = MARGIN) -> Square:
+    """(21, 2) px -> the square around them whose upper side points so far clockwise of up."""
+    turn = rotation(turn_rad)
+    x, y, side = square_around(box_around(points @ turn), margin)
+    cx, cy = (turn @ np.array([x, y], np.float32)).tolist()
+    return cx, cy, side
+
+
 def overlap(a: Square, b: Square) -> float:
     """Intersection over union of two squares, 0..1."""
     width = min(a[0] + a[2] / 2, b[0] + b[2] / 2) - max(a[0] - a[2] / 2, b[0] - b[2] / 2)
@@ -72,20 +101,28 @@ class HandReader:
         self._temperature = package.temperature
         self._presence_threshold = package.presence_threshold
         self._min_confidence = min_confidence
-        self._next: Square | None = None  # where the next frame's hand should be
-        self._steady = Steady()
+        self._reads_upright = package.reads_upright
+        self._last: Look | None = None  # at the hand that is followed
+        self._next: tuple[Square, float | None] | None = None  # where it should be in the next frame
+        self._steady, self._steady_upright = Steady(), Steady()
 
     def read(self, image: Image, t: float = 0.0) -> Prediction:
         """One picture, (H, W, 3) RGB -> Prediction; searches the whole of it.
 
-        No next frame will tell more: a hand is looked at twice more, in the mirror and around its points. On
-        two times 200 pictures of each of five unseen sources that read 1.0 points more right, half of them
-        the mirror's.
+        No next frame will tell more: a hand is looked at twice more, in the mirror and around its points, and
+        twice upright, once in the mirror. On two times 200 pictures of each of five unseen sources the first
+        two read 1.0 points more right, half of them the mirror's.
         """
         looks = self._search(image)
-        if _presence(looks[-1]) >= self._presence_threshold:
-            looks = [self._look_in_mirror(image, looks[-1][0]), *looks, self._look(image, _closer(looks[-1]))]
-        return self._predict(looks, t)
+        last = looks[-1]
+        if _presence(last) < self._presence_threshold:
+            return self._predict(looks, t)
+        upright: list[Look] = []
+        if self._reads_upright:
+            square, turn_rad = _upright(last)
+            upright = [self._look(image, square, turn_rad, mirrored) for mirrored in (False, True)]
+        mirrored = self._look(image, last.square, mirrored=True)
+        return self._predict([*upright, mirrored, *looks, self._look(image, _closer(last))], t)
 
     def _search(self, image: Image) -> list[Look]:
         """The looks at the likeliest hand: of two, the one that is more of a hand that signs.
@@ -103,28 +140,45 @@ class HandReader:
         return _presence(looks[-1]) * float(np.exp(self._log_shares(looks).max()))
 
     def follow(self, frame: Frame) -> Prediction:
-        """The next frame of a stream -> Prediction; one reading while the hand stays in sight."""
+        """The next frame of a stream -> Prediction; one reading while the hand stays in sight.
+
+        A hand that is followed is looked at upright in every other frame, and a frame says what its look and
+        the one before say together.
+        """
         if self._next is not None:
-            looks = [self._look(frame.image, self._next)]
-            prediction = self._predict(looks, frame.t)
+            look = self._look(frame.image, *self._next)
+            both = [self._last, look] if self._last is not None and self._reads_upright else [look]
+            prediction = self._predict(both, frame.t)
             if prediction.hand is not None:
-                self._next = self._steady(_square(looks[-1]), frame.t)
+                self._expect(look, frame.t)
                 return prediction
         looks = self._search(frame.image)
         prediction = self._predict(looks, frame.t)
-        self._steady = Steady()  # another hand, or another place
-        self._next = None
+        self._steady, self._steady_upright = Steady(), Steady()  # another hand, or another place
+        self._last = self._next = None
         if prediction.hand is not None:
-            self._next = self._steady(_square(looks[-1]), frame.t)
+            self._expect(looks[-1], frame.t)
         return prediction
 
-    def _look(self, image: Image, square: Square) -> Look:
-        return square, self._engine(to_tensor(cut_square(image, square, self._size_px)))
+    def _expect(self, look: Look, t: float) -> None:
+        """The hand of `look` is followed: where to look next, as it is held and upright in turns."""
+        self._last = look
+        self._next = self._steady(_square(look), t), None
+        if self._reads_upright:
+            square, turn_rad = _upright(look)
+            square = self._steady_upright(square, t)
+            if look.turn_rad is None:
+                self._next = square, turn_rad
 
-    def _look_in_mirror(self, image: Image, square: Square) -> Look:
-        """For its letter alone: its points are those of the mirrored hand."""
-        crop = cut_square(image, square, self._size_px)[:, ::-1]
-        return square, self._engine(to_tensor(crop))
+    def _look(
+        self, image: Image, square: Square, turn_rad: float | None = None, mirrored: bool = False
+    ) -> Look:
+        """`turn_rad`: of an upright look. Mirrored, it is for its letter alone: the points are those of the
+        other hand."""
+        crop = cut_square(image, square, self._size_px, turn_rad or 0.0)
+        tensor = to_tensor(crop[:, ::-1] if mirrored else crop)
+        output = self._engine(tensor) if turn_rad is None else self._engine(tensor, upright=True)
+        return Look(square, output, turn_rad)
 
     def _look_closer(self, image: Image, square: Square) -> list[Look]:
         """A first look at `square`, and one around the points that it named."""
@@ -138,8 +192,11 @@ class HandReader:
 
     def _log_shares(self, looks: list[Look]) -> Array:
         """(26,) logarithms of the shares that all looks agree on best."""
-        each = [_log_shares(output.letters[0] / self._temperature) for _, output in looks]
-        return _log_shares(np.mean(each, axis=0))
+        each = [_log_shares(look.output.letters[0] / self._temperature) for look in looks]
+        is_upright = [look.turn_rad is not None for look in looks]
+        together = {kind: is_upright.count(kind) for kind in (False, True)}
+        weights = [(UPRIGHT_SHARE if kind else 1.0) / together[kind] for kind in is_upright]
+        return _log_shares(np.average(each, axis=0, weights=weights))
 
     def _predict(self, looks: list[Look], t: float) -> Prediction:
         """The hand of the last look; the letter that all looks agree on best (mean of their log shares)."""
@@ -156,22 +213,30 @@ class HandReader:
 
 def _points(look: Look) -> Array:
     """(21, 2) px in the picture."""
-    (cx, cy, side), output = look
-    return np.asarray((output.points[0] - 0.5) * side + (cx, cy), np.float32)
+    cx, cy, side = look.square
+    there = (look.output.points[0] - 0.5) * side
+    return np.asarray(there @ rotation(look.turn_rad or 0.0).T + (cx, cy), np.float32)
 
 
 def _presence(look: Look) -> float:
-    return float(1 / (1 + np.exp(-look[1].presence[0])))
+    return float(1 / (1 + np.exp(-look.output.presence[0])))
 
 
 def _square(look: Look) -> Square:
-    """Where the next frame's look should go."""
+    """Around the points that it named."""
     return square_around(box_around(_points(look)))
+
+
+def _upright(look: Look) -> tuple[Square, float]:
+    """The square around the points that it named in which the hand stands upright, and its turn."""
+    points = _points(look)
+    turn_rad = turn_of(points)
+    return turned_square(points, turn_rad), turn_rad
 
 
 def _closer(look: Look) -> Square:
     """Where another look at the same picture should go: no more than a STEP nearer or farther."""
-    (cx, cy, side), before = _square(look), look[0][2]
+    (cx, cy, side), before = _square(look), look.square[2]
     return cx, cy, min(max(side, STEP * before), before / STEP)
 
 

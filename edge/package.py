@@ -20,6 +20,8 @@ DEFAULT_MODEL = Path(__file__).parent / "default_model"
 VARIANTS = ("int8", "float", "dynamic")  # static QDQ ONNX, float32 ONNX, TorchScript
 OUTPUT_SHAPES = {"letters": [1, len(LETTERS)], "presence": [1, 1], "points": [1, N_POINTS, 2]}
 FEATURES = "features"  # a fourth output, what the answers are computed from; older packages have none
+UPRIGHT = "upright"  # a second input: whether the square was turned; older packages have none
+UPRIGHT_SHAPE = [1]
 AGAIN = "export again with python -m export"
 
 
@@ -35,6 +37,13 @@ class Package:
     metadata: dict[str, Any]
     # by name, in the order in which the model answers
     output_shapes: dict[str, list[int]] = field(default_factory=lambda: dict(OUTPUT_SHAPES))
+    reads_upright: bool = False  # it can be shown squares that are turned until the hand stands upright
+
+    @property
+    def input_shapes(self) -> dict[str, list[int]]:
+        """By name."""
+        shapes = {str(self.metadata["input"]["name"]): list(self.metadata["input"]["shape"])}
+        return shapes | ({UPRIGHT: UPRIGHT_SHAPE} if self.reads_upright else {})
 
     def file(self, variant: str) -> Path:
         """The model file of a variant; PackageError names those that the package has."""
@@ -92,6 +101,9 @@ def _verified(folder: Path, metadata: dict[str, Any]) -> Package:
         if (got := metadata["outputs"][name]["shape"]) != shape:
             raise PackageError(f"{path} has output '{name}' of shape {got}, not {shape}: {AGAIN}")
     features = {FEATURES: metadata["outputs"][FEATURES]["shape"]} if FEATURES in metadata["outputs"] else {}
+    reads_upright = UPRIGHT in metadata
+    if reads_upright and (got := metadata[UPRIGHT]["shape"]) != UPRIGHT_SHAPE:
+        raise PackageError(f"{path} has input '{UPRIGHT}' of shape {got}, not {UPRIGHT_SHAPE}: {AGAIN}")
     files = {variant: folder / entry["name"] for variant, entry in metadata["files"].items()}
     if not files:
         raise PackageError(f"{path} lists no model file: {AGAIN}")
@@ -105,6 +117,7 @@ def _verified(folder: Path, metadata: dict[str, Any]) -> Package:
         files=files,
         metadata=metadata,
         output_shapes=OUTPUT_SHAPES | features,
+        reads_upright=reads_upright,
     )
 
 

@@ -19,6 +19,11 @@ BORDER_RGB = (
     104,
 )  # MEAN_RGB * 255: a square that leaves the picture sees the mean there, i.e. zeros
 
+# Up to so many pixels for one, bilinear sampling is as good as averaging and several times quicker (0.13 for
+# 0.78 ms from 340 to 224 px); training's crops are cut so, too.
+BILINEAR = 2.0
+AROUND = 1.42  # a square of so many sides holds a turned one, whichever way it is turned
+
 Square = tuple[float, float, float]  # centre x, centre y, side; px in the picture
 
 
@@ -28,11 +33,14 @@ def whole_square(image: Image) -> Square:
     return width / 2, height / 2, float(max(width, height))
 
 
-def cut_square(image: Image, square: Square, size_px: int) -> Image:
+def cut_square(image: Image, square: Square, size_px: int, turn_rad: float = 0.0) -> Image:
     """(H, W, 3) and a square of it -> (S, S, 3) uint8; outside the picture is BORDER_RGB.
 
-    Edges are rounded to whole pixels; shrinking averages (INTER_AREA), enlarging interpolates.
+    Edges are rounded to whole pixels; bilinear, but for what is shrunk to less than 1 / BILINEAR: that is
+    averaged. `turn_rad`: the square's upper side points so far clockwise of up, and is up in what comes back.
     """
+    if turn_rad:
+        return _cut_turned(image, square, size_px, turn_rad)
     cx, cy, side = square
     side_px = max(1, round(side))
     x0, y0 = math.floor(cx - side / 2 + 0.5), math.floor(cy - side / 2 + 0.5)
@@ -45,8 +53,36 @@ def cut_square(image: Image, square: Square, size_px: int) -> Image:
     if (right - left, bottom - top) != (side_px, side_px):
         pad = (top - y0, y0 + side_px - bottom, left - x0, x0 + side_px - right)
         cut = cv2.copyMakeBorder(cut, *pad, cv2.BORDER_CONSTANT, value=BORDER_RGB)  # type: ignore[assignment]
-    how = cv2.INTER_AREA if side_px > size_px else cv2.INTER_LINEAR
+    how = cv2.INTER_AREA if side_px > BILINEAR * size_px else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(cut, (size_px, size_px), interpolation=how), np.uint8)
+
+
+def rotation(turn_rad: float) -> Array:
+    """(2, 2): a direction, x and y in px -> the same turned clockwise."""
+    cos, sin = math.cos(turn_rad), math.sin(turn_rad)
+    return np.array([[cos, -sin], [sin, cos]], np.float32)
+
+
+def _cut_turned(image: Image, square: Square, size_px: int, turn_rad: float) -> Image:
+    cx, cy, side = square
+    if side > BILINEAR * size_px:  # averaged first, in a square that holds the turned one
+        around_px = round(size_px * AROUND)
+        image = cut_square(image, (cx, cy, side * AROUND), around_px)
+        cx = cy = around_px / 2
+        side = float(size_px)
+    turn = rotation(turn_rad) * np.float32(side / size_px)
+    offset = np.array([cx, cy]) - 0.5 - turn @ np.full(2, (size_px - 1) / 2)  # a pixel's middle is its place
+    return np.asarray(
+        cv2.warpAffine(
+            image,
+            np.column_stack([turn, offset]),
+            (size_px, size_px),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_CONSTANT,
+            borderValue=BORDER_RGB,
+        ),
+        np.uint8,
+    )
 
 
 def to_tensor(crop: Image) -> Array:

@@ -6,7 +6,7 @@ monotonic clock, taken when the frame was captured.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -119,5 +119,13 @@ class Seen:
 
 
 Observer = Callable[[Seen], None]  # as a sink: never blocks the loop, never stops it
-Engine = Callable[[Array], Output]  # (N, 3, S, S) float32 -> Output
 Sink = Callable[[LetterEvent], None]  # never blocks the loop, never stops it
+
+
+class Engine(Protocol):
+    """The network, in whatever runs it."""
+
+    def __call__(self, tensor: Array, upright: bool = False) -> Output:
+        """(N, 3, S, S) float32 -> Output. `upright`: the squares were turned until the hand stands upright,
+        which only a package whose `reads_upright` is true can be told."""
+        ...

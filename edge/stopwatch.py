@@ -46,9 +46,9 @@ class Stopwatch:
     def engine(self, engine: Engine) -> Engine:
         """The same engine, timed. What lies between its calls is cutting and scaling the next square."""
 
-        def timed(tensor: Array) -> Output:
+        def timed(tensor: Array, upright: bool = False) -> Output:
             begin_t = self.clock()
-            output = engine(tensor)
+            output = engine(tensor, upright)
             end_t = self.clock()
             self._preprocess_s += begin_t - self._engine_t
             self._inference_s += end_t - begin_t
@@ -126,7 +126,7 @@ def cost_of_a_turn_s() -> float:
     """Seconds that the stopwatch itself takes for a frame with two looks: timed over empty turns."""
     watch = Stopwatch(live=True)
     nothing = Output(np.zeros((1, 1), np.float32), np.zeros(1, np.float32), np.zeros((1, 1, 2), np.float32))
-    engine = watch.engine(lambda tensor: nothing)
+    engine = watch.engine(lambda tensor, upright=False: nothing)
     frame, tensor = Frame(np.zeros((1, 1, 3), np.uint8), 0.0, 0), np.zeros((1, 1), np.float32)
     begin_s = time.thread_time()
     for _ in range(EMPTY_TURNS):

@@ -77,8 +77,8 @@ class TaughtEngine:
         self.answers = 0  # so far
         self._engine = engine
 
-    def __call__(self, tensor: Array) -> Output:
-        output = self._engine(tensor)
+    def __call__(self, tensor: Array, upright: bool = False) -> Output:
+        output = self._engine(tensor, upright)
         self.newest, self.answers = output, self.answers + 1
         correction = self.correction
         if correction is None or output.features is None:

@@ -12,7 +12,7 @@ import onnxruntime
 import torch
 import torchvision
 
-from edge.package import FEATURES, METADATA_NAME, SCHEMA_VERSION, sha256_of
+from edge.package import FEATURES, METADATA_NAME, SCHEMA_VERSION, UPRIGHT, UPRIGHT_SHAPE, sha256_of
 from edge.preprocess import MEAN_RGB, STD_RGB
 from edge.records import LETTERS, N_POINTS
 from export.to_onnx import INPUT_NAME, features_shape
@@ -34,8 +34,9 @@ OUTPUTS = {
         "meaning": "x and y of the hand points (MediaPipe's order) as fractions of the square's side",
     },
 }
+UPRIGHT_MEANING = "a second input: 1 where the square was turned until the hand stands upright, else 0"
 FEATURES_MEANING = "what the last layer computes the others from; a device is taught on it"
-RESIZE = "a square cut from the picture, scaled by area averaging when shrunk and bilinearly when enlarged"
+RESIZE = "a square cut from the picture, scaled bilinearly, by area averaging when shrunk to less than half"
 
 
 def contract(checkpoint: Checkpoint, folder: Path, quantisation: dict[str, str]) -> dict[str, Any]:
@@ -55,6 +56,7 @@ def contract(checkpoint: Checkpoint, folder: Path, quantisation: dict[str, str])
             "std": list(STD_RGB),
             "resize": RESIZE,
         },
+        UPRIGHT: {"shape": UPRIGHT_SHAPE, "meaning": UPRIGHT_MEANING},
         "outputs": OUTPUTS | {FEATURES: {"shape": features_shape(float_file), "meaning": FEATURES_MEANING}},
         "temperature": checkpoint.temperature,
         "presence_threshold": checkpoint.presence_threshold,

@@ -1,5 +1,6 @@
 """The network -> asl_resnet18.onnx: float32, for every runtime that a board may have."""
 
+import itertools
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,11 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from edge.errors import DataError
-from edge.package import FEATURES, OUTPUT_SHAPES
+from edge.package import FEATURES, OUTPUT_SHAPES, UPRIGHT, UPRIGHT_SHAPE
 from edge.records import Array
-from train.model import N_LETTERS, AslNet
+from train.model import N_LETTERS, AslNet, either
 
 INPUT_NAME = "image"
+AS_IT_IS, TURNED = np.zeros(UPRIGHT_SHAPE, np.float32), np.ones(UPRIGHT_SHAPE, np.float32)  # for UPRIGHT
 # 13 is the first opset whose quantised form has a scale per channel, and the newest that TensorRT 8.2
 # (JetPack 4.6) reads. onnxruntime 1.10, the last for the original Jetson Nano's own Python, ends at opset 15
 # and IR 8.
@@ -26,16 +28,18 @@ TOLERANCE = 1e-3
 
 
 class WithFeatures(nn.Module):
-    """The network as a device gets it: (1, 3, S, S) -> its three answers, and the (1, F) features that
-    the last layer computes letters and presence from, on which a device is taught."""
+    """The network as a device gets it: (1, 3, S, S) and (1,) whether they were turned -> its three answers,
+    and the (1, F) features that the last layer computes letters and presence from, on which a device is
+    taught."""
 
     def __init__(self, model: AslNet) -> None:
         super().__init__()
-        self.model, self.last = model, model.last_layer()
+        self.model = model
+        self.last, self.last_upright = model.last_layers()
 
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        features, points = self.model.features(x)
-        said = self.last(features)
+    def forward(self, x: Tensor, upright: Tensor) -> tuple[Tensor, ...]:
+        features, points = self.model.features(x, upright)
+        said = either(self.last(features), self.last_upright(features), upright)
         return said[:, :N_LETTERS], said[:, N_LETTERS:], points, features
 
 
@@ -52,9 +56,9 @@ def export_onnx(model: AslNet, size_px: int, path: Path, inputs: Sequence[Array]
         warnings.filterwarnings("ignore", "The feature will be removed", DeprecationWarning)
         torch.onnx.export(
             WithFeatures(model).eval(),
-            (torch.zeros(1, 3, size_px, size_px),),
+            (torch.zeros(1, 3, size_px, size_px), torch.zeros(UPRIGHT_SHAPE)),
             str(path),
-            input_names=[INPUT_NAME],
+            input_names=[INPUT_NAME, UPRIGHT],
             output_names=[*OUTPUT_SHAPES, FEATURES],
             opset_version=OPSET,
             dynamo=False,
@@ -105,13 +109,13 @@ def versions_of(path: Path) -> tuple[int, int]:
 
 
 def largest_difference(model: AslNet, path: Path, inputs: Sequence[Array]) -> float:
-    """Over all three outputs and all inputs, between torch and onnxruntime."""
+    """Over all three outputs and all inputs, as they are and as if turned, between torch and onnxruntime."""
     session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     worst = 0.0
-    for tensor in inputs:
+    for tensor, upright in itertools.product(inputs, (AS_IT_IS, TURNED)):
         with torch.inference_mode():
-            wanted = model(torch.from_numpy(tensor))
-        got = session.run(list(OUTPUT_SHAPES), {INPUT_NAME: tensor})
+            wanted = model(torch.from_numpy(tensor), torch.from_numpy(upright))
+        got = session.run(list(OUTPUT_SHAPES), {INPUT_NAME: tensor, UPRIGHT: upright})
         differences = [np.abs(g - w.numpy()).max() for g, w in zip(got, wanted, strict=True)]
         worst = max(worst, *map(float, differences)) if np.isfinite(differences).all() else np.inf
     return worst

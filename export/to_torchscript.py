@@ -13,11 +13,13 @@ from pathlib import Path
 import torch
 
 from edge.errors import DataError
+from edge.package import UPRIGHT_SHAPE
 from edge.records import Array
-from export.to_onnx import WithFeatures
+from export.to_onnx import AS_IT_IS, TURNED, WithFeatures
 from train.model import AslNet
 
-LAST_LAYER = "last"  # in WithFeatures
+LAST_LAYERS = {"last", "last_upright"}  # in WithFeatures
+BOTH = (AS_IT_IS, TURNED)
 KERNELS = ("x86", "qnnpack")  # torch's quantised kernels on a workstation and on an ARM board
 
 
@@ -27,13 +29,13 @@ def export_torchscript(model: AslNet, size_px: int, path: Path, inputs: Sequence
     The file is TorchScript: loading it runs no Python of whoever made it. DataError where a loaded copy
     answers further from the original than quantising the last layer explains.
     """
-    example = torch.zeros(1, 3, size_px, size_px)
+    example = torch.zeros(1, 3, size_px, size_px), torch.zeros(UPRIGHT_SHAPE)
     # Tried with torch 2.13: a file traced under any of the kernels loads under any other and answers
     # the same bits there, because only the int8 weights are saved and packed again while loading. Packing
     # is what needs the right kernels: they must be chosen before torch.jit.load, and stay while it runs.
     with known_warnings(), quantised_kernels(KERNELS[0]), torch.no_grad():
         quantised = torch.ao.quantization.quantize_dynamic(
-            WithFeatures(model).eval(), {LAST_LAYER}, torch.qint8
+            WithFeatures(model).eval(), LAST_LAYERS, torch.qint8
         )
         traced = torch.jit.trace(quantised, example)
         buffer = io.BytesIO()  # and not the path: a full disk is then an OSError, as everywhere
@@ -58,8 +60,9 @@ def rounding_bound(model: AslNet, inputs: Sequence[Array]) -> float:
     its 16-bit sums can't overflow; qnnpack keeps 8 and is nearer.
     """
     with torch.inference_mode():
-        features = torch.cat([model.features(torch.from_numpy(tensor))[0] for tensor in inputs])
-        weights = model.last_layer().weight.detach()
+        shown = [(torch.from_numpy(tensor), torch.from_numpy(up)) for tensor in inputs for up in BOTH]
+        features = torch.cat([model.features(image, upright)[0] for image, upright in shown])
+        weights = torch.cat([layer.weight.detach() for layer in model.last_layers()])
     weight_step = 2 * float(weights.abs().max()) / 255
     input_step = float(features.max() - features.min()) / 127
     variance = float(features.square().sum(1).max()) * weight_step**2 / 12
@@ -91,9 +94,10 @@ def _difference(model: AslNet, path: Path, inputs: Sequence[Array], kernels: str
     with known_warnings(), quantised_kernels(kernels), torch.inference_mode():
         loaded = torch.jit.load(str(path), map_location="cpu")
         for tensor in inputs:
-            image = torch.from_numpy(tensor)
-            for got, wanted in zip(loaded(image)[:3], model(image), strict=True):
-                worst = max(worst, float((got - wanted).abs().nan_to_num(math.inf).max()))
+            for up in BOTH:
+                image, upright = torch.from_numpy(tensor), torch.from_numpy(up)
+                for got, wanted in zip(loaded(image, upright)[:3], model(image, upright), strict=True):
+                    worst = max(worst, float((got - wanted).abs().nan_to_num(math.inf).max()))
     return worst
 
 

@@ -5,12 +5,14 @@ import shutil
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from tiny_data import write_two_signers
 
 from train.__main__ import main
 from train.crops import ARRAYS, open_crops
+from train.cut import TURN_OFF, turned_upright
 from train.dataset import NO_LETTER
 
 
@@ -52,6 +54,23 @@ def test_crops_hold_both_people_and_what_is_made(folder):
     assert ((crops.letter == NO_LETTER) == (crops.presence == 0)).all()
     assert (crops.image.reshape(60, -1).std(axis=1) > 0).all()
     assert (np.abs(crops.at_32.reshape(60, -1)).max(axis=1) > 0).all()
+    assert (np.abs(crops.upright).max(axis=1) > 0).all()
+
+
+@pytest.mark.parametrize("turn_deg", [0, 70, -130])
+def test_crop_is_turned_until_the_hand_stands_upright(turn_deg):
+    fan = np.deg2rad(turn_deg + np.linspace(-15, 15, 21))
+    points = (112 + 50 * np.stack([np.sin(fan), -np.cos(fan)], axis=1)).astype(np.float32)
+    points[0] = 112
+    crop = np.zeros((224, 224, 3), np.uint8)
+    cv2.line(crop, (112, 112), np.round(points[9]).astype(int).tolist(), (255, 255, 255), 6)
+    off = []
+    for position in range(8):
+        ys, xs = np.nonzero(turned_upright(0, position, crop, points)[..., 0] > 200)
+        off.append(np.rad2deg(np.arctan(np.polyfit(ys, xs, 1)[0])))  # from the vertical
+    assert np.abs(off).max() < 4 * np.rad2deg(TURN_OFF)
+    assert np.abs(np.mean(off)) < 2 * np.rad2deg(TURN_OFF)
+    assert np.std(off) > 1  # not always the same: squares on a device are off, too
 
 
 def test_a_smaller_run_is_the_beginning_of_a_larger_one(folder, tmp_path, monkeypatch):

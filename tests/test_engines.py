@@ -1,8 +1,10 @@
 """Both engines on a real package, what they refuse, and the shipped fake."""
 
+import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ from edge.engines.torchscript import TorchScriptEngine
 from edge.errors import EngineError, PackageError
 from edge.golden import check_golden, golden_tensor
 from edge.hand import HandReader
-from edge.package import OUTPUT_SHAPES, Package, open_package
+from edge.package import METADATA_NAME, OUTPUT_SHAPES, UPRIGHT, Package, open_package
 from edge.records import Array, Frame
 
 ZEROS = {variant: [0.0] * 26 for variant in tiny_package.FILES}
@@ -65,12 +67,27 @@ def test_batch_is_answered_as_its_pictures_one_by_one(package: Package, name: st
     assert np.array_equal(both.features[1:], second.features)
 
 
-def test_package_without_features_answers_without(spoiled: Path) -> None:
-    net = tiny_package.WithoutFeatures(tiny_package.TinyNet())
+@pytest.mark.parametrize("name", ["onnx", "torchscript"])
+def test_engine_is_told_what_stands_upright(package: Package, name: str) -> None:
+    engine = open_engine(name, package)
+    held, upright = (engine(golden_tensor(64), upright=turned) for turned in (False, True))
+    fainter = held.letters * (1 - tiny_package.TURNED_LESS)
+    np.testing.assert_allclose(upright.letters, fainter, atol=1e-3)
+
+
+def test_package_of_an_older_export_answers_without_features_and_is_shown_nothing_upright(
+    spoiled: Path,
+) -> None:
+    net = tiny_package.Oldest(tiny_package.TinyNet())
     tiny_package.export_onnx(net, spoiled / "tiny.int8.onnx", tuple(OUTPUT_SHAPES))
     outputs = {name: {"shape": shape} for name, shape in OUTPUT_SHAPES.items()}
     tiny_package.write_metadata(spoiled, ZEROS, outputs=outputs)
-    assert OnnxEngine(open_package(spoiled))(golden_tensor(64)).features is None
+    metadata = json.loads((spoiled / METADATA_NAME).read_text())
+    del metadata[UPRIGHT]
+    (spoiled / METADATA_NAME).write_text(json.dumps(metadata))
+    package = open_package(spoiled)
+    assert OnnxEngine(package)(golden_tensor(64)).features is None
+    assert not package.reads_upright
 
 
 def test_spinning_and_threads_change_no_answer(package: Package) -> None:
@@ -120,7 +137,9 @@ def test_onnx_model_of_other_shapes_than_its_metadata_is_refused(spoiled: Path) 
 
 def test_onnx_model_of_another_input_size_is_refused(spoiled: Path) -> None:
     tiny_package.write_metadata(spoiled, ZEROS, input=tiny_package.input_of(96))
-    with pytest.raises(PackageError, match=r"takes image \[1, 3, 64, 64\], but its metadata says"):
+    with pytest.raises(
+        PackageError, match=r"takes image \[1, 3, 64, 64\], upright \[1\], but its metadata says"
+    ):
         OnnxEngine(open_package(spoiled))
 
 
@@ -154,7 +173,8 @@ def test_torchscript_engine_says_what_to_install_where_torch_is_absent(tiny_fold
 def test_scripted_engine_gives_its_answers_in_order_and_then_says_that_they_are_used_up(
     package: Package,
 ) -> None:
-    reader = HandReader(ScriptedEngine([answer("H"), answer("I")]), package)
+    as_held = replace(package, reads_upright=False)  # each frame says what its own look says
+    reader = HandReader(ScriptedEngine([answer("H"), answer("I")]), as_held)
     image = np.zeros((64, 64, 3), np.uint8)
     assert [reader.follow(Frame(image, t, 0)).letter for t in (0.0, 0.1)] == ["H", "I"]
     with pytest.raises(EngineError, match="no answer left"):

@@ -1,5 +1,7 @@
 """Find, look closer, follow: with an engine whose answers are computed from the crop that it is shown."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,14 +10,17 @@ from edge.hand import (
     MARGIN,
     SKIN,
     STEP,
+    UPRIGHT_SHARE,
     HandReader,
     box_around,
     hand_box,
     overlap,
     square_around,
+    turn_of,
+    turned_square,
 )
 from edge.package import Package
-from edge.preprocess import Square
+from edge.preprocess import Square, rotation
 from edge.records import LETTERS, Array, Frame, Image, Output
 
 SIZE_PX = 32
@@ -27,6 +32,7 @@ PACKAGE = Package(
     files={},
     metadata={},
 )
+READS_UPRIGHT = replace(PACKAGE, reads_upright=True)
 
 
 class BrightSpot:
@@ -37,9 +43,11 @@ class BrightSpot:
 
     def __init__(self, letter: str = "C") -> None:
         self.letter, self.calls = letter, 0
+        self.upright: list[bool] = []  # of each call
 
-    def __call__(self, tensor: Array) -> Output:
+    def __call__(self, tensor: Array, upright: bool = False) -> Output:
         self.calls += 1
+        self.upright.append(upright)
         bright = tensor[0].mean(axis=0) > 1.0
         letters = np.zeros((1, 26), np.float32)
         points = np.full((1, 21, 2), 0.5, np.float32)
@@ -81,7 +89,7 @@ def test_reading_begins_where_a_palm_was_found():
     shown = []
     engine = BrightSpot()
 
-    def watched(tensor: Array) -> Output:
+    def watched(tensor: Array, upright: bool = False) -> Output:
         shown.append((tensor[0].mean(axis=0) > 1.0).mean())
         return engine(tensor)
 
@@ -152,7 +160,7 @@ def test_a_single_picture_is_looked_at_once_more_and_once_in_the_mirror():
     shown = []
     engine = BrightSpot()
 
-    def watched(tensor: Array) -> Output:
+    def watched(tensor: Array, upright: bool = False) -> Output:
         shown.append(tensor[0].mean(axis=0) > 1.0)
         return engine(tensor)
 
@@ -253,6 +261,66 @@ def test_letter_is_what_all_looks_say_together():
     assert found.letter == "A"
     odds = np.mean([12.0, *[-1.0] * (LOOKS - 1)])
     assert found.confidence == pytest.approx(1 / (1 + np.exp(-odds)), abs=1e-3)
+
+
+def hand_that_points(turn_rad: float) -> Array:
+    """(21, 2) px: wrist at (100, 100), everything else 40 px away in that direction, fanned out a little."""
+    fan = turn_rad + np.linspace(-0.3, 0.3, 21)
+    points = 100 + 40 * np.stack([np.sin(fan), -np.cos(fan)], axis=1)
+    points[0] = 100
+    return points.astype(np.float32)
+
+
+@pytest.mark.parametrize("turn_deg", [0, 30, -90, 150])
+def test_turned_square_holds_the_hand_upright(turn_deg):
+    points = hand_that_points(np.deg2rad(turn_deg))
+    assert np.rad2deg(turn_of(points)) == pytest.approx(turn_deg, abs=5)  # the thumb's side leans that way
+    cx, cy, side = turned_square(points, np.deg2rad(turn_deg))
+    upright = (
+        (points - (cx, cy)) @ rotation(np.deg2rad(turn_deg)) / side
+    )  # fractions of the square, from its middle
+    box = box_around(upright)
+    np.testing.assert_allclose((box[0] + box[2], box[1] + box[3]), 0, atol=1e-4)
+    assert max(box[2] - box[0], box[3] - box[1]) == pytest.approx(1 / MARGIN, rel=1e-4)
+    assert upright[0, 1] == pytest.approx(box[3])  # the wrist is below everything
+
+
+def test_every_other_frame_of_a_followed_hand_is_looked_at_upright():
+    engine = BrightSpot()
+    reader = HandReader(engine, READS_UPRIGHT)
+    for step in range(5):
+        assert reader.follow(Frame(scene((200, 200, 280, 300)), step / 30, step)).letter == "C"
+    assert engine.upright == [False] * LOOKS + [True, False, True, False]
+
+
+def test_a_single_picture_is_looked_at_upright_too_once_in_the_mirror():
+    engine = BrightSpot()
+    HandReader(engine, READS_UPRIGHT).read(scene((200, 200, 280, 300)))
+    assert engine.upright == [False] * LOOKS + [True, True, False, False]
+
+
+def test_upright_looks_count_for_their_share():
+    class Disagrees(BrightSpot):
+        def __call__(self, tensor: Array, upright: bool = False) -> Output:
+            self.letter = "U" if upright else "H"
+            return super().__call__(tensor, upright)
+
+    reader = HandReader(Disagrees(), READS_UPRIGHT)
+    for step in range(4):
+        found = reader.follow(Frame(scene((200, 200, 280, 300)), step / 30, step))
+    shares = dict(found.top)
+    assert found.letter == "H"
+    of_each = 8.0 * (1 - UPRIGHT_SHARE) / (1 + UPRIGHT_SHARE)  # both say 8 for theirs and 0 for the other
+    assert np.log(shares["H"] / shares["U"]) == pytest.approx(of_each, rel=1e-4)
+
+
+def test_upright_points_lie_in_the_picture_where_the_others_do():
+    reader = HandReader(BrightSpot(), READS_UPRIGHT)
+    for step in range(2):
+        found = reader.follow(Frame(scene((200, 200, 280, 300)), step / 30, step))
+    assert found.hand is not None
+    x0, y0, x1, y1 = box_around(found.hand.points)
+    np.testing.assert_allclose(((x0 + x1) / 2, (y0 + y1) / 2), (240, 250), atol=8)
 
 
 def test_square_around_is_margin_times_the_longer_side():

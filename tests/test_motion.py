@@ -165,7 +165,7 @@ def test_still_scene_costs_at_most_15_percent_of_a_moving_one(package: Package, 
 
 def test_held_letter_is_sent_once_though_its_hand_is_read_no_more(tiny_folder: Path) -> None:
     sent: list[LetterEvent] = []
-    reader = HandReader(lambda tensor: answer("L"), open_package(tiny_folder))
+    reader = HandReader(lambda tensor, upright=False: answer("L"), open_package(tiny_folder))
     frames = stream([room(letter="L")] * 150)
     summary = run(
         Recorded(frames), reader, LetterFilter(), [sent.append], threading.Event(), stillness=Stillness(0.5)
@@ -175,7 +175,7 @@ def test_held_letter_is_sent_once_though_its_hand_is_read_no_more(tiny_folder: P
 
 def test_letter_that_must_be_held_for_long_is_read_until_it_is_sent(tiny_folder: Path) -> None:
     sent: list[LetterEvent] = []
-    reader = HandReader(lambda tensor: answer("L"), open_package(tiny_folder))
+    reader = HandReader(lambda tensor, upright=False: answer("L"), open_package(tiny_folder))
     run(
         Recorded(stream([room(letter="L")] * 120)),
         reader,
@@ -200,7 +200,7 @@ def test_space_comes_due_while_the_loop_rests(tiny_folder: Path) -> None:
                 showing[:] = [frame]
                 yield frame
 
-    def engine(tensor: np.ndarray) -> object:
+    def engine(tensor: np.ndarray, upright: bool = False) -> object:
         return answer(None if showing[0].index in empty else "L")
 
     reader = HandReader(engine, open_package(tiny_folder))  # type: ignore[arg-type]

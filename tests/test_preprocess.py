@@ -1,5 +1,6 @@
 """The pixel contract: one set of golden tensors holds training, export and the device alike."""
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -73,6 +74,28 @@ def test_whole_square_holds_the_whole_picture():
     assert (crop[5:25] == 255).all()
     assert (crop[:5] == BORDER_RGB).all()
     assert (crop[25:] == BORDER_RGB).all()
+
+
+@pytest.mark.parametrize("side", [40.0, 200.0])  # sampled, and averaged first
+def test_turned_square_has_its_upper_side_up(side):
+    image = np.zeros((240, 240, 3), np.uint8)
+    image[:, 120:] = 200  # what lies to the right
+    crop = cut_square(image, (120.0, 120.0, side), 40, np.pi / 2)
+    assert (crop[:18] == 200).all()
+    assert (crop[22:] == 0).all()
+
+
+def test_turned_square_that_leaves_the_picture_sees_the_border_colour():
+    crop = cut_square(np.zeros((40, 40, 3), np.uint8), (20.0, 20.0, 40.0), 40, np.pi / 4)
+    assert (crop[0, 0] == BORDER_RGB).all()
+    assert (crop[20, 20] == 0).all()
+
+
+def test_hardly_turned_square_is_nearly_the_square():
+    image = np.random.default_rng(0).integers(0, 255, (60, 60, 3), dtype=np.uint8)
+    image = cv2.GaussianBlur(image, (0, 0), 3)
+    one, other = (cut_square(image, (30.0, 30.0, 50.0), 40, turn) for turn in (0.0, 1e-9))
+    assert np.abs(one.astype(int) - other).max() <= 2
 
 
 def test_shrinking_averages():

@@ -15,10 +15,10 @@ from golden_inputs import golden_inputs
 from onnx import numpy_helper
 from onnxruntime.quantization import CalibrationMethod, QuantType
 
-from edge.package import DEFAULT_MODEL, open_package
+from edge.package import DEFAULT_MODEL, UPRIGHT, open_package
 from edge.records import Array
 from export.quantize import Recipe, fold, quantise
-from export.to_onnx import export_onnx
+from export.to_onnx import AS_IT_IS, export_onnx
 from train.model import AslNet
 
 LARGEST = 2**15 - 1
@@ -45,8 +45,9 @@ def largest_pair(path: Path, inputs: list[Array]) -> int:
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     largest = 0
+    beside = {UPRIGHT: AS_IT_IS} if UPRIGHT in {given.name for given in session.get_inputs()} else {}
     for tensor in inputs:
-        seen_by = dict(zip(names, session.run(names, {"image": tensor}), strict=True))
+        seen_by = dict(zip(names, session.run(names, {"image": tensor, **beside}), strict=True))
         for name, kernel in weights:
             maps = seen_by[name]
             seen = maps[0].reshape(maps.shape[1], -1).astype(np.int32)  # (C, H * W)

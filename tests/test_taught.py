@@ -135,7 +135,7 @@ class Signer:
     def __init__(self, reads: dict[str, str]) -> None:
         self.letter, self._reads, self._seed = "M", reads, 0
 
-    def __call__(self, tensor: Array) -> Output:
+    def __call__(self, tensor: Array, upright: bool = False) -> Output:
         self._seed += 1
         one = signed(self.letter, self._reads[self.letter], self._seed, count=1)
         points = np.zeros((1, 21, 2), np.float32)

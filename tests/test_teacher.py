@@ -17,7 +17,10 @@ from train.teacher import Learner
 
 def test_maps_are_those_that_the_crops_store():
     maps = Landmarker()(np.zeros((SIZE_PX, SIZE_PX, 3), np.uint8))
-    assert {name: seen.shape for name, seen in maps.items()} == HINTS | {"hand": (FEATURES,)}
+    assert {name: seen.shape for name, seen in maps.items()} == HINTS | {
+        "hand": (FEATURES,),
+        "points": (21, 2),
+    }
 
 
 @pytest.mark.parametrize(
@@ -50,10 +53,11 @@ def test_one_last_layer_says_what_the_two_say_together():
     network = AslNet().eval()
     x = torch.randn(2, 3, 96, 96)
     with torch.no_grad():
-        said = network.last_layer()(network.features(x)[0])
-        letters, presence, _ = network(x)
-    torch.testing.assert_close(said[:, :-1], letters)
-    torch.testing.assert_close(said[:, -1:], presence)
+        for layer, upright in zip(network.last_layers(), (torch.zeros(1), torch.ones(1)), strict=True):
+            said = layer(network.features(x, upright)[0])
+            letters, presence, _ = network(x, upright)
+            torch.testing.assert_close(said[:, :-1], letters)
+            torch.testing.assert_close(said[:, -1:], presence)
 
 
 def test_pooling_is_that_of_the_student():

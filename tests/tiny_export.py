@@ -95,8 +95,9 @@ def add_outlier(path: Path) -> None:
 
 def _solve_last_layer(model: AslNet, features: torch.Tensor, letters: list[str]) -> None:
     """Least squares: 10 for the right letter and 0 for the others, a hand everywhere, points all around."""
-    model.reading.fc.weight.zero_()
-    model.reading.fc.bias.zero_()
+    for silent in (model.reading.fc, model.upright.fc):
+        silent.weight.zero_()
+        silent.bias.zero_()
     model.hand.points.weight.zero_()
     reach = 1 / (2 * MARGIN)  # the whole square again
     model.hand.points.bias.copy_(torch.linspace(0.5 - reach, 0.5 + reach, N_POINTS).repeat_interleave(2))

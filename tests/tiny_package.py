@@ -23,6 +23,8 @@ from edge.package import (
     METADATA_NAME,
     OUTPUT_SHAPES,
     SCHEMA_VERSION,
+    UPRIGHT,
+    UPRIGHT_SHAPE,
     Package,
     open_package,
     sha256_of,
@@ -33,11 +35,14 @@ from edge.records import LETTERS, N_POINTS
 SIZE_PX = 64
 N_FEATURES = 16
 ALWAYS = "F"  # what it reads
+TURNED_LESS = 0.25  # what it says of a square that was turned is so much fainter
+EXAMPLE = torch.zeros(1, 3, SIZE_PX, SIZE_PX), torch.zeros(UPRIGHT_SHAPE)
 FILES = {"float": "tiny.onnx", "int8": "tiny.int8.onnx", "dynamic": "tiny.dynamic.pt"}
 
 
 class TinyNet(nn.Module):
-    """(1, 3, S, S) -> letters (1, 26), presence (1, 1), points (1, 21, 2), features (1, 16)."""
+    """(1, 3, S, S), and (1,) whether it was turned -> letters (1, 26), presence (1, 1), points (1, 21, 2),
+    features (1, 16)."""
 
     def __init__(self, n_letters: int = len(LETTERS)) -> None:
         super().__init__()
@@ -52,14 +57,14 @@ class TinyNet(nn.Module):
         with torch.no_grad():
             self.head.bias[[LETTERS.index(ALWAYS), n_letters]] = 5.0
 
-    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    def forward(self, image: torch.Tensor, upright: torch.Tensor) -> tuple[torch.Tensor, ...]:
         n = self.n_letters
         features = self.trunk(image).mean((2, 3))
-        out = self.head(features)
+        out = self.head(features) * (1 - TURNED_LESS * upright)
         return out[:, :n], out[:, n : n + 1], out[:, n + 1 :].sigmoid().reshape(-1, N_POINTS, 2), features
 
 
-class WithoutFeatures(nn.Module):
+class Oldest(nn.Module):
     """What asl-edge 0.1.0 exported."""
 
     def __init__(self, net: TinyNet) -> None:
@@ -67,17 +72,18 @@ class WithoutFeatures(nn.Module):
         self.net = net
 
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return self.net(image)[:3]  # type: ignore[no-any-return]
+        return self.net(image, torch.zeros(UPRIGHT_SHAPE))[:3]  # type: ignore[no-any-return]
 
 
 def export_onnx(net: nn.Module, path: Path, names: tuple[str, ...] = (*OUTPUT_SHAPES, FEATURES)) -> None:
-    """Input `image`, opset 13, as the real export writes it."""
+    """Inputs `image` and `upright`, opset 13, as the real export writes it."""
+    inputs = EXAMPLE[: 1 if isinstance(net, Oldest) else 2]
     with exporting():
         torch.onnx.export(
             net.eval(),
-            (torch.zeros(1, 3, SIZE_PX, SIZE_PX),),
+            inputs,
             str(path),
-            input_names=["image"],
+            input_names=["image", UPRIGHT][: len(inputs)],
             output_names=list(names),
             opset_version=13,
             dynamo=False,
@@ -88,7 +94,7 @@ def export_torchscript(net: nn.Module, path: Path) -> None:
     """The last layer in 8 bits, traced, as the real export writes it."""
     with exporting():
         quantized = torch.ao.quantization.quantize_dynamic(net.eval(), {nn.Linear}, torch.qint8)
-        torch.jit.save(torch.jit.trace(quantized, torch.zeros(1, 3, SIZE_PX, SIZE_PX)), str(path))
+        torch.jit.save(torch.jit.trace(quantized, EXAMPLE), str(path))
 
 
 def input_of(size_px: int) -> dict[str, Any]:
@@ -109,7 +115,12 @@ def build_tiny_package(folder: Path, seed: int = 0) -> Package:
     net = TinyNet().eval()
     export_onnx(net, folder / FILES["float"])
     quantize_static(
-        folder / FILES["float"], folder / FILES["int8"], _Calibration(), QuantFormat.QDQ, per_channel=True
+        folder / FILES["float"],
+        folder / FILES["int8"],
+        _Calibration(),
+        QuantFormat.QDQ,
+        per_channel=True,
+        op_types_to_quantize=["Conv"],
     )
     export_torchscript(net, folder / FILES["dynamic"])
     write_metadata(folder, {variant: [0.0] * len(LETTERS) for variant in FILES})
@@ -128,6 +139,7 @@ def write_metadata(folder: Path, golden_letters: dict[str, list[float]], **chang
         "schema_version": SCHEMA_VERSION,
         "labels": list(LETTERS),
         "input": input_of(SIZE_PX),
+        UPRIGHT: {"shape": UPRIGHT_SHAPE},
         "outputs": {
             name: {"shape": shape} for name, shape in (OUTPUT_SHAPES | {FEATURES: [1, N_FEATURES]}).items()
         },
@@ -152,7 +164,9 @@ class _Calibration(CalibrationDataReader):
         self._rest = [rng.normal(size=(1, 3, SIZE_PX, SIZE_PX)).astype(np.float32) for _ in range(4)]
 
     def get_next(self) -> dict[str, Any] | None:
-        return {"image": self._rest.pop()} if self._rest else None
+        return (
+            {"image": self._rest.pop(), UPRIGHT: np.zeros(UPRIGHT_SHAPE, np.float32)} if self._rest else None
+        )
 
 
 @contextlib.contextmanager

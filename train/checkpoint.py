@@ -10,7 +10,7 @@ import torch
 from edge.errors import DataError
 from train.model import AslNet
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 
 @dataclass(frozen=True)

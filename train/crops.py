@@ -34,7 +34,8 @@ class Crops:
     source: npt.NDArray[np.str_]  # (N,) whose picture, hand and background it is; "" is made
     at_16: npt.NDArray[np.float16]  # (N, 112, 7, 7) the teacher's maps
     at_32: npt.NDArray[np.float16]  # (N, 1152, 3, 3)
-    hand: npt.NDArray[np.float16]  # (N, 1152) and its features
+    hand: npt.NDArray[np.float16]  # (N, 1152) and its features,
+    upright: npt.NDArray[np.float16]  # (N, 1152) and those of the crop turned until the hand stands upright
 
     def __len__(self) -> int:
         return len(self.letter)
@@ -53,6 +54,7 @@ def make_arrays(folder: Path, n: int) -> dict[str, Any]:
         "source": ((), "<U64"),
         **{name: (shape, np.float16) for name, shape in HINTS.items()},
         "hand": ((FEATURES,), np.float16),
+        "upright": ((FEATURES,), np.float16),
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,9 +1,9 @@
 """`python -m train cut`: prepared photographs -> crops for `fit`, each with what the teacher saw in it.
 
-MediaPipe's landmark network reads every crop once, here. What it sees is a part of what letters are read
-from (`train.model`), so that half of the crops come in another light. `fit` shows them again and again in
-other lights still, and asks the ResNet for the same maps: no letter is needed for that, and a hand in the
-dark is to look like a hand.
+MediaPipe's landmark network reads every crop twice, here: as it is, and turned until the hand stands
+upright. What it sees is a part of what letters are read from (`train.model`), so that half of the crops come
+in another light. `fit` shows them again and again in other lights still, and asks the ResNet for the same
+maps: no letter is needed for that, and a hand in the dark is to look like a hand.
 """
 
 import argparse
@@ -17,6 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from edge.errors import DataError
+from edge.hand import STEP, turn_of, turned_square
 from edge.preprocess import cut_square
 from edge.records import LETTERS, N_POINTS, Array, Image
 from edge.signer import draw_background, draw_hand
@@ -34,6 +35,8 @@ MADE_BACKGROUND_SHARE = 0.4  # of the backgrounds; the others are cut from pictu
 STRENGTH = (0.2, 1.0)  # of the geometry: a crop draws its own, so that easy and hard ones mix
 RELIT_SHARE = 0.5  # of the crops
 RELIT_STRENGTH = (0.2, 0.9)  # of the changes of light
+# How far the turned square is off, as it will be on the device: radians, and shares of its side.
+TURN_OFF, PLACE_OFF, SIZE_OFF = np.deg2rad(8), 0.05, 0.1
 BLOCK = 1000  # crops between two notes of how far it is
 
 Cut = dict[str, Any]  # a value for each array of train.crops
@@ -85,7 +88,9 @@ def main(args: argparse.Namespace) -> int:
         small = cv2.resize(
             crop[BORDER_PX:-BORDER_PX, BORDER_PX:-BORDER_PX], (SIZE_PX, SIZE_PX), interpolation=cv2.INTER_AREA
         )
-        for name, value in {**made, "image": small, **teacher(crop)}.items():
+        seen = teacher(crop)
+        upright = teacher(turned_upright(args.seed, position, crop, seen.pop("points")))["hand"]
+        for name, value in {**made, "image": small, **seen, "upright": upright}.items():
             arrays[name][position] = value
 
     cv2.setNumThreads(0)  # the pool is the parallelism
@@ -164,6 +169,17 @@ class Cutter:
                 if square is not None:
                     return cut_square(picture, square, TEACHER_PX), source
         return draw_background(rng, TEACHER_PX), ""
+
+
+def turned_upright(seed: int, position: int, crop: Image, points: Array) -> Image:
+    """(S, S, 3) and the points that the teacher saw in it, (21, 2) px -> the hand, about upright."""
+    rng, side_px = np.random.default_rng([seed, position, 1]), len(crop)
+    turn_rad = turn_of(points) + float(rng.normal(0, TURN_OFF))
+    x_off, y_off, size_off = rng.normal(0, (PLACE_OFF, PLACE_OFF, SIZE_OFF))
+    cx, cy, side = turned_square(points, turn_rad)
+    side = min(max(side, STEP * side_px), side_px / STEP)
+    square = float(cx + x_off * side), float(cy + y_off * side), float(side * np.exp(size_off))
+    return cut_square(crop, square, side_px, turn_rad)
 
 
 def _cut(crop: Image, letter: int, points: Array | None, present: float, source: str) -> Cut:

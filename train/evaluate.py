@@ -93,6 +93,7 @@ def open_models(
             presence_threshold=checkpoint.presence_threshold,
             files={CHECKPOINT: path},
             metadata={"training": checkpoint.training},
+            reads_upright=True,
         )
         return [Model(CHECKPOINT, torch_engine(checkpoint.model), package)], checkpoint.history
     package = open_package(path)

@@ -72,10 +72,15 @@ def fit(crops: Crops, prepared: Prepared, options: Options, run: Path, place: Pl
     if state is None and options.init == GREY:
         unfold(model, _some(crops, rows, sizes[0]))
     if state is None:
+        turned = fit_reading(model.upright, crops, rows, options.seed, upright=True)
         said = fit_reading(model.reading, crops, rows, options.seed)
         if place.rank == 0:
-            print(f"the landmark network's features alone read {said:.1%} of the crops", file=sys.stderr)
+            words = (
+                f"the landmark network's features alone read {said:.1%} of the crops, {turned:.1%} upright"
+            )
+            print(words, file=sys.stderr)
     model.reading.requires_grad_(requires_grad=False)
+    model.upright.requires_grad_(requires_grad=False)
     learner = Learner(model)
     optimizer = torch.optim.AdamW(_groups(learner, options.weight_decay), lr=options.learning_rate)
     history: list[dict[str, Any]] = []

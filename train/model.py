@@ -40,6 +40,11 @@ def together(by_trunk: Tensor, by_hand: Tensor) -> Tensor:
     return (1 - HAND_SHARE) * by_trunk + HAND_SHARE * by_hand
 
 
+def either(as_it_is: Tensor, turned: Tensor, upright: Tensor) -> Tensor:
+    """The first where `upright` is 0, the second where it is 1."""
+    return as_it_is + upright * (turned - as_it_is)
+
+
 def near(x: Tensor) -> Tensor:
     """(N, 3, S, S) a square -> (N, 3, T, T) what the ResNet sees of it: its middle, halved."""
     return F.avg_pool2d(x[:, :, BORDER_PX:-BORDER_PX, BORDER_PX:-BORDER_PX], 2)
@@ -111,6 +116,7 @@ class AslNet(nn.Module):
         self.trunk.fc = answering_layer(self.channels[-1])
         self.hand = HandNetwork()
         self.reading = HandReading()
+        self.upright = HandReading()  # the same of a square that was turned until the hand stands upright
         self.register_buffer("mean", torch.tensor(MEAN_RGB)[:, None, None], persistent=False)
         self.register_buffer("std", torch.tensor(STD_RGB)[:, None, None], persistent=False)
 
@@ -125,39 +131,51 @@ class AslNet(nn.Module):
         """What the trunk alone says, from its map at stride 32; its points teach it, nobody asks for them."""
         return split_answers(self.trunk.fc(self.trunk.avgpool(last_map)))
 
-    def features(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, 3, S, S) -> (N, 1792) what letters and presence are computed from, and points (N, 21, 2)."""
+    def features(self, x: Tensor, upright: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, 3, S, S), and (1,) 1 where they were turned and else 0 -> (N, 1792) what letters and presence
+        are computed from, and points (N, 21, 2)."""
         seen, points = self.hand(x * self.std + self.mean)
         moments = self.trunk.avgpool(self.maps(near(x))[-1])
-        return torch.cat([moments, self.reading(seen)], dim=1), points
+        hidden = either(self.reading(seen), self.upright(seen), upright)
+        return torch.cat([moments, hidden], dim=1), points
 
-    def last_layer(self) -> nn.Linear:
-        """A copy of both last layers as one: (N, 1792) features -> (N, 27) what the two say together."""
-        said = N_LETTERS + 1
-        layer = nn.Linear(self.trunk.fc.in_features + HIDDEN, said)
+    def last_layers(self) -> tuple[nn.Linear, nn.Linear]:
+        """(N, 1792) features -> (N, 27) what the two parts say together of a square as it is, and of one that
+        was turned: of that the ResNet, which learned from none, says nothing."""
+        said, ours = N_LETTERS + 1, self.trunk.fc
+        layers = nn.Linear(ours.in_features + HIDDEN, said), nn.Linear(ours.in_features + HIDDEN, said)
         with torch.no_grad():
-            ours, theirs = self.trunk.fc, self.reading.fc
-            weights = [(1 - HAND_SHARE) * ours.weight[:said], HAND_SHARE * theirs.weight]
-            layer.weight.copy_(torch.cat(weights, dim=1))
-            layer.bias.copy_(together(ours.bias[:said], theirs.bias))
-        return layer
+            for layer, theirs, share in zip(
+                layers, (self.reading.fc, self.upright.fc), (HAND_SHARE, 1.0), strict=True
+            ):
+                weights = [(1 - share) * ours.weight[:said], share * theirs.weight]
+                layer.weight.copy_(torch.cat(weights, dim=1))
+                layer.bias.copy_((1 - share) * ours.bias[:said] + share * theirs.bias)
+        return layers
 
-    def forward(self, x: Tensor) -> Answers:
-        features, points = self.features(x)
+    def forward(self, x: Tensor, upright: Tensor | None = None) -> Answers:
+        """`upright` as of `features`; none was turned where it is not given."""
+        upright = torch.zeros(1, device=x.device) if upright is None else upright
+        features, points = self.features(x, upright)
         moments, hidden = features[:, :-HIDDEN], features[:, -HIDDEN:]
         letters, presence, _ = split_answers(self.trunk.fc(moments))
-        by_hand = self.reading.answer(hidden)
-        return together(letters, by_hand[0]), together(presence, by_hand[1]), points
+        letters_hand, presence_hand = self.reading.answer(hidden)
+        letters_upright, presence_upright = self.upright.answer(hidden)
+        return (
+            either(together(letters, letters_hand), letters_upright, upright),
+            either(together(presence, presence_hand), presence_upright, upright),
+            points,
+        )
 
 
 def torch_engine(model: nn.Module, threads: int = 1) -> Engine:
-    """A model in eval mode -> an Engine like those of the device: (N, 3, S, S) float32 -> Output."""
+    """A model in eval mode -> an Engine like those of the device."""
     torch.set_num_threads(threads)
     model = model.eval()
 
-    def engine(tensor: Array) -> Output:
+    def engine(tensor: Array, upright: bool = False) -> Output:
         with torch.inference_mode():
-            letters, presence, points = model(torch.from_numpy(tensor))
+            letters, presence, points = model(torch.from_numpy(tensor), torch.tensor([float(upright)]))
         return Output(_array(letters), _array(presence[:, 0]), _array(points))
 
     return engine

@@ -17,10 +17,14 @@ BATCH = 256
 LEARNING_RATE, WEIGHT_DECAY = 1e-3, 0.05
 
 
-def fit_reading(reading: HandReading, crops: Crops, rows: np.ndarray, seed: int) -> float:
-    """Fit `reading` to those crops and freeze it -> the share of their letters that it reads, 0..1."""
+def fit_reading(
+    reading: HandReading, crops: Crops, rows: np.ndarray, seed: int, upright: bool = False
+) -> float:
+    """Fit `reading` to those crops, or to the same turned until the hand stands upright, and freeze it -> the
+    share of their letters that it reads, 0..1."""
     torch.manual_seed(seed)
-    features = torch.from_numpy(np.asarray(crops.hand[rows], np.float32))
+    seen = crops.upright if upright else crops.hand
+    features = torch.from_numpy(np.asarray(seen[rows], np.float32))
     letter = torch.from_numpy(np.asarray(crops.letter[rows]))
     presence = torch.from_numpy(np.asarray(crops.presence[rows]))
     set_norm(reading.norm, features)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from edge.errors import PackageError
-from edge.package import AGAIN, Package
+from edge.package import AGAIN, UPRIGHT, Package
 from edge.records import Array, Output
 from edge.session import open_session
 
@@ -23,15 +23,16 @@ class OnnxEngine:
     ) -> None:
         path = package.file(variant)
         self._session = open_session(path, threads, spinning, AGAIN)
-        wanted_in = {INPUT_NAME: package.metadata["input"]["shape"]}
-        _check(f"{path} takes", {i.name: i.shape for i in self._session.get_inputs()}, wanted_in)
+        takes = {i.name: i.shape for i in self._session.get_inputs()}
+        _check(f"{path} takes", takes, package.input_shapes)
         _check(
             f"{path} answers", {o.name: o.shape for o in self._session.get_outputs()}, package.output_shapes
         )
-        self._names = list(package.output_shapes)
+        self._names, self._reads_upright = list(package.output_shapes), package.reads_upright
 
-    def __call__(self, tensor: Array) -> Output:
-        answers = [self._session.run(self._names, {INPUT_NAME: row[None]}) for row in tensor]
+    def __call__(self, tensor: Array, upright: bool = False) -> Output:
+        beside = {UPRIGHT: np.array([upright], np.float32)} if self._reads_upright else {}
+        answers = [self._session.run(self._names, {INPUT_NAME: row[None], **beside}) for row in tensor]
         letters, presence, points, *features = (np.concatenate(parts) for parts in zip(*answers, strict=True))
         return Output(letters, presence[:, 0], points, *features)
 

@@ -36,7 +36,7 @@ class ScriptedEngine:
     def __init__(self, answers: Iterable[Output]) -> None:
         self._answers = iter(answers)
 
-    def __call__(self, tensor: Array) -> Output:
+    def __call__(self, tensor: Array, upright: bool = False) -> Output:
         try:
             return next(self._answers)
         except StopIteration:

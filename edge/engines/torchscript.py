@@ -38,7 +38,7 @@ class TorchScriptEngine:
             kernels = ARM_KERNELS
         if kernels is not None:
             torch.backends.quantized.engine = kernels
-        self._torch = torch
+        self._torch, self._reads_upright = torch, package.reads_upright
         try:
             with warnings.catch_warnings():
                 # torch.jit is deprecated from 2.10 on and still there in 2.15; a device pins the torch it has
@@ -49,9 +49,10 @@ class TorchScriptEngine:
             raise EngineError(f"torch {torch.__version__} can't load {path} ({reason}): {AGAIN}") from None
         self._check(str(path), package)
 
-    def __call__(self, tensor: Array) -> Output:
+    def __call__(self, tensor: Array, upright: bool = False) -> Output:
+        beside = [self._torch.tensor([float(upright)])] if self._reads_upright else []
         with self._torch.inference_mode():
-            answers = [self._model(self._torch.from_numpy(row[None])) for row in tensor]
+            answers = [self._model(self._torch.from_numpy(row[None]), *beside) for row in tensor]
         letters, presence, points, *features = (
             np.concatenate([part.numpy() for part in parts]) for parts in zip(*answers, strict=True)
         )
@@ -64,7 +65,12 @@ class TorchScriptEngine:
             warnings.filterwarnings(
                 "ignore", "Currently, qnnpack incorrectly ignores reduce_range", UserWarning
             )
-            answer = self._model(self._torch.zeros(1, 3, package.size_px, package.size_px))
+            shapes = package.input_shapes.values()
+            try:
+                answer = self._model(*(self._torch.zeros(shape) for shape in shapes))
+            except RuntimeError as error:  # of another number of inputs
+                reason = str(error).strip().splitlines()[0]
+                raise PackageError(f"{path} can't be run as its metadata says ({reason}): {AGAIN}") from None
         got = [list(part.shape) for part in answer] if isinstance(answer, tuple) else "no tuple"
         wanted = list(package.output_shapes.values())
         if got != wanted:

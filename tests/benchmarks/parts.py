@@ -104,8 +104,10 @@ def ways(checkpoint: Checkpoint, crops: Crops | None, plain: bool) -> Iterator[t
     look = looked(checkpoint.model)
     palms = PalmFinder()
 
-    def reads(say: Say, find: Find = palms, kind: type[HandReader] = HandReader) -> Read:
-        engine, package = engine_of(look, say), package_of(checkpoint)
+    def reads(
+        say: Say, find: Find = palms, kind: type[HandReader] = HandReader, upright: bool = False
+    ) -> Read:
+        engine, package = engine_of(look, say), replace(package_of(checkpoint), reads_upright=upright)
         return lambda image: kind(engine, package, find=find).read(image).letter
 
     model = checkpoint.model
@@ -114,11 +116,19 @@ def ways(checkpoint: Checkpoint, crops: Crops | None, plain: bool) -> Iterator[t
         return
     shipped = saying(model, model.reading, trunk_share=None)
     yield "landmark features alone", reads(saying(model, model.reading, trunk_share=0))
-    yield "both (shipped)", reads(shipped)
+    yield "both", reads(shipped)
+    yield "both, and upright (shipped)", reads(shipped, upright=True)
+    yield (
+        "landmark features alone, and upright",
+        reads(saying(model, model.reading, trunk_share=0), upright=True),
+    )
     yield "both, one look", reads(shipped, kind=OneLook)
     yield "both, no palm detector: the whole picture first", reads(shipped, find=no_palms)
-    mirrored = reads(shipped)
-    yield "both, every picture mirrored", lambda image: mirrored(np.ascontiguousarray(image[:, ::-1]))
+    mirrored = reads(shipped, upright=True)
+    yield (
+        "both, and upright, every picture mirrored",
+        lambda image: mirrored(np.ascontiguousarray(image[:, ::-1])),
+    )
     if crops is None:
         return
     rows = np.flatnonzero(~np.isin(crops.source, checkpoint.training["left_out"]))
@@ -145,7 +155,9 @@ def with_wrong_labels(crops: Crops, share: float) -> Crops:
 Shown = Callable[
     [Array], tuple[Array, ...]
 ]  # a square -> moments (1, 1536), landmark features (1, 1152), points
-Say = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]  # ... -> letters, presence
+Say = Callable[
+    [torch.Tensor, torch.Tensor, bool], tuple[torch.Tensor, torch.Tensor]
+]  # ... -> letters, presence
 
 
 def saying(model: AslNet, reading: HandReading, trunk_share: float | None) -> Say:
@@ -154,7 +166,9 @@ def saying(model: AslNet, reading: HandReading, trunk_share: float | None) -> Sa
     Presence is theirs together in any case: which hands count as found is not in question.
     """
 
-    def say(moments: torch.Tensor, seen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def say(moments: torch.Tensor, seen: torch.Tensor, upright: bool) -> tuple[torch.Tensor, torch.Tensor]:
+        if upright:
+            return model.upright.answer(model.upright(seen))
         by_trunk, presence_trunk, _ = split_answers(model.trunk.fc(moments))
         by_hand, presence_hand = reading.answer(reading(seen))
         letters = (
@@ -168,10 +182,10 @@ def saying(model: AslNet, reading: HandReading, trunk_share: float | None) -> Sa
 
 
 def engine_of(look: Shown, say: Say) -> Engine:
-    def engine(tensor: Array) -> Output:
+    def engine(tensor: Array, upright: bool = False) -> Output:
         moments, seen, points = look(tensor)
         with torch.inference_mode():
-            letters, presence = say(torch.from_numpy(moments), torch.from_numpy(seen))
+            letters, presence = say(torch.from_numpy(moments), torch.from_numpy(seen), upright)
         return Output(letters.numpy(), presence[:, 0].numpy(), points)
 
     return engine

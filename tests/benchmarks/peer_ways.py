@@ -11,9 +11,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edge.package import Package, open_package
+from edge.package import UPRIGHT, Package, open_package
 from edge.preprocess import MEAN_RGB, STD_RGB
-from edge.records import LETTERS, Array, Frame, Image, Output
+from edge.records import LETTERS, Array, Engine, Frame, Image, Output
 
 Way = Callable[[Image, str, bool], str | None]
 SIZE_PX = 224
@@ -107,13 +107,13 @@ def openvino_int8(models: Path, threads: int) -> Way:
 
     core = openvino.Core()
 
-    def engine_of(package: Package) -> Callable[[Array], Output]:
+    def engine_of(package: Package) -> Engine:
         settings = {"INFERENCE_NUM_THREADS": str(threads), "PERFORMANCE_HINT": "LATENCY"}
         compiled = core.compile_model(str(package.file("int8")), "CPU", settings)
         request = compiled.create_infer_request()
 
-        def engine(tensor: Array) -> Output:
-            request.infer({"image": tensor})
+        def engine(tensor: Array, upright: bool = False) -> Output:
+            request.infer({"image": tensor, UPRIGHT: np.array([upright], np.float32)})
             letters, presence, points = (
                 np.array(request.get_tensor(name).data) for name in ("letters", "presence", "points")
             )
@@ -124,7 +124,7 @@ def openvino_int8(models: Path, threads: int) -> Way:
     return _read_by(models, threads, engine_of)
 
 
-def _read_by(models: Path, threads: int, engine_of: Callable[[Package], Callable[[Array], Output]]) -> Way:
+def _read_by(models: Path, threads: int, engine_of: Callable[[Package], Engine]) -> Way:
     """`packages.json` says by fold which package has not seen its people."""
     from edge.hand import HandReader  # only here: MediaPipe's environment has no onnxruntime
     from edge.palm import PalmFinder

@@ -11,17 +11,18 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 
-from edge.records import Array, Image
+from edge.records import N_POINTS, Array, Image
 
 SIZE_PX = 224
 HINTS = {"at_16": (112, 7, 7), "at_32": (1152, 3, 3)}  # stride 16 and 32: channels, cells
+POINTS, NUMBERS_A_POINT = "output_0", 3  # x, y and depth, px
 FEATURES = 1152  # the mean of its last map, from which it computes all that it says of a hand
 FILE = Path(__file__).parent / "hand_landmark_full.onnx"
 
 
 class Landmarker:
-    """(224, 224, 3) RGB uint8 around a hand -> its maps, each the mean over a few cells of the crop, and
-    `hand`, its (1152,) features."""
+    """(224, 224, 3) RGB uint8 around a hand -> its maps, each the mean over a few cells of the crop; `hand`,
+    its (1152,) features; and `points`, (21, 2) px."""
 
     def __init__(self) -> None:
         options = ort.SessionOptions()
@@ -30,12 +31,13 @@ class Landmarker:
 
     def __call__(self, crop: Image) -> dict[str, Array]:
         image = np.ascontiguousarray((crop.astype(np.float32) / 255).transpose(2, 0, 1)[None])
-        maps = self._session.run(list(HINTS), {"image": image})
+        *maps, points = self._session.run([*HINTS, POINTS], {"image": image})
         hints = {
             name: pooled(seen[0], cells)
             for seen, (name, (_, cells, _)) in zip(maps, HINTS.items(), strict=True)
         }
-        return {**hints, "hand": maps[-1][0].mean(axis=(1, 2))}
+        flat = points.reshape(N_POINTS, NUMBERS_A_POINT)[:, :2]
+        return {**hints, "hand": maps[-1][0].mean(axis=(1, 2)), "points": flat}
 
 
 def pooled(maps: Array, cells: int) -> Array:

@@ -12,10 +12,9 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from edge.records import N_POINTS
-from train.landmarker import FILE, SIZE_PX
+from train.landmarker import FILE, NUMBERS_A_POINT, POINTS, SIZE_PX
 
-LAST_MAP, POINTS = "at_32", "output_0"  # its names in the file
-NUMBERS_A_POINT = 3  # x, y and depth
+LAST_MAP = "at_32"  # its name in the file
 
 
 class HandNetwork(nn.Module):
