@@ -206,6 +206,7 @@ def test_file_that_may_not_grow_is_one_sentence_and_the_old_package_stays_whole(
 def test_interrupted_export_leaves_nothing(tiny: Path, tmp_path: Path) -> None:
     flags = ["--checkpoint", tiny / "model.pt", "--data", tiny / "prepared"]
     command = [sys.executable, "-m", "export", *flags, "--output", tmp_path / "deployment_package"]
+    command = ["env", "--default-signal=INT", *command]  # in the background shells switch it off
     with subprocess.Popen(list(map(str, command)), cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         for line in process.stderr:

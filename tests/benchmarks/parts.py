@@ -56,6 +56,7 @@ def main() -> None:
     parser.add_argument("--crops", type=Path)
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--plain", action="store_true")
+    parser.add_argument("--only", help="rows whose name holds this alone")
     args = parser.parse_args()
     table: dict[str, dict[str, float]] = {}
     answers: dict[str, list[tuple[str, str | None]]] = {}  # by way: (letter, said)
@@ -67,6 +68,8 @@ def main() -> None:
         pictures = {source: pictures_of(args.data, source, args.pictures, seed=1) for source in unseen}
         crops = open_crops(args.crops) if args.crops else None
         for name, read in ways(checkpoint, crops, args.plain):
+            if args.only and args.only not in name:
+                continue
             label = f"{path.parent.name}: {name}" if args.plain else name
             for source, some in pictures.items():
                 said = all_read(read, some)

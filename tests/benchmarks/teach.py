@@ -81,7 +81,7 @@ def measure(
     for repeat in range(REPEATS):
         taught = chosen(truth, args.pictures, np.random.default_rng(repeat))
         rest = np.setdiff1d(np.arange(len(truth)), taught)
-        engine.correction = fit(examples.some(taught), package.temperature)
+        engine.correction = fit(examples.some(both_views(taught)), package.temperature)
         after = _read(engine, package, [pictures[i][1] for i in rest])
         engine.correction = None
         rights.append(
@@ -91,7 +91,8 @@ def measure(
             )
         )
         if args.compare:
-            for name, share in ways(examples, taught, rest, package.temperature).items():
+            known, asked = both_views(taught), both_views(rest)
+            for name, share in ways(examples, known, asked, package.temperature).items():
                 others.setdefault(name, []).append(share)
     first, last = np.mean(rights, axis=0)
     gone = (last - first) / max(1 - first, 1e-9)
@@ -109,18 +110,25 @@ def chosen(truth: list[str], pictures: int, rng: np.random.Generator) -> Array:
 
 
 def examples_of(engine: TaughtEngine, package: Package, pictures: list[tuple[str, Image]]) -> Examples:
-    """As a device records them: found in one frame, followed into the next, the features of that look."""
+    """As a device records them: found in one frame, followed into the next two, upright in the first of
+    these, and the features of both looks. Two rows a picture."""
     newest = []
     for _, image in pictures:
         reader = HandReader(engine, package, find=FIND)
-        for index in range(2):
+        reader.follow(Frame(image, 0.0, 0))
+        for index in (1, 2):
             reader.follow(Frame(image, 0.1 * index, index))
-        newest.append(engine.newest)
+            newest.append(engine.newest)
     return Examples(
         np.concatenate([output.features for output in newest]),
         np.concatenate([output.letters for output in newest]),
-        np.array([LETTERS.index(letter) for letter, _ in pictures]),
+        np.repeat([LETTERS.index(letter) for letter, _ in pictures], 2),
     )
+
+
+def both_views(pictures: Array) -> Array:
+    """Indices of pictures -> of their rows in `examples_of`."""
+    return np.concatenate([2 * pictures, 2 * pictures + 1])
 
 
 def _read(engine: TaughtEngine, package: Package, images: Iterable[Image]) -> list[str | None]:

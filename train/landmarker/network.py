@@ -30,16 +30,18 @@ class HandNetwork(nn.Module):
         known_as = {graph.input[0].name: "image"}  # what a tensor is once copies and casts are left out
         self._steps: list[tuple[str, list[str], str]] = []
         convs: list[nn.Module] = []
+        says: dict[str, tuple[np.ndarray, np.ndarray]] = {}  # weight and bias by output
         for node in graph.node:
             takes = [known_as.get(name, name) for name in node.input]
             if node.op_type in ("Identity", "Cast"):
                 if node.output[0] == LAST_MAP:
                     self._last = takes[0]
+                if node.output[0] == POINTS:
+                    self.points = _linear(*map(_flat, says[takes[0]]))
                 known_as[node.output[0]] = takes[0]
                 continue
             if node.op_type == "Gemm":
-                if self._says(graph, node.output[0]) == POINTS:
-                    self.points = _linear(_flat(arrays[takes[1]]), _flat(arrays[takes[2]]))
+                says[node.output[0]] = arrays[takes[1]], arrays[takes[2]]
                 continue
             if node.op_type == "Conv":
                 convs.append(_conv(node, arrays[takes[1]], arrays[takes[2]]))
@@ -47,12 +49,6 @@ class HandNetwork(nn.Module):
             self._steps.append((node.op_type, takes, node.output[0]))
         self.convs = nn.ModuleList(convs)
         self.requires_grad_(requires_grad=False)
-
-    @staticmethod
-    def _says(graph: onnx.GraphProto, name: str) -> str:
-        """The output that a tensor is copied to, or its own name."""
-        copies = [n.output[0] for n in graph.node if n.op_type == "Identity" and n.input[0] == name]
-        return copies[0] if copies else name
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         maps, convs = {"image": x}, iter(self.convs)
