@@ -37,6 +37,8 @@ STEP = 0.6
 # The looks at the upright hand count together for so much of what the others say. They alone read fewer
 # letters right (turned upright an H looks like a U), but the two kinds are wrong about different ones.
 UPRIGHT_SHARE = 0.5
+# A J is an I that was turned: which of the two it is, the looks at the hand as it is held say alone.
+TURNED_ALIKE = [LETTERS.index(letter) for letter in "IJ"]
 
 
 class Look(NamedTuple):
@@ -192,11 +194,20 @@ class HandReader:
 
     def _log_shares(self, looks: list[Look]) -> Array:
         """(26,) logarithms of the shares that all looks agree on best."""
+        held = self._mean_log_shares([look for look in looks if look.turn_rad is None])
+        turned = [look for look in looks if look.turn_rad is not None]
+        if not turned:
+            return held
+        upright = self._mean_log_shares(turned)
+        of_both = np.logaddexp.reduce(upright[TURNED_ALIKE])
+        upright[TURNED_ALIKE] = of_both + _log_shares(held[TURNED_ALIKE])
+        return _log_shares((held + UPRIGHT_SHARE * upright) / (1 + UPRIGHT_SHARE))
+
+    def _mean_log_shares(self, looks: list[Look]) -> Array:
+        """The same of looks of one kind; of none, every letter is as likely as the others."""
         each = [_log_shares(look.output.letters[0] / self._temperature) for look in looks]
-        is_upright = [look.turn_rad is not None for look in looks]
-        together = {kind: is_upright.count(kind) for kind in (False, True)}
-        weights = [(UPRIGHT_SHARE if kind else 1.0) / together[kind] for kind in is_upright]
-        return _log_shares(np.average(each, axis=0, weights=weights))
+        mean = np.mean(each, axis=0) if each else np.zeros(len(LETTERS))
+        return _log_shares(np.asarray(mean, np.float32))
 
     def _predict(self, looks: list[Look], t: float) -> Prediction:
         """The hand of the last look; the letter that all looks agree on best (mean of their log shares)."""
@@ -241,6 +252,6 @@ def _closer(look: Look) -> Square:
 
 
 def _log_shares(logits: Array) -> Array:
-    """(26,) logits -> (26,) logarithms of shares that sum to 1."""
+    """(N,) logits -> (N,) logarithms of shares that sum to 1."""
     shifted = logits - logits.max()
     return np.asarray(shifted - np.log(np.exp(shifted).sum()), np.float32)

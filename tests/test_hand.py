@@ -314,6 +314,22 @@ def test_upright_looks_count_for_their_share():
     assert np.log(shares["H"] / shares["U"]) == pytest.approx(of_each, rel=1e-4)
 
 
+def test_looks_at_the_upright_hand_do_not_tell_a_j_from_an_i():
+    class TakesJForI(BrightSpot):
+        def __call__(self, tensor: Array, upright: bool = False) -> Output:
+            output = super().__call__(tensor, upright)
+            output.letters[0] = 0
+            for letter, logit in {"I": 30.0, "J": 0.0}.items() if upright else {"I": 4.0, "J": 5.0}.items():
+                output.letters[0, LETTERS.index(letter)] = logit
+            return output
+
+    reader = HandReader(TakesJForI(), READS_UPRIGHT)
+    for step in range(3):
+        found = reader.follow(Frame(scene((200, 200, 280, 300)), step / 30, step))
+        assert found.letter == "J"
+    assert np.log(dict(found.top)["J"] / dict(found.top)["I"]) == pytest.approx(1.0, rel=1e-4)
+
+
 def test_upright_points_lie_in_the_picture_where_the_others_do():
     reader = HandReader(BrightSpot(), READS_UPRIGHT)
     for step in range(2):
