@@ -201,7 +201,8 @@ class HandReader:
         upright = self._mean_log_shares(turned)
         of_both = np.logaddexp.reduce(upright[TURNED_ALIKE])
         upright[TURNED_ALIKE] = of_both + _log_shares(held[TURNED_ALIKE])
-        return _log_shares((held + UPRIGHT_SHARE * upright) / (1 + UPRIGHT_SHARE))
+        together = (held + UPRIGHT_SHARE * upright) / (1 + UPRIGHT_SHARE)
+        return _log_shares(np.asarray(together, np.float32))
 
     def _mean_log_shares(self, looks: list[Look]) -> Array:
         """The same of looks of one kind; of none, every letter is as likely as the others."""
