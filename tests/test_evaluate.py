@@ -66,7 +66,7 @@ def of_colour(letter: str) -> np.ndarray:
     return np.full((60, 60, 3), level, np.uint8)
 
 
-def reads_colours(tensor: Array) -> Output:
+def reads_colours(tensor: Array, upright: bool = False) -> Output:
     """An engine that knows the pictures above by their colour; takes every Z for a D."""
     level = float(tensor[0, 0, SIZE_PX // 2, SIZE_PX // 2]) * 0.229 * 255 + 0.485 * 255
     if level < 10:

@@ -22,7 +22,7 @@ FPS = 20.0
 STEP = 9  # of grey between two letters
 
 
-def grey_engine(tensor: Array) -> Output:
+def grey_engine(tensor: Array, upright: bool = False) -> Output:
     """Reads the letter from the grey in the middle of the square; black shows no hand."""
     red = tensor[0, 0, tensor.shape[2] // 2, tensor.shape[3] // 2] * STD_RGB[0] + MEAN_RGB[0]
     number = round(float(red) * 255 / STEP) - 1
