@@ -83,6 +83,11 @@ def turned_square(points: Array, turn_rad: float, margin: float = MARGIN) -> Squ
     return cx, cy, side
 
 
+def within_a_step(side: float, before: float) -> float:
+    """A square's side -> the same, no more than a STEP nearer or farther than the one before."""
+    return min(max(side, STEP * before), before / STEP)
+
+
 def overlap(a: Square, b: Square) -> float:
     """Intersection over union of two squares, 0..1."""
     width = min(a[0] + a[2] / 2, b[0] + b[2] / 2) - max(a[0] - a[2] / 2, b[0] - b[2] / 2)
@@ -104,8 +109,8 @@ class HandReader:
         self._presence_threshold = package.presence_threshold
         self._min_confidence = min_confidence
         self._reads_upright = package.reads_upright
-        self._last: Look | None = None  # at the hand that is followed
-        self._next: tuple[Square, float | None] | None = None  # where it should be in the next frame
+        # the last look at a hand that is followed, and the square and turn of the next
+        self._followed: tuple[Look, Square, float | None] | None = None
         self._steady, self._steady_upright = Steady(), Steady()
 
     def read(self, image: Image, t: float = 0.0) -> Prediction:
@@ -147,30 +152,29 @@ class HandReader:
         A hand that is followed is looked at upright in every other frame, and a frame says what its look and
         the one before say together.
         """
-        if self._next is not None:
-            look = self._look(frame.image, *self._next)
-            both = [self._last, look] if self._last is not None and self._reads_upright else [look]
-            prediction = self._predict(both, frame.t)
+        if self._followed is not None:
+            last, square, turn_rad = self._followed
+            look = self._look(frame.image, square, turn_rad)
+            prediction = self._predict([last, look] if self._reads_upright else [look], frame.t)
             if prediction.hand is not None:
                 self._expect(look, frame.t)
                 return prediction
         looks = self._search(frame.image)
         prediction = self._predict(looks, frame.t)
         self._steady, self._steady_upright = Steady(), Steady()  # another hand, or another place
-        self._last = self._next = None
+        self._followed = None
         if prediction.hand is not None:
             self._expect(looks[-1], frame.t)
         return prediction
 
     def _expect(self, look: Look, t: float) -> None:
         """The hand of `look` is followed: where to look next, as it is held and upright in turns."""
-        self._last = look
-        self._next = self._steady(_square(look), t), None
+        self._followed = look, self._steady(_square(look), t), None
         if self._reads_upright:
             square, turn_rad = _upright(look)
             square = self._steady_upright(square, t)
             if look.turn_rad is None:
-                self._next = square, turn_rad
+                self._followed = look, square, turn_rad
 
     def _look(
         self, image: Image, square: Square, turn_rad: float | None = None, mirrored: bool = False
@@ -248,8 +252,8 @@ def _upright(look: Look) -> tuple[Square, float]:
 
 def _closer(look: Look) -> Square:
     """Where another look at the same picture should go: no more than a STEP nearer or farther."""
-    (cx, cy, side), before = _square(look), look.square[2]
-    return cx, cy, min(max(side, STEP * before), before / STEP)
+    cx, cy, side = _square(look)
+    return cx, cy, within_a_step(side, look.square[2])
 
 
 def _log_shares(logits: Array) -> Array:

@@ -17,7 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from edge.errors import DataError
-from edge.hand import STEP, turn_of, turned_square
+from edge.hand import turn_of, turned_square, within_a_step
 from edge.preprocess import cut_square
 from edge.records import LETTERS, N_POINTS, Array, Image
 from edge.signer import draw_background, draw_hand
@@ -177,7 +177,7 @@ def turned_upright(seed: int, position: int, crop: Image, points: Array) -> Imag
     turn_rad = turn_of(points) + float(rng.normal(0, TURN_OFF))
     x_off, y_off, size_off = rng.normal(0, (PLACE_OFF, PLACE_OFF, SIZE_OFF))
     cx, cy, side = turned_square(points, turn_rad)
-    side = min(max(side, STEP * side_px), side_px / STEP)
+    side = within_a_step(side, side_px)
     square = float(cx + x_off * side), float(cy + y_off * side), float(side * np.exp(size_off))
     return cut_square(crop, square, side_px, turn_rad)
 
