@@ -1,4 +1,5 @@
-"""What this machine answers, as JSON: golden inputs by logits, photographs by letters. Runs on both sides.
+"""What this machine answers, as JSON: golden inputs by logits, photographs by letters, each read in one look
+at the square around its hand. Runs on both sides.
 
 answer.py OUTPUT PACKAGE... [--photographs LIST]
 """
@@ -13,10 +14,11 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parents[1])]
 
 from golden_logits import engine_of, logits_of  # noqa: E402  the checkout is put on the path above
 
-from edge.hand import HandReader  # noqa: E402
+from edge.hand import MARGIN, SKIN, square_around  # noqa: E402
 from edge.package import open_package  # noqa: E402
-from edge.palm import PalmFinder  # noqa: E402
 from edge.pictures import read_picture  # noqa: E402
+from edge.preprocess import cut_square, to_tensor  # noqa: E402
+from edge.records import LETTERS, Box, Engine  # noqa: E402
 
 
 def main() -> None:
@@ -34,10 +36,18 @@ def main() -> None:
             answers[f"{folder.name} {variant}"] = logits_of(package, engine)
     if args.photographs:
         package = open_package(args.packages[0])
-        reader = HandReader(engine_of(package, next(iter(package.files))), package, find=PalmFinder())
-        files = args.photographs.read_text().splitlines()
-        answers["photographs"] = [reader.read(read_picture(Path(file))).letter for file in files]
+        engine = engine_of(package, next(iter(package.files)))
+        answers["photographs"] = [
+            letter(engine, package.size_px, **photograph)
+            for photograph in json.loads(args.photographs.read_text())
+        ]
     args.output.write_text(json.dumps(answers))
+
+
+def letter(engine: Engine, size_px: int, file: str, box: Box) -> str:
+    """What one look at the hand in `box`, px, says."""
+    crop = cut_square(read_picture(Path(file)), square_around(box, MARGIN / (1 + 2 * SKIN)), size_px)
+    return LETTERS[int(engine(to_tensor(crop)).letters.argmax())]
 
 
 if __name__ == "__main__":

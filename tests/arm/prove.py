@@ -20,24 +20,29 @@ HERE = Path(__file__).resolve().parent
 TOP = HERE.parents[1]
 sys.path[:0] = [str(HERE.parent), str(TOP)]
 
+from golden_logits import is_hand, unlike  # noqa: E402
 from golden_logits import main as write_logits  # noqa: E402
 from golden_package import build  # noqa: E402  the checkout is put on the path above
 
 from edge.package import DEFAULT_MODEL  # noqa: E402
+from edge.records import LETTERS  # noqa: E402
+from train.inputs import list_inputs  # noqa: E402
 
 PROCESSORS = {
     "cortex-a72": "Pi 4; no dot product, as the Nano's A57",
     "cortex-a76": "Pi 5; with dot product, as the Orin's A78",
 }
 MOST_CHANGED = 0.002  # of photographs
-PHOTOGRAPHS = Path(os.environ.get("ASL_EDGE_DATA", TOP.parent / "shared" / "data")) / "asl-frames"
+PHOTOGRAPHS = (
+    Path(os.environ.get("ASL_EDGE_DATA", TOP.parent / "shared" / "data")) / "asl-frames/manifest.csv"
+)
 
 
 def main() -> int:
     """Exit code 0 where every test passed and every letter is the same."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--photographs", type=int, default=400)
+    parser.add_argument("--photographs", type=int, default=200)
     args = parser.parse_args()
     began, folder = time.monotonic(), args.folder
     made = folder / "made"
@@ -45,7 +50,7 @@ def main() -> int:
         shutil.rmtree(folder / "build", ignore_errors=True)
         shutil.copytree(build(folder / "build"), made)
     write_logits(made, made / "golden_logits.json")
-    listed = photographs(folder / "photographs.txt", args.photographs)
+    listed = photographs(folder / "photographs.json", args.photographs)
     here = json.loads(answers_of([sys.executable], folder / "x86.json", made, listed).read_text())
     with ThreadPoolExecutor() as pool:  # both processors at a time, the tests before the photographs
         tests = list(pool.map(lambda name: tested(folder, name, made), PROCESSORS))
@@ -62,12 +67,17 @@ def main() -> int:
 
 
 def photographs(listed: Path, wanted: int) -> Path | None:
-    """A list of so many, evenly from all sources; None where there are none."""
-    found = sorted(str(file) for file in PHOTOGRAPHS.rglob("*.webp"))
-    if not found or not wanted:
-        print(f"no photographs at {PHOTOGRAPHS}: the made inputs alone are compared")
+    """A list of so many with the boxes of their hands, evenly from all sources; None where there are none."""
+    if not PHOTOGRAPHS.is_file() or not wanted:
+        print(f"no photographs at {PHOTOGRAPHS.parent}: the made inputs alone are compared")
         return None
-    listed.write_text("\n".join(found[:: max(1, len(found) // wanted)][:wanted]))
+    items, _ = list_inputs([str(PHOTOGRAPHS)])
+    found = [
+        {"file": str(item.path.resolve()), "box": item.box_xyxy.tolist()}
+        for item in items
+        if item.letter in LETTERS and item.box_xyxy is not None
+    ]
+    listed.write_text(json.dumps(found[:: max(1, len(found) // wanted)][:wanted]))
     return listed
 
 
@@ -119,13 +129,15 @@ def parity(here: dict[str, Any], there: dict[str, dict[str, Any]]) -> tuple[list
                 lines.append(f"{processor:<14}{what:<26}{len(wanted):>7}{'':>20}{differ:>8} {share:>6}")
                 alike &= differ <= MOST_CHANGED * len(wanted)
                 continue
-            hands = [name for name in wanted if name.startswith("hand-")]
+            hands = list(filter(is_hand, wanted))
+            wrong = unlike(got, wanted, what.split()[-1])
             differ = sum(np.argmax(got[name]) != np.argmax(wanted[name]) for name in hands)
             largest = max(float(np.abs(np.subtract(got[name], wanted[name])).max()) for name in wanted)
             lines.append(
                 f"{processor:<14}{what:<26}{len(wanted):>7}{largest:>20.5f}{differ:>8} of {len(hands)}"
             )
-            alike &= not differ
+            lines += [f"{'':<14}{text}" for text in wrong]
+            alike &= not wrong
     lines += [f"{name}: {what}" for name, what in PROCESSORS.items()]
     return lines, alike
 
