@@ -25,6 +25,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from edge.package import UPRIGHT
 from edge.records import Array
+from export.branch import only_as_held
 from export.replace import NEEDED_BYTES
 from export.to_onnx import AS_IT_IS, INPUT_NAME, write_checked
 
@@ -79,7 +80,9 @@ def quantise(folded: Path, output: Path, recipe: Recipe, tensors: Sequence[Array
             # histograms otherwise keep every activation
             extra_options={"CalibStridedMinMax": _Calibration.STRIDE},
         )
-    write_checked(_halved(onnx.load(str(output))), output)
+    model = _halved(onnx.load(str(output)))
+    write_checked(model, output)  # all operators, while they are in one list
+    write_checked(only_as_held(model), output)
 
 
 def _halved(model: onnx.ModelProto) -> onnx.ModelProto:

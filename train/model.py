@@ -133,15 +133,16 @@ class AslNet(nn.Module):
 
     def features(self, x: Tensor, upright: Tensor) -> tuple[Tensor, Tensor]:
         """(N, 3, S, S), and (1,) 1 where they were turned and else 0 -> (N, 1792) what letters and presence
-        are computed from, and points (N, 21, 2)."""
+        are computed from, and points (N, 21, 2). Of what was turned the ResNet, which learned from none, says
+        nothing: its features are 0."""
         seen, points = self.hand(x * self.std + self.mean)
-        moments = self.trunk.avgpool(self.maps(near(x))[-1])
+        moments = self.trunk.avgpool(self.maps(near(x))[-1]) * (1 - upright)
         hidden = either(self.reading(seen), self.upright(seen), upright)
         return torch.cat([moments, hidden], dim=1), points
 
     def last_layers(self) -> tuple[nn.Linear, nn.Linear]:
         """(N, 1792) features -> (N, 27) what the two parts say together of a square as it is, and of one that
-        was turned: of that the ResNet, which learned from none, says nothing."""
+        was turned."""
         said, ours = N_LETTERS + 1, self.trunk.fc
         layers = nn.Linear(ours.in_features + HIDDEN, said), nn.Linear(ours.in_features + HIDDEN, said)
         with torch.no_grad():
