@@ -52,6 +52,23 @@ def only_as_held(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
+def in_one_list(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The same with the ResNet computed always, for who wants to see every node."""
+    graph = model.graph
+    nodes = []
+    for node in graph.node:
+        if node.op_type != "If":
+            nodes.append(node)
+            continue
+        branch = helper.get_node_attr_value(node, "then_branch")
+        graph.initializer.extend(branch.initializer)
+        nodes += branch.node
+        nodes[-1].output[0] = node.output[0]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    return model
+
+
 def _computing(graph: onnx.GraphProto, result: str) -> set[str]:
     """The names of all that is computed for `result` alone, itself among them."""
     made_by = {name: node for node in graph.node for name in node.output}

@@ -23,11 +23,10 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from edge.package import UPRIGHT
 from edge.records import Array
 from export.branch import only_as_held
 from export.replace import NEEDED_BYTES
-from export.to_onnx import AS_IT_IS, INPUT_NAME, write_checked
+from export.to_onnx import feed, write_checked
 
 # What becomes int8 is told by the nodes' names: the ResNet's maps, and those of the landmark network but for
 # the first, where all the harm is done (112 px, few channels): with all of it in int8 points are off by 4 of
@@ -133,7 +132,7 @@ class _Calibration(CalibrationDataReader):
         if self._next >= self._end:
             return None
         self._next += 1
-        return {INPUT_NAME: self._tensors[self._next - 1], UPRIGHT: AS_IT_IS}
+        return feed(self._tensors[self._next - 1])
 
 
 @contextlib.contextmanager

@@ -27,6 +27,11 @@ MAX_OPSET, MAX_IR = 15, 8
 TOLERANCE = 1e-3
 
 
+def feed(tensor: Array, upright: Array = AS_IT_IS) -> dict[str, Array]:
+    """What a session is given of a square."""
+    return {INPUT_NAME: tensor, UPRIGHT: upright}
+
+
 class WithFeatures(nn.Module):
     """The network as a device gets it: (1, 3, S, S) and (1,) whether they were turned -> its three answers,
     and the (1, F) features that the last layer computes letters and presence from, on which a device is
@@ -115,7 +120,7 @@ def largest_difference(model: AslNet, path: Path, inputs: Sequence[Array]) -> fl
     for tensor, upright in itertools.product(inputs, (AS_IT_IS, TURNED)):
         with torch.inference_mode():
             wanted = model(torch.from_numpy(tensor), torch.from_numpy(upright))
-        got = session.run(list(OUTPUT_SHAPES), {INPUT_NAME: tensor, UPRIGHT: upright})
+        got = session.run(list(OUTPUT_SHAPES), feed(tensor, upright))
         differences = [np.abs(g - w.numpy()).max() for g, w in zip(got, wanted, strict=True)]
         worst = max(worst, *map(float, differences)) if np.isfinite(differences).all() else np.inf
     return worst

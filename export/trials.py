@@ -9,10 +9,9 @@ import numpy as np
 import onnxruntime as ort
 from onnxruntime.quantization import CalibrationMethod, QuantType
 
-from edge.package import UPRIGHT
 from edge.records import Array
 from export.quantize import Recipe, fold, quantise
-from export.to_onnx import AS_IT_IS, INPUT_NAME
+from export.to_onnx import feed
 
 # x86 and ARM agree bit for bit with it (no 16-bit sum can saturate), so that tests on a workstation speak
 # for the boards: it is taken unless it costs accuracy.
@@ -119,8 +118,6 @@ def _compare(recipe: Recipe, path: Path, wanted: tuple[Array, Array], pictures: 
 def _answers(path: Path, tensors: Sequence[Array]) -> tuple[Array, Array]:
     """Letters (N, 26) and points (N, 21, 2) of a model that reads one picture at a time."""
     session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    answers = [
-        session.run(["letters", "points"], {INPUT_NAME: tensor, UPRIGHT: AS_IT_IS}) for tensor in tensors
-    ]
+    answers = [session.run(["letters", "points"], feed(tensor)) for tensor in tensors]
     letters, points = (np.concatenate(parts) for parts in zip(*answers, strict=True))
     return letters, points

@@ -9,10 +9,9 @@ import pytest
 import torch
 from tiny_export import SIZE_PX
 
-from edge.package import UPRIGHT
-from export.branch import only_as_held
+from export.branch import in_one_list, only_as_held
 from export.quantize import fold
-from export.to_onnx import AS_IT_IS, INPUT_NAME, TURNED, export_onnx, write_checked
+from export.to_onnx import AS_IT_IS, TURNED, export_onnx, feed, write_checked
 from train.model import AslNet
 
 
@@ -32,9 +31,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def test_the_branch_changes_no_answer(files: tuple[Path, Path], upright: np.ndarray) -> None:
     noise = np.random.default_rng(0).normal(size=(1, 3, SIZE_PX, SIZE_PX)).astype(np.float32)
     wanted, got = (
-        ort.InferenceSession(str(file), providers=["CPUExecutionProvider"]).run(
-            None, {INPUT_NAME: noise, UPRIGHT: upright}
-        )
+        ort.InferenceSession(str(file), providers=["CPUExecutionProvider"]).run(None, feed(noise, upright))
         for file in files
     )
     for w, g in zip(wanted, got, strict=True):
@@ -55,3 +52,11 @@ def test_all_of_the_resnet_and_nothing_else_is_in_the_branch(files: tuple[Path, 
 def test_weights_are_stored_once(files: tuple[Path, Path]) -> None:
     plain, branched = (file.stat().st_size for file in files)
     assert abs(branched - plain) < 0.01 * plain
+
+
+def test_in_one_list_it_is_what_it_was(files: tuple[Path, Path]) -> None:
+    plain, branched = (onnx.load(str(file)) for file in files)
+    again = in_one_list(branched)
+    onnx.checker.check_model(again)
+    assert {node.name for node in again.graph.node} >= {node.name for node in plain.graph.node}
+    assert len(again.graph.initializer) == len(plain.graph.initializer) + 1  # half

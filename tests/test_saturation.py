@@ -17,6 +17,7 @@ from onnxruntime.quantization import CalibrationMethod, QuantType
 
 from edge.package import DEFAULT_MODEL, UPRIGHT, open_package
 from edge.records import Array
+from export.branch import in_one_list
 from export.quantize import Recipe, fold, quantise
 from export.to_onnx import AS_IT_IS, export_onnx
 from train.model import AslNet
@@ -37,7 +38,7 @@ def weights_of(model: onnx.ModelProto) -> list[tuple[str, np.ndarray]]:
 
 def largest_pair(path: Path, inputs: list[Array]) -> int:
     """The largest |sum of two neighbouring channels' products| in any convolution, where both are loud."""
-    model = onnx.load(str(path))
+    model = in_one_list(onnx.load(str(path)))
     weights = weights_of(model)
     kind, names = onnx.TensorProto.UINT8, sorted({name for name, _ in weights})
     model.graph.output.extend(onnx.helper.make_tensor_value_info(name, kind, None) for name in names)
@@ -88,7 +89,7 @@ def test_loud_input_saturates_weights_of_8_bits_and_not_of_7(folded: Path, reduc
 
 
 def test_shipped_model_can_not_saturate_whatever_it_is_shown() -> None:
-    weights = weights_of(onnx.load(str(open_package(DEFAULT_MODEL).file("int8"))))
+    weights = weights_of(in_one_list(onnx.load(str(open_package(DEFAULT_MODEL).file("int8")))))
     assert len(weights) >= 20 - 1  # ResNet-18's convolutions, but for one that a recipe may leave in float
     for name, kernel in weights:
         assert np.abs(kernel.astype(np.int32)).max() * 255 * 2 <= LARGEST, name

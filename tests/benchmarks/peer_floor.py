@@ -8,12 +8,14 @@ import onnx
 import onnxruntime as ort
 from onnx import TensorProto, helper
 
+from export.branch import in_one_list
+
 SIDE, RUNS = 1024, 12
 
 
 def multiply_adds(path: Path) -> int:
-    """Of every convolution and matrix product of a model, by its shapes."""
-    model = onnx.shape_inference.infer_shapes(onnx.load(str(path)))
+    """Of every convolution and matrix product of a model, by its shapes: of a hand as it is held."""
+    model = onnx.shape_inference.infer_shapes(in_one_list(onnx.load(str(path))))
     shapes = {tensor.name: list(tensor.dims) for tensor in model.graph.initializer}
     for value in (*model.graph.input, *model.graph.value_info, *model.graph.output):
         shapes[value.name] = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
