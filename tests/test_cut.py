@@ -94,6 +94,21 @@ def test_a_stopped_run_goes_on_and_ends_as_if_it_had_not_been_stopped(folder, tm
         np.testing.assert_array_equal(getattr(whole, name), getattr(again, name))
 
 
+def test_a_run_that_was_killed_while_it_made_its_arrays_begins_again(folder, tmp_path, monkeypatch):
+    killed = tmp_path / "killed"
+    killed.mkdir()
+    about = json.loads((folder / "crops" / "about.json").read_text())
+    (killed / "about.json").write_text(json.dumps(about | {"done": 0}))
+    (killed / "image.npy").write_bytes(b"half of it")
+    assert run_here(monkeypatch, *cut_flags(folder, killed)) == 0
+    np.testing.assert_array_equal(open_crops(killed).image, open_crops(folder / "crops").image)
+
+
+def test_a_folder_that_can_not_be_made_is_one_sentence(folder, monkeypatch, capsys):
+    assert run_here(monkeypatch, *cut_flags(folder, "/proc/asl-edge/crops")) == 2
+    assert "/proc/asl-edge/crops can't be written: no such file" in capsys.readouterr().err
+
+
 def test_unfinished_crops_are_refused_by_number(folder, tmp_path, monkeypatch, capsys):
     stopped = tmp_path / "stopped"
     shutil.copytree(folder / "crops", stopped)

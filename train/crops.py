@@ -57,13 +57,12 @@ def make_arrays(folder: Path, n: int) -> dict[str, Any]:
         "upright": ((FEATURES,), np.float16),
     }
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         return {
             name: np.lib.format.open_memmap(folder / f"{name}.npy", "w+", dtype, (n, *shape))
             for name, (shape, dtype) in shapes.items()
         }
     except OSError as error:
-        raise DataError(f"{folder} can't be written: {(error.strerror or str(error)).lower()}") from None
+        raise _cannot_be_written(folder, error) from None
 
 
 def open_arrays(folder: Path, mode: str = "r") -> dict[str, Any]:
@@ -87,10 +86,18 @@ def read_about(folder: Path) -> dict[str, Any] | None:
 
 
 def write_about(folder: Path, about: dict[str, Any]) -> None:
-    """Written beside and renamed."""
+    """Written beside and renamed, into a new folder where there is none. DataError where it can't be."""
     partial = folder / f"{ABOUT_NAME}.partial"
-    partial.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
-    partial.replace(folder / ABOUT_NAME)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        partial.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+        partial.replace(folder / ABOUT_NAME)
+    except OSError as error:
+        raise _cannot_be_written(folder, error) from None
+
+
+def _cannot_be_written(folder: Path, error: OSError) -> DataError:
+    return DataError(f"{folder} can't be written: {(error.strerror or str(error)).lower()}")
 
 
 def open_crops(folder: Path) -> Crops:

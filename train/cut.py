@@ -75,14 +75,11 @@ def main(args: argparse.Namespace) -> int:
         if args.output.exists() and any(args.output.iterdir()):
             raise DataError(f"{args.output} exists and is no folder of cut: name another --output")
         about = {**wanted, "done": 0}
-        arrays = make_arrays(args.output, args.crops)
         write_about(args.output, about)
-    else:
-        if differ := sorted(name for name in wanted if wanted[name] != about.get(name)):
-            raise DataError(
-                f"{args.output} holds crops of another {', '.join(differ)}: name another --output"
-            )
-        arrays = open_arrays(args.output, "r+")
+    elif differ := sorted(name for name in wanted if wanted[name] != about.get(name)):
+        raise DataError(f"{args.output} holds crops of another {', '.join(differ)}: name another --output")
+    # where none is done, it may have been killed while it made the arrays
+    arrays = open_arrays(args.output, "r+") if about["done"] else make_arrays(args.output, args.crops)
     cutter, teacher = Cutter(prepared, args.synthetic_share, args.seed), Landmarker()
 
     def cut(position: int) -> None:
