@@ -116,20 +116,34 @@ class HandReader:
     def read(self, image: Image, t: float = 0.0) -> Prediction:
         """One picture, (H, W, 3) RGB -> Prediction; searches the whole of it.
 
-        No next frame will tell more: a hand is looked at twice more, in the mirror and around its points, and
-        twice upright, once in the mirror. On two times 200 pictures of each of five unseen sources the first
-        two read 1.0 points more right, half of them the mirror's.
+        No next frame will tell more, and a first look is easily mistaken: it takes a finger for a hand, or a
+        face for a fist. So each hand that the detector names, and the one that the whole picture shows, is
+        looked at thoroughly before the likeliest is taken. Of 500 pictures of five unseen sources that read
+        1.8 points more right, and found 4.4 more hands of 100, than to look so at the likeliest of the
+        detector's alone.
         """
-        looks = self._search(image)
+        squares = [*self._find(image), whole_square(image)]
+        found = [self._look_closer(image, square) for square in squares]
+        thorough: dict[Square, list[Look]] = {}  # by the square that the first looks ended in
+        for looks in sorted(found, key=self._likeness, reverse=True):
+            square = _closer(looks[-1])
+            if all(overlap(square, other) <= SAME_SQUARE for other in thorough):
+                thorough[square] = self._look_thoroughly(image, looks)
+        return self._predict(max(thorough.values(), key=self._likeness), t)
+
+    def _look_thoroughly(self, image: Image, looks: list[Look]) -> list[Look]:
+        """Those; where they see a hand also two more, in the mirror and around its points, and two upright, one
+        of them in the mirror. On two times 200 pictures of each of five unseen sources the first two read 1.0
+        points more right, half of them the mirror's."""
         last = looks[-1]
         if _presence(last) < self._presence_threshold:
-            return self._predict(looks, t)
+            return looks
         upright: list[Look] = []
         if self._reads_upright:
             square, turn_rad = _upright(last)
             upright = [self._look(image, square, turn_rad, mirrored) for mirrored in (False, True)]
         mirrored = self._look(image, last.square, mirrored=True)
-        return self._predict([*upright, mirrored, *looks, self._look(image, _closer(last))], t)
+        return [*upright, mirrored, *looks, self._look(image, _closer(last))]
 
     def _search(self, image: Image) -> list[Look]:
         """The looks at the likeliest hand: of two, the one that is more of a hand that signs.
