@@ -132,8 +132,8 @@ class HandReader:
         return self._predict(max(thorough.values(), key=self._likeness), t)
 
     def _look_thoroughly(self, image: Image, looks: list[Look]) -> list[Look]:
-        """Those; where they see a hand also two more, in the mirror and around its points, and two upright, one
-        of them in the mirror. On two times 200 pictures of each of five unseen sources the first two read 1.0
+        """Those; where they see a hand two more, in the mirror and around its points, and two upright, one of
+        them in the mirror. On two times 200 pictures of each of five unseen sources the first two read 1.0
         points more right, half of them the mirror's."""
         last = looks[-1]
         if _presence(last) < self._presence_threshold:

@@ -110,6 +110,32 @@ def test_of_two_hands_the_one_that_signs_is_read():
     np.testing.assert_allclose(box_around(found.hand.points), (260, 260, 340, 340), atol=12)
 
 
+def test_a_finger_that_the_detector_takes_for_a_hand_does_not_hide_the_hand():
+    """There is something in the detector's square, too; the whole picture's hand is the likelier."""
+
+    def unsure_of_what_fills_its_square(tensor: Array, upright: bool = False) -> Output:
+        output = BrightSpot()(tensor)
+        filled = float((tensor[0].mean(axis=0) > 1.0).mean())
+        return Output(output.letters * (1 - filled), output.presence, output.points)
+
+    image = scene((120, 60, 520, 420))
+    found = HandReader(unsure_of_what_fills_its_square, PACKAGE, find=lambda _: [(320.0, 240.0, 90.0)]).read(
+        image
+    )
+    assert found.hand is not None
+    np.testing.assert_allclose(box_around(found.hand.points), (120, 60, 520, 420), atol=12)
+
+
+def test_two_squares_that_end_in_the_same_hand_are_looked_at_thoroughly_once():
+    engine = BrightSpot()
+    image = scene((200, 120, 440, 360))
+    HandReader(engine, PACKAGE, find=lambda _: [(320.0, 240.0, 600.0)]).read(image)
+    twice = engine.calls
+    engine.calls = 0
+    HandReader(engine, PACKAGE).read(image)
+    assert twice == engine.calls + LOOKS
+
+
 def test_where_the_detector_is_wrong_the_whole_picture_is_looked_at():
     engine = BrightSpot()
     reader = HandReader(engine, PACKAGE, find=lambda image: [(50.0, 50.0, 100.0)])  # dark
