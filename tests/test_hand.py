@@ -110,18 +110,18 @@ def test_of_two_hands_the_one_that_signs_is_read():
     np.testing.assert_allclose(box_around(found.hand.points), (260, 260, 340, 340), atol=12)
 
 
+def unsure_of_what_fills_its_square(tensor: Array, upright: bool = False) -> Output:
+    """A bright spot, and the less sure of its letter the less there is around it."""
+    output = BrightSpot()(tensor)
+    filled = float((tensor[0].mean(axis=0) > 1.0).mean())
+    return Output(output.letters * (1 - filled), output.presence, output.points)
+
+
 def test_a_finger_that_the_detector_takes_for_a_hand_does_not_hide_the_hand():
     """There is something in the detector's square, too; the whole picture's hand is the likelier."""
 
-    def unsure_of_what_fills_its_square(tensor: Array, upright: bool = False) -> Output:
-        output = BrightSpot()(tensor)
-        filled = float((tensor[0].mean(axis=0) > 1.0).mean())
-        return Output(output.letters * (1 - filled), output.presence, output.points)
-
-    image = scene((120, 60, 520, 420))
-    found = HandReader(unsure_of_what_fills_its_square, PACKAGE, find=lambda _: [(320.0, 240.0, 90.0)]).read(
-        image
-    )
+    reader = HandReader(unsure_of_what_fills_its_square, PACKAGE, find=lambda _: [(320.0, 240.0, 90.0)])
+    found = reader.read(scene((120, 60, 520, 420)))
     assert found.hand is not None
     np.testing.assert_allclose(box_around(found.hand.points), (120, 60, 520, 420), atol=12)
 
@@ -158,6 +158,49 @@ def test_following_asks_no_detector():
     for step in range(4):
         assert reader.follow(Frame(scene((200, 200, 280, 300)), step / 30, step)).hand is not None
     assert len(asked) == 1
+
+
+def test_a_finger_that_is_followed_is_left_for_the_hand_within_a_second():
+    image = scene((120, 60, 520, 420))
+    asked = []
+
+    def find(_: Image) -> list[Square]:
+        asked.append(1)
+        return [(320.0, 240.0, 60.0)]
+
+    def stuck_to_a_finger(tensor: Array, upright: bool = False) -> Output:
+        """What fills the square is a hand, too, and as large as ever."""
+        output = unsure_of_what_fills_its_square(tensor)
+        if (tensor[0].mean(axis=0) > 1.0).mean() > 0.95:
+            output.points[:] = 0.5 + 0.28 * np.sign(output.points - 0.5)
+        return output
+
+    reader = HandReader(stuck_to_a_finger, PACKAGE, find=find)
+    for step in range(15):
+        hand = reader.follow(Frame(image, step / 15, step)).hand
+        assert hand is not None
+        assert hand.points[:, 0].max() - hand.points[:, 0].min() < 100
+    found = reader.follow(Frame(image, 1.0, 15))
+    assert found.hand is not None
+    np.testing.assert_allclose(box_around(found.hand.points), (120, 60, 520, 420), atol=12)
+    assert len(asked) == 2
+
+
+def test_a_hand_whose_letter_is_unsure_is_searched_for_once_a_second():
+    asked, engine = [], BrightSpot()
+
+    def unsure(tensor: Array, upright: bool = False) -> Output:
+        output = engine(tensor)
+        return Output(output.letters * 0, output.presence, output.points)
+
+    def find(_: Image) -> list[Square]:
+        asked.append(1)
+        return [(240.0, 250.0, 200.0)]
+
+    reader = HandReader(unsure, PACKAGE, find=find)
+    for step in range(45):  # 3 seconds
+        assert reader.follow(Frame(scene((200, 200, 280, 300)), step / 15, step)).hand is not None
+    assert len(asked) == 3
 
 
 def test_empty_scene_gives_no_letter_and_no_hand():
