@@ -169,8 +169,7 @@ class HandReader:
         return _presence(looks[-1]) * float(np.exp(self._log_shares(looks).max()))
 
     def follow(self, frame: Frame) -> Prediction:
-        """The next frame of a stream -> Prediction; one reading while the hand stays in sight and its letter is
-        sure.
+        """The next frame of a stream -> Prediction; one reading while hand and letter are sure.
 
         A hand that is followed is looked at upright in every other frame, and a frame says what its look and
         the one before say together.
