@@ -24,13 +24,16 @@ from edge.signer import draw_background, draw_hand
 from train import augment
 from train.augment import Rng
 from train.crops import SIZE_PX, make_arrays, open_arrays, read_about, write_about
-from train.dataset import NO_LETTER, balance, letter_index, points_of
+from train.dataset import NO_LETTER, OTHER_SIGN, balance, letter_index, points_of
 from train.landmarker import SIZE_PX as TEACHER_PX
 from train.landmarker import Landmarker
 from train.model import BORDER_PX
 from train.prepared import Prepared, open_prepared
 
 NO_HAND_SHARE = 0.12  # of the crops
+# Of the drawn hands: relaxed, open or half closed, they sign no letter. Few photographs show such hands, and
+# what a network has never seen it takes for a letter.
+NO_LETTER_SHARE = 0.2
 MADE_BACKGROUND_SHARE = 0.4  # of the backgrounds; the others are cut from pictures, away from their hand
 STRENGTH = (0.2, 1.0)  # of the geometry: a crop draws its own, so that easy and hard ones mix
 RELIT_SHARE = 0.5  # of the crops
@@ -139,15 +142,17 @@ class Cutter:
             return _cut(augment.letterbox(rng, background), NO_LETTER, None, 0.0, source_of_background)
         if kind < NO_HAND_SHARE + self._synthetic_share:
             small = strength * 0.3 > rng.random()
+            letter = None if rng.random() < NO_LETTER_SHARE else LETTERS[rng.integers(len(LETTERS))]
             drawn = draw_hand(
                 rng,
-                letter := LETTERS[rng.integers(len(LETTERS))],
+                letter,
                 TEACHER_PX,
                 hand_fraction=(0.3, 0.6) if small else (0.5, 0.9),
                 background=background,
             )
             points = drawn.points / np.float32(TEACHER_PX)
-            return _cut(drawn.image, letter_index(letter), points, 1.0, source_of_background)
+            label = OTHER_SIGN if letter is None else letter_index(letter)
+            return _cut(drawn.image, label, points, 1.0, source_of_background)
         picture, at = self._prepared.picture(row), points_of(self._prepared, row)
         crop, where = augment.crop_hand(rng, picture, at, TEACHER_PX, strength, background)
         crop, where = augment.bend(rng, crop, where, strength)
