@@ -8,6 +8,8 @@ regression. Only answers among the taught letters are changed: what was not taug
 import io
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,19 +114,33 @@ def belongs_of(package: Package, variant: str, folder: str) -> Belongs:
     )
 
 
+def can_be_kept(belongs: Belongs) -> None:
+    """TeachError where `save` would fail: better said before somebody has signed than after."""
+    with _place(belongs), tempfile.NamedTemporaryFile(dir=belongs.folder, suffix=".partial"):
+        pass
+
+
 def save(examples: Examples, belongs: Belongs) -> None:
     """Written beside and renamed. TeachError where it can't be."""
+    with _place(belongs), tempfile.TemporaryDirectory(dir=belongs.folder, suffix=".partial") as beside:
+        written = Path(beside) / belongs.path.name
+        written.touch(0o600)  # nobody else's business
+        np.savez_compressed(
+            written,
+            model_sha256=belongs.sha256,
+            features=examples.features.astype(np.float16),
+            logits=examples.logits,
+            letters=examples.letters,
+        )
+        written.replace(belongs.path)
+
+
+@contextmanager
+def _place(belongs: Belongs) -> Iterator[None]:
+    """Makes the folder; what fails in it is told as a TeachError."""
     try:
         belongs.folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=belongs.folder, suffix=".partial", delete=False) as file:
-            np.savez_compressed(
-                file,
-                model_sha256=belongs.sha256,
-                features=examples.features.astype(np.float16),
-                logits=examples.logits,
-                letters=examples.letters,
-            )
-        Path(file.name).replace(belongs.path)
+        yield
     except OSError as error:
         raise TeachError(
             f"what was taught can't be kept in {belongs.folder}: {(error.strerror or str(error)).lower()}; "

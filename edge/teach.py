@@ -14,7 +14,7 @@ from edge.package import open_package
 from edge.palm import PalmFinder
 from edge.records import LETTERS, Moment
 from edge.settings import Settings
-from edge.taught import belongs_of, forget
+from edge.taught import belongs_of, can_be_kept, forget
 from edge.teaching import NO_FEATURES, Lesson, Teaching
 
 PLACE = "{letter}"  # in the camera's name: another camera for each letter, e.g. synthetic:{letter}
@@ -31,6 +31,7 @@ def teach(settings: Settings, letters: str, say: Callable[[str], None]) -> Lesso
     teaching = teaching_of(settings, package, variant, engine)
     if not teaching.has_features:
         raise TeachError(f"{package.folder}: {NO_FEATURES}")
+    can_be_kept(teaching.belongs)
     teaching.restore()
     engine.correction = None  # what is taught is how the network reads, not how it was corrected
     reader = HandReader(engine, package, find=PalmFinder(settings.threads))

@@ -98,7 +98,7 @@ class Teaching:
     def __init__(
         self, engine: TaughtEngine, belongs: Belongs, temperature: float, has_features: bool
     ) -> None:
-        self._engine, self._belongs, self._temperature = engine, belongs, temperature
+        self._engine, self.belongs, self._temperature = engine, belongs, temperature
         self.has_features = has_features
         self._kept: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
         self._recording: str | None = None
@@ -111,7 +111,7 @@ class Teaching:
 
     def restore(self) -> None:
         """Uses what was taught before. TeachError where the file is damaged or another model's."""
-        examples = load(self._belongs) if self.has_features else None
+        examples = load(self.belongs) if self.has_features else None
         if examples is None:
             return
         for i, letter in enumerate(examples.letters.tolist()):
@@ -193,7 +193,7 @@ class Teaching:
         examples = self.examples()
         lesson, correction = learn(examples, self._temperature)
         if lesson.helps:
-            save(examples, self._belongs)
+            save(examples, self.belongs)
             self._engine.correction = correction
         return lesson
 
@@ -216,7 +216,7 @@ class Teaching:
     def forget(self) -> None:
         """All of it: the file, the correction, what was recorded."""
         try:
-            forget(self._belongs)
+            forget(self.belongs)
         except TeachError as error:
             self.says = str(error)
             return

@@ -224,6 +224,8 @@ def test_tls_and_password_are_taken_and_a_wrong_one_is_one_sentence(
                 wait_until(
                     lambda: "its certificate is not trusted" in caplog.text, "a word on the certificate"
                 )
+            with Mqtt(replace(right, mqtt=f"mqtts://localhost:{broker.port}")):
+                wait_until(lambda: "give the name that it was made for" in caplog.text, "a word on the name")
             with Mqtt(replace(right, mqtt_password_file=str(tmp_path / "wrong"))):
                 wait_until(lambda: "the broker refuses us" in caplog.text, "a word on the password")
         assert not any("availability" in topic for topic in listener.heard)
@@ -234,6 +236,18 @@ def test_tls_and_password_are_taken_and_a_wrong_one_is_one_sentence(
         assert "guess" not in caplog.text
     finally:
         listener.end()
+        broker.end()
+
+
+@needs_mosquitto
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # as above
+def test_broker_without_tls_is_one_sentence(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    broker = Broker(tmp_path, "allow_anonymous true").again()
+    settings = replace(settings_for(broker), mqtt=f"mqtts://127.0.0.1:{broker.port}")
+    try:
+        with caplog.at_level(logging.WARNING), Mqtt(settings):
+            wait_until(lambda: "it breaks off where TLS begins" in caplog.text, "a word on TLS")
+    finally:
         broker.end()
 
 

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import browser
+import cv2
+import numpy as np
 import pytest
 from test_cli import ENVIRONMENT, asl_edge, refused
 
@@ -360,6 +363,13 @@ def test_taken_port_is_one_sentence(page: Board, tiny_folder: Path) -> None:
 )
 def test_page_that_can_not_be_is_one_sentence(tiny_folder: Path, flags: tuple[str, ...], says: str) -> None:
     assert says in refused(asl_edge("run", "--camera", "synthetic:A", "--model", tiny_folder, *flags))
+
+
+def test_any_free_port_is_named(tiny_folder: Path, tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "dark.png"), np.zeros((48, 64, 3), np.uint8))
+    flags = ("--output", "none", "--page", "127.0.0.1:0")
+    done = asl_edge("run", "--camera", f"replay:{tmp_path}", "--model", tiny_folder, *flags)
+    assert re.search(r"the page is at http://127\.0\.0\.1:[1-9]\d+/ and", done.stderr)
 
 
 def test_empty_token_is_refused(tiny_folder: Path, tmp_path: Path) -> None:

@@ -9,7 +9,18 @@ import pytest
 from edge.errors import TeachError
 from edge.package import open_package
 from edge.records import LETTERS, Array, Frame, Hand, Moment, Output, Prediction
-from edge.taught import Belongs, Examples, TaughtEngine, belongs_of, fit, forget, load, save, share_right
+from edge.taught import (
+    Belongs,
+    Examples,
+    TaughtEngine,
+    belongs_of,
+    can_be_kept,
+    fit,
+    forget,
+    load,
+    save,
+    share_right,
+)
 from edge.teaching import Teaching, learn
 
 F = 32  # features
@@ -114,9 +125,27 @@ def test_file_that_makes_no_sense_is_one_sentence(tmp_path: Path, what: str) -> 
 
 
 def test_folder_that_can_not_be_written_is_one_sentence(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(TeachError, match="name another folder with teach_folder"):
-        save(signed("M", "M", 0), Belongs(ONE, tmp_path / "file"))
+    (tmp_path / "file").write_text("")
+    belongs = Belongs(ONE, tmp_path / "file")
+    with pytest.raises(TeachError, match=r"can't be kept in .*file: .*; name another folder"):
+        save(signed("M", "M", 0), belongs)
+    with pytest.raises(TeachError, match=r"can't be kept in .*file: .*; name another folder"):
+        can_be_kept(belongs)
+
+
+def test_save_that_fails_leaves_nothing_half_written(tmp_path: Path) -> None:
+    belongs = Belongs(ONE, tmp_path)
+    can_be_kept(belongs)
+    (belongs.path / "in the way").mkdir(parents=True)
+    with pytest.raises(TeachError, match="can't be kept"):
+        save(signed("M", "M", 0), belongs)
+    assert list(tmp_path.iterdir()) == [belongs.path]
+
+
+def test_what_is_saved_is_its_owners_alone(tmp_path: Path) -> None:
+    belongs = Belongs(ONE, tmp_path)
+    save(signed("M", "M", 0), belongs)
+    assert belongs.path.stat().st_mode & 0o077 == 0
 
 
 def test_services_state_directory_is_the_usual_place(

@@ -48,9 +48,11 @@ def open_page(
         )
     names = {socket.gethostname(), f"{socket.gethostname()}.local", *settings.page_names.split()}
     app = application(live, model, metrics, teaching, token, names, settings.picture)
-    page = Page(app, _listening(host, port, settings.page))
+    listening = _listening(host, port, settings.page)
+    page = Page(app, listening)
     asks = "asks for a token" if token else "asks for no token: it can be reached from this machine alone"
-    log.info("the page is at http://%s/ and %s", settings.page, asks)
+    port = listening.getsockname()[1]  # where 0 was asked for, the one that was free
+    log.info("the page is at http://%s:%d/ and %s", settings.page.rpartition(":")[0], port, asks)
     return page
 
 

@@ -30,6 +30,13 @@ log = logging.getLogger(__name__)
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 KEEPALIVE_S = 15  # without an answer for so long the broker is gone, and the broker says that we are
 RETRY_S = (1, 30)  # between two tries to connect, doubled each time
+# By OpenSSL's verify codes (X509_V_ERR_..., openssl-verification-options(1)); else the authority is unknown.
+CERTIFICATE_HINTS = {
+    9: "check this board's clock",  # not yet valid: a board without a battery wakes up in the past
+    10: "the broker needs a new one, or this board's clock is wrong",
+    62: "give the name that it was made for",
+    64: "give the name that it was made for",  # the same of an address
+}
 # By topic: name, icon, what Home Assistant shows of the message; a state has at most 255 characters there.
 SENSORS = {
     "letter": ("Letter", "mdi:hand-front-right", "{{ value_json.letter }}"),
@@ -60,7 +67,8 @@ class Mqtt:
         password = read_secret("mqtt_password_file", settings.mqtt_password_file, "mqtt_password")
         if settings.mqtt_user or password:
             self._client.username_pw_set(settings.mqtt_user or "asl-edge", password or None)
-        if scheme == "mqtts":
+        self._tls = scheme == "mqtts"
+        if self._tls:
             self._client.tls_set_context(_trusting(settings.mqtt_ca_file))
         self._client.reconnect_delay_set(*RETRY_S)
         self._client.on_connect = self._connected
@@ -119,7 +127,10 @@ class Mqtt:
         """paho calls it where it caught the error, and does not give it."""
         error = sys.exc_info()[1]
         if isinstance(error, ssl.SSLCertVerificationError):
-            self._warn(f"its certificate is not trusted ({error.verify_message}): give mqtt_ca_file")
+            hint = CERTIFICATE_HINTS.get(error.verify_code, "give mqtt_ca_file")
+            self._warn(f"its certificate is not trusted ({error.verify_message}): {hint}")
+        elif isinstance(error, ssl.SSLError) or (self._tls and isinstance(error, ConnectionResetError)):
+            self._warn(f"it breaks off where TLS begins ({error.strerror}): check the port, or take mqtt://")
         else:
             self._warn(f"it can't be reached ({getattr(error, 'strerror', None) or error})")
 
