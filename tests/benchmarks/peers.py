@@ -291,7 +291,7 @@ def draw(table: list[dict[str, object]], split: str, path: Path) -> None:
 
     figure = Figure(figsize=(8, 4.5), dpi=120, layout="constrained")
     axes = figure.subplots()
-    axes.margins(x=0.25)
+    axes.margins(x=0.35)
     for row in table:
         known = row["right"] is not None
         y = 100 * float(row["right"]) if known else 0.0  # type: ignore[arg-type]
@@ -301,7 +301,7 @@ def draw(table: list[dict[str, object]], split: str, path: Path) -> None:
             TITLES[str(row["name"])],
             (float(row["follow_ms"]), y),  # type: ignore[arg-type]
             xytext=(5, 20 if row["name"] == "ours" else 6),  # OpenVINO's label is beside it
-            textcoords="offset points", fontsize=8, rotation=0 if known else 35,
+            textcoords="offset points", fontsize=8, rotation=0 if known else 55,
         )  # fmt: skip
     axes.set(xscale="log", ylim=(0, 100), xlabel="frame to letter, ms, hand followed (median)")
     ticks = [
