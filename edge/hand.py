@@ -174,23 +174,24 @@ class HandReader:
         A hand that is followed is looked at upright in every other frame, and a frame says what its look and
         the one before say together.
         """
-        followed: tuple[Look, Prediction] | None = None
+        kept: list[Look] = []  # at the hand that is followed, where one is in sight
         if self._followed is not None:
             last, square, turn_rad = self._followed
             look = self._look(frame.image, square, turn_rad)
-            prediction = self._predict([last, look] if self._reads_upright else [look], frame.t)
+            looks = [last, look] if self._reads_upright else [look]
+            prediction = self._predict(looks, frame.t)
             if prediction.hand is not None:
-                followed = look, prediction
                 if not self._is_in_doubt(prediction):
                     self._expect(look, frame.t)
                     return prediction
+                kept = looks
         self._searched_s = frame.t
-        looks = self._search(frame.image, whole=followed is not None)
-        if followed is not None and self._likeness(looks) < _likeness_of(followed[1]):
-            self._expect(followed[0], frame.t)
-            return followed[1]
+        looks = self._search(frame.image, whole=bool(kept))
+        if kept and self._likeness(looks) < self._likeness(kept):
+            looks = kept
+        else:
+            self._steady, self._steady_upright = Steady(), Steady()  # another hand, or another place
         prediction = self._predict(looks, frame.t)
-        self._steady, self._steady_upright = Steady(), Steady()  # another hand, or another place
         self._followed = None
         if prediction.hand is not None:
             self._expect(looks[-1], frame.t)
@@ -265,11 +266,6 @@ def _points(look: Look) -> Array:
     cx, cy, side = look.square
     there = (look.output.points[0] - 0.5) * side
     return np.asarray(there @ rotation(look.turn_rad or 0.0).T + (cx, cy), np.float32)
-
-
-def _likeness_of(prediction: Prediction) -> float:
-    """`HandReader._likeness` of what it was predicted from."""
-    return prediction.confidence * (prediction.hand.presence if prediction.hand else 0.0)
 
 
 def _presence(look: Look) -> float:
