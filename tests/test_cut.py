@@ -13,7 +13,7 @@ from tiny_data import write_two_signers
 from train.__main__ import main
 from train.crops import ARRAYS, open_crops
 from train.cut import TURN_OFF, turned_upright
-from train.dataset import NO_LETTER
+from train.dataset import NO_LETTER, OTHER_SIGN
 
 
 def run_here(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
@@ -52,6 +52,9 @@ def test_crops_hold_both_people_and_what_is_made(folder):
     assert set(crops.source.tolist()) == {"", "anna", "ben"}
     assert set(crops.letter.tolist()) >= {NO_LETTER, 0, 1, 2}
     assert ((crops.letter == NO_LETTER) == (crops.presence == 0)).all()
+    signs_none = crops.letter == OTHER_SIGN  # anna and ben sign letters alone: these were drawn
+    assert 0 < signs_none.sum() < 0.3 * 60 / 2
+    assert (crops.presence[signs_none] == 1).all()
     assert (crops.image.reshape(60, -1).std(axis=1) > 0).all()
     assert (np.abs(crops.at_32.reshape(60, -1)).max(axis=1) > 0).all()
     assert (np.abs(crops.upright).max(axis=1) > 0).all()
