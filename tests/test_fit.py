@@ -6,18 +6,24 @@ import signal
 import subprocess
 import sys
 import time
+from argparse import ArgumentParser
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from tiny_data import write_two_signers
+from tiny_data import write_letters, write_two_signers
 
 from train.__main__ import main
 from train.checkpoint import load_checkpoint
 from train.crops import open_crops
+from train.evaluate import SEEN, group_rows
+from train.fit import pictures_held_back
 from train.loss import normalise
 from train.model import input_px
+from train.options import add_arguments, read_options
+from train.prepared import open_prepared
 from train.start import start_model, unfold
 
 ROOT = Path(__file__).parent.parent
@@ -148,7 +154,7 @@ def test_imagenet_weights_out_of_reach_name_the_two_other_choices(crops, tmp_pat
     [
         (["--schedule", "96"], "SIZExEPOCHS"),
         (["--leave-out", "nobody"], "no source 'nobody'"),
-        (["--leave-out", "anna"], "no source is left"),
+        (["--leave-out", "anna"], "no picture is left"),
         (["--init", "missing.pt"], "missing.pt does not exist"),
         (["--batch", "4096"], "smaller --batch"),
         (["--strength", "0.5"], "wanted FIRST,LAST"),
@@ -160,6 +166,42 @@ def test_bad_flag_is_one_sentence_and_exit_code_2(crops, tmp_path, monkeypatch, 
     assert sentence in errors
     assert errors.count("\n") == 1
     assert not (tmp_path / "run" / "last.pt").exists()
+
+
+def test_one_folder_of_letters_trains_on_all_but_the_pictures_held_back(tmp_path, monkeypatch):
+    photographs = write_letters(tmp_path / "preprocessed_train", "ABC", 8, seed=3)
+    for name, flags in (
+        ("prepare", [photographs, "--output", tmp_path / "prepared"]),
+        ("cut", ["--data", tmp_path / "prepared", "--output", tmp_path / "crops", "--crops", 80]),
+    ):
+        monkeypatch.setattr(sys, "argv", ["train", name, *map(str, flags)])
+        assert main() == 0
+    prepared = open_prepared(tmp_path / "prepared")
+    learned, held_back = prepared.rows(roles=["train"]), prepared.rows(roles=["validation"])
+    run, usual = tmp_path / "run", [flag for flag in TINY if flag not in ("--validate", "ben")]
+    assert fit_here(monkeypatch, "--crops", tmp_path / "crops", "--run", run, *usual) == 0
+    checkpoint = load_checkpoint(run / "model.pt")
+    assert checkpoint.training["pictures"] == len(learned) < len(prepared)
+    assert checkpoint.training["sources"] == ["preprocessed_train"]
+    assert checkpoint.training["left_out"] == checkpoint.training["validated_on"] == []
+    assert all(epoch["validation"] for epoch in checkpoint.history)
+    assert group_rows(prepared, checkpoint.training)[SEEN].tolist() == held_back.tolist()
+
+
+@pytest.mark.parametrize(
+    ("flags", "learned_from", "left_out"),
+    [([], ["anna"], ["ben"]), (["--validate", "none"], ["anna", "ben"], [])],
+)
+def test_the_test_role_is_not_trained_on_unless_asked_for(crops, flags, learned_from, left_out):
+    prepared = open_prepared(crops.parent / "prepared")
+    prepared = replace(prepared, role=np.where(prepared.role == "validation", "test", prepared.role))
+    parser = ArgumentParser()
+    add_arguments(parser)
+    options = read_options(parser.parse_args(flags), prepared)
+    held_back, choosing = pictures_held_back(prepared, options)
+    assert sorted(set(prepared.source[~held_back].tolist())) == learned_from
+    assert sorted(set(prepared.source[held_back].tolist())) == left_out
+    assert len(choosing) == 0
 
 
 def test_full_disk_keeps_the_last_checkpoint(whole_run, crops, tmp_path):

@@ -19,7 +19,9 @@ from train.landmarker import FEATURES, HINTS
 
 SIZE_PX = 128  # of the stored pictures; `fit` scales them down
 ABOUT_NAME = "about.json"
+NO_PICTURE = -1  # of a crop that shows no photographed hand
 AGAIN = "run python -m train cut again"
+ANEW = f"delete the folder and {AGAIN}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +34,7 @@ class Crops:
     presence: Array  # (N,) 0 or 1
     points: Array  # (N, 21, 2) fractions of that picture's side, NaN where they are not known
     source: npt.NDArray[np.str_]  # (N,) whose picture, hand and background it is; "" is made
+    picture: npt.NDArray[np.int64]  # (N,) the row of the prepared data whose hand it shows; NO_PICTURE
     at_16: npt.NDArray[np.float16]  # (N, 112, 7, 7) the teacher's maps
     at_32: npt.NDArray[np.float16]  # (N, 1152, 3, 3)
     hand: npt.NDArray[np.float16]  # (N, 1152) and its features,
@@ -52,6 +55,7 @@ def make_arrays(folder: Path, n: int) -> dict[str, Any]:
         "presence": ((), np.float32),
         "points": ((N_POINTS, 2), np.float32),
         "source": ((), "<U64"),
+        "picture": ((), np.int64),
         **{name: (shape, np.float16) for name, shape in HINTS.items()},
         "hand": ((FEATURES,), np.float16),
         "upright": ((FEATURES,), np.float16),
@@ -70,7 +74,7 @@ def open_arrays(folder: Path, mode: str = "r") -> dict[str, Any]:
     try:
         return {name: np.load(folder / f"{name}.npy", mmap_mode=mode) for name in ARRAYS}  # type: ignore[arg-type]
     except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{folder} can't be used ({error}): {AGAIN}") from None
+        raise DataError(f"{folder} can't be used ({error}): {ANEW}") from None
 
 
 def read_about(folder: Path) -> dict[str, Any] | None:
@@ -81,7 +85,7 @@ def read_about(folder: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise DataError(f"{path} can't be read ({error}): {AGAIN}") from None
+        raise DataError(f"{path} can't be read ({error}): {ANEW}") from None
     return about
 
 

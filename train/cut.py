@@ -23,7 +23,7 @@ from edge.records import LETTERS, N_POINTS, Array, Image
 from edge.signer import draw_background, draw_hand
 from train import augment
 from train.augment import Rng
-from train.crops import SIZE_PX, make_arrays, open_arrays, read_about, write_about
+from train.crops import NO_PICTURE, SIZE_PX, make_arrays, open_arrays, read_about, write_about
 from train.dataset import NO_LETTER, OTHER_SIGN, balance, letter_index, points_of
 from train.landmarker import SIZE_PX as TEACHER_PX
 from train.landmarker import Landmarker
@@ -157,7 +157,7 @@ class Cutter:
         crop, where = augment.crop_hand(rng, picture, at, TEACHER_PX, strength, background)
         crop, where = augment.bend(rng, crop, where, strength)
         letter = str(self._prepared.letter[row])
-        return _cut(crop, letter_index(letter), where, float(letter != "nothing"), source)
+        return _cut(crop, letter_index(letter), where, float(letter != "nothing"), source, row)
 
     def _background(self, rng: Rng, source: str) -> tuple[Image, str]:
         """(S, S, 3) without a hand and its source: cut from a picture beside its hand, or made ("")."""
@@ -184,7 +184,9 @@ def turned_upright(seed: int, position: int, crop: Image, points: Array) -> Imag
     return cut_square(crop, square, side_px, turn_rad)
 
 
-def _cut(crop: Image, letter: int, points: Array | None, present: float, source: str) -> Cut:
+def _cut(
+    crop: Image, letter: int, points: Array | None, present: float, source: str, picture: int = NO_PICTURE
+) -> Cut:
     unknown = np.full((N_POINTS, 2), np.nan, np.float32)
     near = None if points is None else (points * TEACHER_PX - BORDER_PX) / (TEACHER_PX - 2 * BORDER_PX)
     return {
@@ -193,4 +195,5 @@ def _cut(crop: Image, letter: int, points: Array | None, present: float, source:
         "presence": present,
         "points": unknown if near is None else near,
         "source": source,
+        "picture": picture,
     }

@@ -124,7 +124,8 @@ def group_rows(
 ) -> dict[str, Rows]:
     """The rows to evaluate by label, the most honest first.
 
-    Without `sources` and `roles`: those that training did not see, or everything where it saw all.
+    Without `sources` and `roles`: those that training did not see; where it saw all signers, the pictures
+    that it held back, if it did, or everything.
     """
     rows = prepared.rows(sources, roles)
     if len(rows) == 0:
@@ -132,8 +133,12 @@ def group_rows(
     labels = np.array([seen_label(str(name), training) for name in prepared.source[rows]])
     groups = {label: rows[labels == label] for label in (UNSEEN, CHOSE, UNKNOWN, SEEN)}
     groups = {label: some for label, some in groups.items() if len(some)}
-    if sources is None and roles is None and len(groups) > 1:
-        groups.pop(SEEN, None)
+    if sources is None and roles is None and SEEN in groups:
+        others = groups[SEEN][prepared.role[groups[SEEN]] != "train"]
+        if len(groups) > 1:
+            groups.pop(SEEN)
+        elif len(others) and training.get("options", {}).get("by_role"):
+            groups[SEEN] = others
     return groups
 
 

@@ -23,8 +23,9 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from edge.errors import DataError
+from edge.records import LETTERS
 from train.checkpoint import read_checkpoint, write_checkpoint
-from train.crops import Crops, open_crops
+from train.crops import NO_PICTURE, Crops, open_crops
 from train.dataset import EpochPositions, Light, LitCrops, Sample
 from train.epoch import Pace, Place, train_epoch
 from train.loss import normalise
@@ -47,6 +48,11 @@ def main(args: argparse.Namespace) -> int:
     """Train as the flags say; 0 at the end."""
     crops = open_crops(Path(args.crops))
     prepared = open_prepared(Path(crops.about["data"]))
+    if len(prepared) != crops.about["pictures"]:
+        raise DataError(
+            f"{args.crops} was cut from {crops.about['pictures']} pictures, and {prepared.folder} holds "
+            f"{len(prepared)} now: run python -m train cut again, into another folder"
+        )
     options = read_options(args, prepared)
     place = _join(args.workers)
     try:
@@ -60,7 +66,8 @@ def main(args: argparse.Namespace) -> int:
 def fit(crops: Crops, prepared: Prepared, options: Options, run: Path, place: Place) -> None:
     """Train, or go on with the run that the folder holds. Rank 0 alone validates and writes."""
     torch.manual_seed(options.seed)
-    rows = _training_rows(crops, options)
+    held_back, choosing = pictures_held_back(prepared, options)
+    rows = _training_rows(crops, prepared, held_back)
     sizes = options.epoch_sizes()
     samples = options.samples or len(rows)
     steps = samples // options.batch
@@ -115,9 +122,8 @@ def fit(crops: Crops, prepared: Prepared, options: Options, run: Path, place: Pl
             report |= train_epoch(network, optimizer, loader, pace, place, progress)
             if place.rank == 0:
                 checked = None
-                if options.validate:
-                    chosen_on = np.flatnonzero(np.isin(prepared.source, options.validate))
-                    checked = validate(model, prepared, chosen_on, input_px(sizes[-1]), place.device)
+                if len(choosing):
+                    checked = validate(model, prepared, choosing, input_px(sizes[-1]), place.device)
                 report["validation"] = None if checked is None else checked.report()
                 report["seconds"] = round(time.perf_counter() - started, 1)
                 spent_s += report["seconds"]
@@ -128,7 +134,7 @@ def fit(crops: Crops, prepared: Prepared, options: Options, run: Path, place: Pl
                     "size_px": input_px(sizes[-1]),
                     "temperature": options.temperature if checked is None else checked.temperature,
                     "presence_threshold": PRESENCE_THRESHOLD,
-                    "training": _story(crops, prepared, options, spent_s),
+                    "training": _story(crops, prepared, options, held_back, choosing, spent_s),
                     "history": [*history, report],
                 }
                 if better:
@@ -165,12 +171,23 @@ def _groups(learner: Learner, weight_decay: float) -> list[dict[str, Any]]:
     return [{"params": weights, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
 
 
-def _training_rows(crops: Crops, options: Options) -> np.ndarray:
-    """Of the sources that may be seen, and what is made."""
-    unseen = options.leave_out + options.validate
-    if not set(crops.source.tolist()) - {""} - set(unseen):
-        raise DataError("no source is left to train on: leave out or validate on fewer")
-    return np.flatnonzero(~np.isin(crops.source, unseen))
+def pictures_held_back(prepared: Prepared, options: Options) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) bool, the pictures that are not trained on; and the rows of those that choose the best epoch."""
+    left_out = np.isin(prepared.source, options.leave_out)
+    if options.by_role:
+        held_back, choosing = prepared.role != "train", prepared.role == "validation"
+    else:
+        held_back = choosing = np.isin(prepared.source, options.validate)
+    return held_back | left_out, np.flatnonzero(choosing & ~left_out & np.isin(prepared.letter, LETTERS))
+
+
+def _training_rows(crops: Crops, prepared: Prepared, held_back: np.ndarray) -> np.ndarray:
+    """Crops of the other pictures, of backgrounds of their sources, and what is made."""
+    if held_back.all():
+        raise DataError("no picture is left to train on: leave out or validate on fewer")
+    seen = ["", *np.unique(prepared.source[~held_back])]
+    picture = np.asarray(crops.picture)
+    return np.flatnonzero(np.isin(crops.source, seen) & ((picture == NO_PICTURE) | ~held_back[picture]))
 
 
 def _some(crops: Crops, rows: np.ndarray, size_px: int) -> torch.Tensor:
@@ -199,15 +216,23 @@ def _resumable(run: Path, options: Options) -> dict[str, Any] | None:
     return state
 
 
-def _story(crops: Crops, prepared: Prepared, options: Options, seconds: float) -> dict[str, Any]:
+def _story(
+    crops: Crops,
+    prepared: Prepared,
+    options: Options,
+    held_back: np.ndarray,
+    choosing: np.ndarray,
+    seconds: float,
+) -> dict[str, Any]:
     """What the deployment package tells of the training."""
-    sources = sorted(set(prepared.source.tolist()) - set(options.leave_out + options.validate))
+    sources = set(prepared.source[~held_back].tolist())
+    validated_on = set(prepared.source[choosing].tolist()) - sources
     return {
-        "sources": sources,
-        "pictures": int(np.isin(prepared.source, sources).sum()),
+        "sources": sorted(sources),
+        "pictures": int((~held_back).sum()),
         "crops": {name: crops.about[name] for name in ("crops", "synthetic_share", "seed")},
-        "left_out": options.leave_out,
-        "validated_on": options.validate,
+        "left_out": sorted(set(prepared.source.tolist()) - sources - validated_on),
+        "validated_on": sorted(validated_on),
         "seed": options.seed,
         "seconds": round(seconds, 1),
         "command": shlex.join(["python", "-m", "train", *sys.argv[1:]]),
@@ -218,7 +243,7 @@ def _story(crops: Crops, prepared: Prepared, options: Options, seconds: float) -
 
 def _line(report: dict[str, Any]) -> str:
     checked = report["validation"]
-    unseen = f", unseen sources {checked['accuracy']:.1%}" if checked else ""
+    unseen = f", validation pictures {checked['accuracy']:.1%}" if checked else ""
     return (
         f"epoch {report['epoch']} at {report['size_px']} px: loss {report['loss']:.3f}, "
         f"letters {report['letter_accuracy']:.1%} of augmented crops{unseen}, "

@@ -18,7 +18,8 @@ class Options:
     schedule: list[list[int]]  # [side of the ResNet's picture in px, epochs], one after another
     init: str
     leave_out: list[str]  # sources that the run never sees, neither to learn nor to choose
-    validate: list[str]  # sources that choose the best epoch and the temperature
+    validate: list[str]  # sources that choose the best epoch and the temperature, where not
+    by_role: bool  # prepare's roles decide: its validation pictures choose, its test pictures are not touched
     batch: int
     learning_rate: float
     weight_decay: float
@@ -51,7 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--schedule", default="96x12", help="side of the ResNet's picture in px x epochs, one after another")
     add("--leave-out", nargs="*", default=[], metavar="SOURCE", help="sources that this run never sees")
     add("--validate", nargs="*", metavar="SOURCE", help="sources that choose the best epoch; "
-        "'none' trains on all; not given: those that prepare marked for validation")  # fmt: skip
+        "'none' trains on all; "
+        "not given: prepare's validation pictures choose, and its test pictures are not seen")  # fmt: skip
     add("--batch", type=int, default=64, help="pictures a step, over all processes")
     add("--learning-rate", type=float, default=1e-3, help="at its highest")
     add("--weight-decay", type=float, default=0.05, help="of AdamW, on weights alone")
@@ -73,7 +75,8 @@ def read_options(args: argparse.Namespace, prepared: Prepared) -> Options:
         schedule=_schedule(args.schedule),
         init=args.init,
         leave_out=_known_sources(prepared, args.leave_out),
-        validate=_validation_sources(prepared, args.validate, args.leave_out),
+        validate=[] if args.validate in (None, ["none"]) else _known_sources(prepared, args.validate),
+        by_role=args.validate is None,
         batch=args.batch,
         learning_rate=args.learning_rate,
         weight_decay=args.weight_decay,
@@ -113,12 +116,3 @@ def _known_sources(prepared: Prepared, names: list[str]) -> list[str]:
         if name not in known:
             raise DataError(f"no source '{name}' in the prepared data; it has: {', '.join(sorted(known))}")
     return sorted(names)
-
-
-def _validation_sources(prepared: Prepared, names: list[str] | None, left_out: list[str]) -> list[str]:
-    if names == ["none"]:
-        return []
-    if names is None:
-        chosen = set(prepared.source[prepared.role == "validation"].tolist())
-        return sorted(chosen - set(left_out))
-    return _known_sources(prepared, names)

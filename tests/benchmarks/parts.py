@@ -4,20 +4,22 @@
 
 Each checkpoint of `fit` reads whole pictures of the sources that its training left out, in float32, as the
 device does, with one part left away or put in another's place at a time. With --crops the small layer on the
-landmark network's features is also fitted anew, to fewer or other crops. --plain: the ResNet's line alone,
-for checkpoints that were trained without this or that.
+landmark network's features is also fitted anew, to fewer or other crops. --plain: the ResNet alone and both
+parts together of each checkpoint, and what a reading costs: for runs of training_parts.sh.
 """
 
 import argparse
 import os
 import sys
 import tempfile
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from teach import DATA, pictures_of
@@ -35,7 +37,7 @@ from export.to_onnx import OPSET
 from train.checkpoint import Checkpoint, load_checkpoint
 from train.crops import Crops, open_crops
 from train.landmarker import SIZE_PX
-from train.model import AslNet, HandReading, near, split_answers, together
+from train.model import BORDER_PX, AslNet, HandReading, split_answers, together
 from train.reading import fit_reading
 
 Read = Callable[[Image], str | None]
@@ -60,6 +62,7 @@ def main() -> None:
     args = parser.parse_args()
     table: dict[str, dict[str, float]] = {}
     answers: dict[str, list[tuple[str, str | None]]] = {}  # by way: (letter, said)
+    costs: dict[str, float] = {}  # by checkpoint: ms
     for path in args.checkpoints:
         checkpoint = load_checkpoint(path)
         unseen = checkpoint.training["left_out"]
@@ -67,7 +70,9 @@ def main() -> None:
             raise SystemExit(f"{path} has seen every source: nothing honest can be said of it")
         pictures = {source: pictures_of(args.data, source, args.pictures, seed=1) for source in unseen}
         crops = open_crops(args.crops) if args.crops else None
-        for name, read in ways(checkpoint, crops, args.plain):
+        look = looked(checkpoint)
+        costs[path.parent.name] = one_look_ms(look)
+        for name, read in ways(checkpoint, look, crops, args.plain):
             if args.only and args.only not in name:
                 continue
             label = f"{path.parent.name}: {name}" if args.plain else name
@@ -85,6 +90,19 @@ def main() -> None:
     print(f"| | {' | '.join('/'.join(group) for group in LOOK_ALIKES)} |\n|---|{'---|' * len(LOOK_ALIKES)}")
     for label, said in answers.items():
         print(f"| {label} | {' | '.join(f'{mixed_up(said, group):.1%}' for group in LOOK_ALIKES)} |")
+    print("\none reading in float32, one thread: " + ", ".join(f"{k} {v:.1f} ms" for k, v in costs.items()))
+
+
+def one_look_ms(look: "Shown", looks: int = 30) -> float:
+    """The median, of both networks in float32 on one thread."""
+    square = np.zeros((1, 3, SIZE_PX, SIZE_PX), np.float32)
+    look(square)
+    spent_s = []
+    for _ in range(looks):
+        started = time.perf_counter()
+        look(square)
+        spent_s.append(time.perf_counter() - started)
+    return float(np.median(spent_s)) * 1000
 
 
 def all_read(read: Read, pictures: list[tuple[str, Image]]) -> list[tuple[str, str | None]]:
@@ -102,9 +120,10 @@ def mixed_up(answers: list[tuple[str, str | None]], group: str) -> float:
     )
 
 
-def ways(checkpoint: Checkpoint, crops: Crops | None, plain: bool) -> Iterator[tuple[str, Read]]:
+def ways(
+    checkpoint: Checkpoint, look: "Shown", crops: Crops | None, plain: bool
+) -> Iterator[tuple[str, Read]]:
     """Name, and picture -> letter."""
-    look = looked(checkpoint.model)
     palms = PalmFinder()
 
     def reads(
@@ -114,10 +133,11 @@ def ways(checkpoint: Checkpoint, crops: Crops | None, plain: bool) -> Iterator[t
         return lambda image: kind(engine, package, find=find).read(image).letter
 
     model = checkpoint.model
+    shipped = saying(model, model.reading, trunk_share=None)
     yield "ResNet alone", reads(saying(model, model.reading, trunk_share=1))
     if plain:
+        yield "both, and upright", reads(shipped, upright=True)
         return
-    shipped = saying(model, model.reading, trunk_share=None)
     yield "landmark features alone", reads(saying(model, model.reading, trunk_share=0))
     yield "both", reads(shipped)
     yield "both, and upright (shipped)", reads(shipped, upright=True)
@@ -195,25 +215,31 @@ def engine_of(look: Shown, say: Say) -> Engine:
 
 
 class Parts(nn.Module):
-    """(1, 3, S, S) -> what both last layers are given, and the points."""
+    """(1, 3, S, S) -> what both last layers are given, and the points; the ResNet sees as many px as it was
+    trained with."""
 
-    def __init__(self, model: AslNet) -> None:
+    def __init__(self, model: AslNet, trunk_px: int) -> None:
         super().__init__()
-        self.model = model
+        inner_px = SIZE_PX - 2 * BORDER_PX
+        means = cv2.resize(
+            np.eye(inner_px, dtype=np.float32), (inner_px, trunk_px), interpolation=cv2.INTER_AREA
+        )
+        self.model, self.means = model, torch.from_numpy(means)  # (T, 192)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         seen, points = self.model.hand(x * self.model.std + self.model.mean)
-        return self.model.trunk.avgpool(self.model.maps(near(x))[-1]), seen, points
+        shown = self.means @ x[:, :, BORDER_PX:-BORDER_PX, BORDER_PX:-BORDER_PX] @ self.means.T
+        return self.model.trunk.avgpool(self.model.maps(shown)[-1]), seen, points
 
 
-def looked(model: AslNet) -> Shown:
+def looked(checkpoint: Checkpoint) -> Shown:
     """Through onnxruntime, one thread, so that many pictures are read at a time."""
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the older exporter, as export.to_onnx has it
         path = Path(folder) / "parts.onnx"
         example = torch.zeros(1, 3, SIZE_PX, SIZE_PX)
         torch.onnx.export(
-            Parts(model).eval(),
+            Parts(checkpoint.model, (checkpoint.size_px - 2 * BORDER_PX) // 2).eval(),
             (example,),
             str(path),
             input_names=["image"],
@@ -227,7 +253,7 @@ def looked(model: AslNet) -> Shown:
 def package_of(checkpoint: Checkpoint) -> Package:
     return Package(
         folder=Path(),
-        size_px=checkpoint.size_px,
+        size_px=SIZE_PX,  # of the landmark network, whatever the ResNet sees of it
         temperature=checkpoint.temperature,
         presence_threshold=checkpoint.presence_threshold,
         files={},
