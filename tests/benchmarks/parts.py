@@ -62,7 +62,7 @@ def main() -> None:
     args = parser.parse_args()
     table: dict[str, dict[str, float]] = {}
     answers: dict[str, list[tuple[str, str | None]]] = {}  # by way: (letter, said)
-    costs: dict[str, float] = {}  # by checkpoint: ms
+    looks: dict[str, Shown] = {}  # by checkpoint
     for path in args.checkpoints:
         checkpoint = load_checkpoint(path)
         unseen = checkpoint.training["left_out"]
@@ -70,8 +70,7 @@ def main() -> None:
             raise SystemExit(f"{path} has seen every source: nothing honest can be said of it")
         pictures = {source: pictures_of(args.data, source, args.pictures, seed=1) for source in unseen}
         crops = open_crops(args.crops) if args.crops else None
-        look = looked(checkpoint)
-        costs[path.parent.name] = one_look_ms(look)
+        looks[path.parent.name] = look = looked(checkpoint)
         for name, read in ways(checkpoint, look, crops, args.plain):
             if args.only and args.only not in name:
                 continue
@@ -90,19 +89,21 @@ def main() -> None:
     print(f"| | {' | '.join('/'.join(group) for group in LOOK_ALIKES)} |\n|---|{'---|' * len(LOOK_ALIKES)}")
     for label, said in answers.items():
         print(f"| {label} | {' | '.join(f'{mixed_up(said, group):.1%}' for group in LOOK_ALIKES)} |")
-    print("\none reading in float32, one thread: " + ", ".join(f"{k} {v:.1f} ms" for k, v in costs.items()))
+    print("\none reading in float32, one thread, in turns")
+    for label, cost_ms in costs_ms(looks).items():
+        print(f"| {label} | {cost_ms:.1f} ms |")
 
 
-def one_look_ms(look: "Shown", looks: int = 30) -> float:
-    """The median, of both networks in float32 on one thread."""
+def costs_ms(looks: dict[str, "Shown"], rounds: int = 40) -> dict[str, float]:
+    """The median of each."""
     square = np.zeros((1, 3, SIZE_PX, SIZE_PX), np.float32)
-    look(square)
-    spent_s = []
-    for _ in range(looks):
-        started = time.perf_counter()
-        look(square)
-        spent_s.append(time.perf_counter() - started)
-    return float(np.median(spent_s)) * 1000
+    spent_s: dict[str, list[float]] = {label: [] for label in looks}
+    for _ in range(rounds):
+        for label, look in looks.items():
+            started = time.perf_counter()
+            look(square)
+            spent_s[label].append(time.perf_counter() - started)
+    return {label: float(np.median(some)) * 1000 for label, some in spent_s.items()}
 
 
 def all_read(read: Read, pictures: list[tuple[str, Image]]) -> list[tuple[str, str | None]]:
