@@ -133,12 +133,13 @@ def group_rows(
     labels = np.array([seen_label(str(name), training) for name in prepared.source[rows]])
     groups = {label: rows[labels == label] for label in (UNSEEN, CHOSE, UNKNOWN, SEEN)}
     groups = {label: some for label, some in groups.items() if len(some)}
-    if sources is None and roles is None and SEEN in groups:
-        others = groups[SEEN][prepared.role[groups[SEEN]] != "train"]
-        if len(groups) > 1:
-            groups.pop(SEEN)
-        elif len(others) and training.get("options", {}).get("by_role"):
-            groups[SEEN] = others
+    if sources is not None or roles is not None:
+        return groups
+    if len(groups) > 1:
+        groups.pop(SEEN, None)
+    elif SEEN in groups and training.get("options", {}).get("by_role"):
+        held_back = rows[prepared.role[rows] != "train"]
+        groups[SEEN] = held_back if len(held_back) else rows
     return groups
 
 

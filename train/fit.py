@@ -68,6 +68,7 @@ def fit(crops: Crops, prepared: Prepared, options: Options, run: Path, place: Pl
     torch.manual_seed(options.seed)
     held_back, choosing = pictures_held_back(prepared, options)
     rows = _training_rows(crops, prepared, held_back)
+    story = _story(crops, prepared, options, held_back, choosing)
     sizes = options.epoch_sizes()
     samples = options.samples or len(rows)
     steps = samples // options.batch
@@ -134,7 +135,7 @@ def fit(crops: Crops, prepared: Prepared, options: Options, run: Path, place: Pl
                     "size_px": input_px(sizes[-1]),
                     "temperature": options.temperature if checked is None else checked.temperature,
                     "presence_threshold": PRESENCE_THRESHOLD,
-                    "training": _story(crops, prepared, options, held_back, choosing, spent_s),
+                    "training": {**story, "seconds": round(spent_s, 1)},
                     "history": [*history, report],
                 }
                 if better:
@@ -217,14 +218,9 @@ def _resumable(run: Path, options: Options) -> dict[str, Any] | None:
 
 
 def _story(
-    crops: Crops,
-    prepared: Prepared,
-    options: Options,
-    held_back: np.ndarray,
-    choosing: np.ndarray,
-    seconds: float,
+    crops: Crops, prepared: Prepared, options: Options, held_back: np.ndarray, choosing: np.ndarray
 ) -> dict[str, Any]:
-    """What the deployment package tells of the training."""
+    """What the deployment package tells of the training, but for its seconds."""
     sources = set(prepared.source[~held_back].tolist())
     validated_on = set(prepared.source[choosing].tolist()) - sources
     return {
@@ -234,7 +230,6 @@ def _story(
         "left_out": sorted(set(prepared.source.tolist()) - sources - validated_on),
         "validated_on": sorted(validated_on),
         "seed": options.seed,
-        "seconds": round(seconds, 1),
         "command": shlex.join(["python", "-m", "train", *sys.argv[1:]]),
         "options": asdict(options),
         "device": "cuda" if torch.cuda.is_available() else "cpu",
