@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from edge.palm import Find
-from edge.preprocess import Square
+from edge.palm import Find, Palm
 from edge.records import Array, Engine, Frame, Image, LetterEvent, Moment, Output, Sink
 
 # Seconds, in the order of a row. `hand`: finding or following it, of which the next four are parts.
@@ -65,7 +64,7 @@ class Stopwatch:
     def find(self, find: Find) -> Find:
         """The same palm detector, timed; it is asked where no hand is followed."""
 
-        def timed(image: Image) -> list[Square]:
+        def timed(image: Image) -> list[Palm]:
             begin_t = self.clock()
             found = find(image)
             end_t = self.clock()

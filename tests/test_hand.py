@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from edge.hand import (
-    LOOKS,
     MARGIN,
     SKIN,
     STEP,
@@ -20,10 +19,12 @@ from edge.hand import (
     turned_square,
 )
 from edge.package import Package
-from edge.preprocess import Square, rotation
+from edge.palm import Palm
+from edge.preprocess import rotation
 from edge.records import LETTERS, Array, Frame, Image, Output
 
 SIZE_PX = 32
+LOOKS = 2  # at a hand in a single picture, before the thorough ones; without upright ones
 PACKAGE = Package(
     folder=None,  # type: ignore[arg-type]
     size_px=SIZE_PX,
@@ -93,7 +94,7 @@ def test_reading_begins_where_a_palm_was_found():
         shown.append((tensor[0].mean(axis=0) > 1.0).mean())
         return engine(tensor)
 
-    found = HandReader(watched, PACKAGE, find=lambda image: [(430.0, 340.0, 120.0)]).read(
+    found = HandReader(watched, PACKAGE, find=lambda image: [Palm((430.0, 340.0, 120.0), 0.0)]).read(
         scene((400, 300, 460, 380))
     )
     assert shown[0] > 0.2  # of the first crop: not the whole picture
@@ -101,8 +102,11 @@ def test_reading_begins_where_a_palm_was_found():
 
 
 def test_of_two_hands_the_one_that_signs_is_read():
-    def find(image: Image) -> list[Square]:
-        return [(50.0, 50.0, 100.0), (300.0, 300.0, 160.0)]  # the first is dark: no hand to this engine
+    def find(image: Image) -> list[Palm]:
+        return [
+            Palm((50.0, 50.0, 100.0), 0.0),
+            Palm((300.0, 300.0, 160.0), 0.0),
+        ]  # the first is dark: no hand to this engine
 
     found = HandReader(BrightSpot(), PACKAGE, find=find).read(scene((260, 260, 340, 340)))
     assert found.hand is not None
@@ -120,7 +124,9 @@ def unsure_of_what_fills_its_square(tensor: Array, upright: bool = False) -> Out
 def test_a_finger_that_the_detector_takes_for_a_hand_does_not_hide_the_hand():
     """There is something in the detector's square, too; the whole picture's hand is the likelier."""
 
-    reader = HandReader(unsure_of_what_fills_its_square, PACKAGE, find=lambda _: [(320.0, 240.0, 90.0)])
+    reader = HandReader(
+        unsure_of_what_fills_its_square, PACKAGE, find=lambda _: [Palm((320.0, 240.0, 90.0), 0.0)]
+    )
     found = reader.read(scene((120, 60, 520, 420)))
     assert found.hand is not None
     np.testing.assert_allclose(box_around(found.hand.points), (120, 60, 520, 420), atol=12)
@@ -129,7 +135,7 @@ def test_a_finger_that_the_detector_takes_for_a_hand_does_not_hide_the_hand():
 def test_two_squares_that_end_in_the_same_hand_are_looked_at_thoroughly_once():
     engine = BrightSpot()
     image = scene((200, 120, 440, 360))
-    HandReader(engine, PACKAGE, find=lambda _: [(320.0, 240.0, 600.0)]).read(image)
+    HandReader(engine, PACKAGE, find=lambda _: [Palm((320.0, 240.0, 600.0), 0.0)]).read(image)
     twice = engine.calls
     engine.calls = 0
     HandReader(engine, PACKAGE).read(image)
@@ -138,7 +144,7 @@ def test_two_squares_that_end_in_the_same_hand_are_looked_at_thoroughly_once():
 
 def test_where_the_detector_is_wrong_the_whole_picture_is_looked_at():
     engine = BrightSpot()
-    reader = HandReader(engine, PACKAGE, find=lambda image: [(50.0, 50.0, 100.0)])  # dark
+    reader = HandReader(engine, PACKAGE, find=lambda image: [Palm((50.0, 50.0, 100.0), 0.0)])  # dark
     found = reader.read(scene((200, 120, 440, 360)))
     assert found.hand is not None
     np.testing.assert_allclose(box_around(found.hand.points), (200, 120, 440, 360), atol=12)
@@ -150,9 +156,9 @@ def test_where_the_detector_is_wrong_the_whole_picture_is_looked_at():
 def test_following_asks_no_detector():
     asked = []
 
-    def find(image: Image) -> list[Square]:
+    def find(image: Image) -> list[Palm]:
         asked.append(1)
-        return [(240.0, 250.0, 200.0)]
+        return [Palm((240.0, 250.0, 200.0), 0.0)]
 
     reader = HandReader(BrightSpot(), PACKAGE, find=find)
     for step in range(4):
@@ -164,9 +170,9 @@ def test_a_finger_that_is_followed_is_left_for_the_hand_within_a_second():
     image = scene((120, 60, 520, 420))
     asked = []
 
-    def find(_: Image) -> list[Square]:
+    def find(_: Image) -> list[Palm]:
         asked.append(1)
-        return [(320.0, 240.0, 60.0)]
+        return [Palm((320.0, 240.0, 60.0), 0.0)]
 
     def stuck_to_a_finger(tensor: Array, upright: bool = False) -> Output:
         """What fills the square is a hand, too, and as large as ever."""
@@ -193,9 +199,9 @@ def test_a_hand_whose_letter_is_unsure_is_searched_for_once_a_second():
         output = engine(tensor)
         return Output(output.letters * 0, output.presence, output.points)
 
-    def find(_: Image) -> list[Square]:
+    def find(_: Image) -> list[Palm]:
         asked.append(1)
-        return [(240.0, 250.0, 200.0)]
+        return [Palm((240.0, 250.0, 200.0), 0.0)]
 
     reader = HandReader(unsure, PACKAGE, find=find)
     for step in range(45):  # 3 seconds
@@ -217,12 +223,32 @@ def test_unsure_letter_is_withheld_but_its_confidence_is_told():
     assert 0.9 < found.confidence < 0.999
 
 
-def test_a_new_hand_is_read_in_two_squares_and_an_empty_picture_in_one():
-    engine = BrightSpot()
-    HandReader(engine, PACKAGE).follow(Frame(scene((100, 100, 300, 300)), 0.0, 0))
-    assert engine.calls == LOOKS
-    HandReader(engine, PACKAGE).follow(Frame(np.zeros((480, 640, 3), np.uint8), 0.0, 0))
-    assert engine.calls == LOOKS + 1
+def test_a_search_in_a_stream_is_a_look_at_each_palm_or_else_at_the_whole_picture():
+    def find(_: Image) -> list[Palm]:
+        return [Palm((50.0, 50.0, 100.0), 0.0), Palm((200.0, 200.0, 300.0), 0.5)]
+
+    for package, upright in ((PACKAGE, [False, False]), (READS_UPRIGHT, [True, True])):
+        engine = BrightSpot()
+        reader = HandReader(engine, package, find=find)
+        assert reader.follow(Frame(scene((150, 150, 250, 250)), 0.0, 0)).letter == "C"
+        assert engine.upright == upright
+        engine.upright.clear()
+        HandReader(engine, package, find=find).follow(Frame(np.zeros((480, 640, 3), np.uint8), 0.0, 0))
+        assert engine.upright == [*upright, False]
+
+
+def test_the_first_look_is_turned_as_the_detector_says():
+    shown, engine = [], BrightSpot()
+
+    def watched(tensor: Array, upright: bool = False) -> Output:
+        shown.append(tensor[0].mean(axis=0) > 1.0)
+        return engine(tensor, upright)
+
+    reader = HandReader(watched, READS_UPRIGHT, find=lambda _: [Palm((320.0, 240.0, 240.0), np.pi / 2)])
+    reader.follow(Frame(scene((320, 220, 420, 260)), 0.0, 0))  # from the middle to the right: it points right
+    ys, xs = np.nonzero(shown[0])
+    assert ys.max() <= SIZE_PX / 2
+    assert np.ptp(ys) > 2 * np.ptp(xs)
 
 
 def test_a_single_picture_is_looked_at_once_more_and_once_in_the_mirror():
@@ -247,8 +273,8 @@ def test_the_same_square_is_not_read_twice():
     side = round(400 / MARGIN)
     start = (400 - side) // 2
     image = scene((start, start, start + side, start + side), 400, 400)
-    HandReader(engine, PACKAGE).follow(Frame(image, 0.0, 0))
-    assert engine.calls == 1
+    HandReader(engine, PACKAGE).read(image)
+    assert engine.calls == 1 + 2  # and the thorough ones
 
 
 def test_following_costs_one_look_a_frame():
@@ -291,8 +317,8 @@ def test_looks_are_bounded_when_the_points_never_settle():
         points = rng.uniform(0, 1, (1, 21, 2)).astype(np.float32) * 0.3
         return Output(np.zeros((1, 26), np.float32), np.array([3.0], np.float32), points)
 
-    HandReader(restless, PACKAGE).follow(Frame(scene((0, 0, 10, 10)), 0.0, 0))
-    assert len(calls) <= LOOKS
+    HandReader(restless, PACKAGE).read(scene((0, 0, 10, 10)))
+    assert len(calls) <= LOOKS + 2
 
 
 def test_points_that_crowd_together_do_not_shrink_the_square_to_a_fingertip():
@@ -305,18 +331,18 @@ def test_points_that_crowd_together_do_not_shrink_the_square_to_a_fingertip():
         sides.append(tensor.shape[-1])
         return Output(np.zeros((1, 26), np.float32), np.array([3.0], np.float32), points)
 
-    found = HandReader(crowded, PACKAGE).follow(Frame(np.zeros((400, 400, 3), np.uint8), 0.0, 0))
+    found = HandReader(crowded, PACKAGE).read(np.zeros((400, 400, 3), np.uint8))
     assert found.hand is not None
     assert found.hand.points is not None
     x0, _, x1, _ = box_around(found.hand.points)
     shown = (x1 - x0) / 0.01  # the last square's side, px
-    assert shown > STEP * 400 * 0.95
-    assert len(sides) == LOOKS
+    assert shown > STEP**2 * 400 * 0.95
+    assert len(sides) == LOOKS + 2
 
 
 def test_letter_is_what_all_looks_say_together():
     """One look is nearly sure of A, the others lean to B: A and B are weighed, not the last look alone."""
-    logits = iter([(12.0, 0.0), *[(0.0, 1.0)] * (LOOKS - 1)])
+    logits = iter([(12.0, 0.0), *[(0.0, 1.0)] * (LOOKS + 1)])
 
     def wavering(tensor: Array) -> Output:
         letters = np.full((1, 26), -9.0, np.float32)
@@ -326,9 +352,9 @@ def test_letter_is_what_all_looks_say_together():
         )
         return Output(letters, np.array([3.0], np.float32), points)
 
-    found = HandReader(wavering, PACKAGE).follow(Frame(np.zeros((400, 400, 3), np.uint8), 0.0, 0))
+    found = HandReader(wavering, PACKAGE).read(np.zeros((400, 400, 3), np.uint8))
     assert found.letter == "A"
-    odds = np.mean([12.0, *[-1.0] * (LOOKS - 1)])
+    odds = np.mean([12.0, *[-1.0] * (LOOKS + 1)])
     assert found.confidence == pytest.approx(1 / (1 + np.exp(-odds)), abs=1e-3)
 
 
@@ -359,13 +385,29 @@ def test_every_other_frame_of_a_followed_hand_is_looked_at_upright():
     reader = HandReader(engine, READS_UPRIGHT)
     for step in range(5):
         assert reader.follow(Frame(scene((200, 200, 280, 300)), step / 30, step)).letter == "C"
-    assert engine.upright == [False] * LOOKS + [True, False, True, False]
+    assert engine.upright == [False, True, False, True, False]
 
 
 def test_a_single_picture_is_looked_at_upright_too_once_in_the_mirror():
     engine = BrightSpot()
     HandReader(engine, READS_UPRIGHT).read(scene((200, 200, 280, 300)))
-    assert engine.upright == [False] * LOOKS + [True, True, False, False]
+    assert engine.upright == [False, True, False, False, True, False]
+
+
+def test_a_single_pictures_points_are_those_of_the_upright_look():
+    class SeesHalfOfAHand(BrightSpot):
+        """Where it is not upright: the left half of what is bright."""
+
+        def __call__(self, tensor: Array, upright: bool = False) -> Output:
+            output = super().__call__(tensor, upright)
+            if not upright:
+                left = output.points[..., 0].min()
+                output.points[..., 0] = left + (output.points[..., 0] - left) / 2
+            return output
+
+    found = HandReader(SeesHalfOfAHand(), READS_UPRIGHT).read(scene((200, 150, 400, 350)))
+    assert found.hand is not None
+    np.testing.assert_allclose(box_around(found.hand.points), (200, 150, 400, 350), atol=16)
 
 
 def test_upright_looks_count_for_their_share():

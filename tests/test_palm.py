@@ -55,5 +55,5 @@ def test_hands_of_photographs_are_found(kind, smaller):
         scene = np.full_like(picture, 120)
         scene[:height, :width] = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
         wanted = square_around(box_around(points / smaller))
-        found.append(any(overlap(square, wanted) > 0.25 for square in find(scene)))
+        found.append(any(overlap(palm.square, wanted) > 0.25 for palm in find(scene)))
     assert np.mean(found) >= 0.9

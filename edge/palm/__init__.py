@@ -5,8 +5,10 @@ written by `python -m train.from_tflite` from the file of the same name in that 
 only where no hand is being followed; what the hand signs, and where it goes, is the other network's matter.
 """
 
+import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,21 +32,29 @@ WRIST, MIDDLE_KNUCKLE = 0, 2  # of the seven points of a palm
 # ones around the points of 400 labelled photographs (0.66 on average).
 SHIFT, SCALE = 0.5, 2.8
 
-Find = Callable[[Image], list[Square]]
+
+class Palm(NamedTuple):
+    """Where to look for the hand, and how far clockwise of up it points."""
+
+    square: Square
+    turn_rad: float
 
 
-def no_palms(image: Image) -> list[Square]:
-    """No detector: it names no square, so that all of the picture is looked at."""
+Find = Callable[[Image], list[Palm]]
+
+
+def no_palms(image: Image) -> list[Palm]:
+    """No detector: it names no hand, so that all of the picture is looked at."""
     return []
 
 
 class PalmFinder:
-    """(H, W, 3) RGB -> squares to read, the likeliest first; none where no palm is seen."""
+    """(H, W, 3) RGB -> hands to read, the likeliest first; none where no palm is seen."""
 
     def __init__(self, threads: int = 1) -> None:
         self._session = open_session(FILE, threads, spinning=False, advice="install asl-edge again")
 
-    def __call__(self, image: Image) -> list[Square]:
+    def __call__(self, image: Image) -> list[Palm]:
         shown = whole_square(image)
         crop = cut_square(image, shown, SIZE_PX).astype(np.float32) / 255
         values, scores = self._session.run(
@@ -54,7 +64,8 @@ class PalmFinder:
         corner, found = np.array([cx - side / 2, cy - side / 2]), []
         for palm in _palms(values[0], scores[0, :, 0]):
             x, y, size = _square(palm)
-            found.append((float(corner[0] + x * side), float(corner[1] + y * side), float(size * side)))
+            square = float(corner[0] + x * side), float(corner[1] + y * side), float(size * side)
+            found.append(Palm(square, _turn_of(palm)))
         return found
 
 
@@ -96,10 +107,21 @@ def _overlap(a: Array, b: Array) -> float:
     return both / max(float(a[1].prod() + b[1].prod()) - both, 1e-9)
 
 
+def _along(palm: Array) -> Array:
+    """(9, 2) -> (2,) from the wrist to the middle finger's knuckle."""
+    points = palm[2:]
+    return np.asarray(points[MIDDLE_KNUCKLE] - points[WRIST], np.float32)
+
+
+def _turn_of(palm: Array) -> float:
+    """(9, 2) -> how far clockwise of up it points; radians."""
+    x, y = _along(palm).tolist()
+    return math.atan2(x, -y)
+
+
 def _square(palm: Array) -> Square:
     """(9, 2) -> the square around the whole hand, fractions: the fingers lie beyond the knuckles."""
-    points = palm[2:]
-    along = points[MIDDLE_KNUCKLE] - points[WRIST]
+    along = _along(palm)
     along = along / max(float(np.linalg.norm(along)), 1e-6)
     size = float(palm[1].max())
     x, y = palm[0] + SHIFT * size * along
