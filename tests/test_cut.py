@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from tiny_data import write_two_signers
 
+from edge.hand import turn_of
 from train.__main__ import main
 from train.crops import ARRAYS, open_crops
 from train.cut import TURN_OFF, turned_upright
@@ -57,7 +58,9 @@ def test_crops_hold_both_people_and_what_is_made(folder):
     assert (crops.presence[signs_none] == 1).all()
     assert (crops.image.reshape(60, -1).std(axis=1) > 0).all()
     assert (np.abs(crops.at_32.reshape(60, -1)).max(axis=1) > 0).all()
-    assert (np.abs(crops.upright).max(axis=1) > 0).all()
+    assert (np.abs(crops.late).max(axis=(2, 3, 4)) > 0).all()
+    upright = crops.named[crops.presence > 0, 1]
+    assert np.median(np.abs([turn_of(points) for points in upright])) < np.deg2rad(15)
 
 
 @pytest.mark.parametrize("turn_deg", [0, 70, -130])

@@ -180,6 +180,14 @@ def test_checkpoint_of_fit_is_evaluated_with_its_learning_curves(prepared: Prepa
     history = [
         epoch | {"data_wait_fraction": 0.02, "validation": {"accuracy": 0.05, "per_source": {"ben": 0.05}}},
         epoch | {"epoch": 1, "size_px": 96, "data_wait_fraction": 0.01, "validation": None},
+        {
+            "epoch": 2,
+            "part": "last blocks",
+            "loss": 2.1,
+            "letter_accuracy": 0.1,
+            "lr": 1e-4,
+            "validation": None,
+        },
     ]
     write_checkpoint(
         tmp_path / "model.pt",

@@ -15,11 +15,13 @@ import pytest
 import torch
 from tiny_data import write_letters, write_two_signers
 
+from edge.golden import golden_picture
 from train.__main__ import main
 from train.checkpoint import load_checkpoint
 from train.crops import open_crops
 from train.evaluate import SEEN, group_rows
-from train.fit import pictures_held_back
+from train.fit import LAST_BLOCKS, RESNET, pictures_held_back
+from train.landmarker.network import HandNetwork
 from train.loss import normalise
 from train.model import input_px
 from train.options import add_arguments, read_options
@@ -28,6 +30,7 @@ from train.start import start_model, unfold
 
 ROOT = Path(__file__).parent.parent
 TINY = ["--schedule", "32x3", "--batch", "8", "--init", "scratch", "--workers", "0", "--validate", "ben"]
+TINY += ["--blocks-epochs", "2"]
 
 
 def train(*args: object, torchrun: int = 0) -> subprocess.Popen[str]:
@@ -90,10 +93,32 @@ def test_run_leaves_a_checkpoint_and_its_story(whole_run, crops):
     assert checkpoint.training["validated_on"] == ["ben"]
     assert "--init scratch" in checkpoint.training["command"]
     history = json.loads((whole_run / "history.json").read_text())
-    assert [epoch["epoch"] for epoch in history] == [0, 1, 2]
-    assert all(0 <= epoch["data_wait_fraction"] <= 1 for epoch in history)
+    assert [epoch["epoch"] for epoch in history] == [0, 1, 2, 3, 4]
+    assert [epoch["part"] for epoch in history] == [RESNET] * 3 + [LAST_BLOCKS] * 2
+    assert all(0 <= epoch["data_wait_fraction"] <= 1 for epoch in history[:3])
     assert all(np.isfinite(epoch["loss"]) for epoch in history)
-    assert history[-1]["lr"] < history[0]["lr"]
+    assert history[2]["lr"] < history[0]["lr"]
+    assert history[4]["loss"] < history[3]["loss"]
+
+
+def test_of_the_landmark_network_the_last_blocks_alone_learn(whole_run):
+    learned, came = load_checkpoint(whole_run / "last.pt").model.hand, HandNetwork()
+    late = {id(part) for part in learned.late_parameters()}
+    for (name, now), then in zip(learned.named_parameters(), came.parameters(), strict=True):
+        assert torch.equal(now, then) == (id(now) not in late), name
+    picture = torch.from_numpy(golden_picture(224).transpose(2, 0, 1)[None].astype(np.float32) / 255)
+    with torch.no_grad():
+        off = (learned(picture)[1] - came(picture)[1]).abs().mean()
+    assert off < 0.1  # of the side: they go on naming the points
+
+
+def test_no_pass_leaves_the_last_blocks_as_they_came(crops, tmp_path, monkeypatch):
+    flags = [*TINY[: TINY.index("--blocks-epochs")], "--blocks-epochs", 0]
+    assert fit_here(monkeypatch, "--crops", crops, "--run", tmp_path / "run", *flags) == 0
+    checkpoint = load_checkpoint(tmp_path / "run" / "last.pt")
+    assert [epoch["part"] for epoch in checkpoint.history] == [RESNET] * 3
+    for now, then in zip(checkpoint.model.hand.parameters(), HandNetwork().parameters(), strict=True):
+        assert torch.equal(now, then)
 
 
 def test_killed_run_goes_on_and_ends_as_if_it_had_not_been_killed(whole_run, crops, tmp_path):
@@ -127,7 +152,7 @@ def test_two_processes_share_every_epoch(crops, tmp_path):
     code, errors = run_to_end(train("fit", "--crops", crops, "--folder", run, *TINY, torchrun=2))
     assert code == 0, errors
     checkpoint = load_checkpoint(run / "last.pt")
-    assert len(checkpoint.history) == 3
+    assert len(checkpoint.history) == 5
     assert all(np.isfinite(epoch["loss"]) for epoch in checkpoint.history)
 
 
@@ -153,6 +178,7 @@ def test_imagenet_weights_out_of_reach_name_the_two_other_choices(crops, tmp_pat
     ("flags", "sentence"),
     [
         (["--schedule", "96"], "SIZExEPOCHS"),
+        (["--blocks-epochs", "-1"], "wanted 0 or more"),
         (["--leave-out", "nobody"], "no source 'nobody'"),
         (["--leave-out", "anna"], "no picture is left"),
         (["--init", "missing.pt"], "missing.pt does not exist"),

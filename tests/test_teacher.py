@@ -7,8 +7,8 @@ import torch
 
 from edge.golden import golden_picture
 from edge.palm import FILE as PALMS
-from train.landmarker import FEATURES, HINTS, SIZE_PX, Landmarker, pooled
 from train.landmarker import FILE as LANDMARKS
+from train.landmarker import HINTS, LATE, LATE_SHAPE, SIZE_PX, Landmarker, pooled
 from train.landmarker.network import HandNetwork
 from train.loss import normalise
 from train.model import AslNet, Moments
@@ -18,7 +18,7 @@ from train.teacher import Learner
 def test_maps_are_those_that_the_crops_store():
     maps = Landmarker()(np.zeros((SIZE_PX, SIZE_PX, 3), np.uint8))
     assert {name: seen.shape for name, seen in maps.items()} == HINTS | {
-        "hand": (FEATURES,),
+        LATE: LATE_SHAPE,
         "points": (21, 2),
     }
 
@@ -41,11 +41,13 @@ def test_network_is_the_one_in_the_file():
     picture = golden_picture(SIZE_PX)
     image = np.ascontiguousarray((picture.astype(np.float32) / 255).transpose(2, 0, 1)[None])
     session = ort.InferenceSession(str(LANDMARKS), providers=["CPUExecutionProvider"])
-    points = session.run(["output_0"], {"image": image})[0].reshape(21, 3)[:, :2] / SIZE_PX
+    points, last = session.run(["output_0", "at_32"], {"image": image})
+    points = points.reshape(21, 3)[:, :2] / SIZE_PX
+    network, late = HandNetwork(), torch.from_numpy(Landmarker()(picture)[LATE])[None]
     with torch.no_grad():
-        got, got_points = HandNetwork()(torch.from_numpy(image))
-    np.testing.assert_allclose(got[0].numpy(), Landmarker()(picture)["hand"], atol=1e-3)
-    np.testing.assert_allclose(got_points[0].numpy(), points, atol=1e-4)
+        for got, got_points in (network(torch.from_numpy(image)), network.last_blocks(late)):
+            np.testing.assert_allclose(got[0].numpy(), last[0].mean(axis=(1, 2)), atol=1e-3)
+            np.testing.assert_allclose(got_points[0].numpy(), points, atol=1e-4)
 
 
 def test_one_last_layer_says_what_the_two_say_together():

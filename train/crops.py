@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from edge.errors import DataError
 from edge.records import N_POINTS, Array
-from train.landmarker import FEATURES, HINTS
+from train.landmarker import HINTS, LATE_SHAPE
 
 SIZE_PX = 128  # of the stored pictures; `fit` scales them down
 ABOUT_NAME = "about.json"
@@ -37,8 +37,9 @@ class Crops:
     picture: npt.NDArray[np.int64]  # (N,) the row of the prepared data whose hand it shows; NO_PICTURE
     at_16: npt.NDArray[np.float16]  # (N, 112, 7, 7) the teacher's maps
     at_32: npt.NDArray[np.float16]  # (N, 1152, 3, 3)
-    hand: npt.NDArray[np.float16]  # (N, 1152) and its features,
-    upright: npt.NDArray[np.float16]  # (N, 1152) and those of the crop turned until the hand stands upright
+    # (N, 2, 192, 7, 7) what its last blocks see of the crop, and of it turned until the hand stands upright
+    late: npt.NDArray[np.float16]
+    named: Array  # (N, 2, 21, 2) the points that it names in either, fractions of the side
 
     def __len__(self) -> int:
         return len(self.letter)
@@ -57,8 +58,8 @@ def make_arrays(folder: Path, n: int) -> dict[str, Any]:
         "source": ((), "<U64"),
         "picture": ((), np.int64),
         **{name: (shape, np.float16) for name, shape in HINTS.items()},
-        "hand": ((FEATURES,), np.float16),
-        "upright": ((FEATURES,), np.float16),
+        "late": ((2, *LATE_SHAPE), np.float16),
+        "named": ((2, N_POINTS, 2), np.float32),
     }
     try:
         return {

@@ -1,8 +1,8 @@
 """`python -m train fit`: the crops of `cut` -> a trained checkpoint.
 
 A run is a folder: last.pt (written after every epoch; a killed run goes on from it), model.pt (what to
-export: the best epoch on unseen sources, or the last one), history.json. Under `torchrun` each process
-takes its share of every epoch (DistributedDataParallel).
+export: the best epoch on validation pictures, or the last one), history.json. Under `torchrun` each process
+takes its share of every epoch of the ResNet's (DistributedDataParallel).
 """
 
 import argparse
@@ -28,6 +28,8 @@ from train.checkpoint import read_checkpoint, write_checkpoint
 from train.crops import NO_PICTURE, Crops, open_crops
 from train.dataset import EpochPositions, Light, LitCrops, Sample
 from train.epoch import Pace, Place, train_epoch
+from train.landmarker.network import HandNetwork
+from train.last_blocks import LastBlocks
 from train.loss import normalise
 from train.model import AslNet, input_px
 from train.options import Options, add_arguments, read_options
@@ -42,6 +44,7 @@ __all__ = ["add_arguments", "fit", "main"]
 # Of 250 pictures of each of six unseen sources, 98.9 % pass 0.6 (99.7 % pass 0.3, of which it would read 0.2
 # points more right); of an unseen source's `nothing` (more than half of which show a hand), 69 % for 81 %.
 PRESENCE_THRESHOLD = 0.6
+RESNET, LAST_BLOCKS = "ResNet", "last blocks"  # the parts that learn, one after the other
 
 
 def main(args: argparse.Namespace) -> int:
@@ -64,7 +67,8 @@ def main(args: argparse.Namespace) -> int:
 
 
 def fit(crops: Crops, prepared: Prepared, options: Options, run: Path, place: Place) -> None:
-    """Train, or go on with the run that the folder holds. Rank 0 alone validates and writes."""
+    """Train, or go on with the run that the folder holds: first the ResNet, then the landmark network's last
+    blocks. Rank 0 alone validates and writes, and trains those."""
     torch.manual_seed(options.seed)
     held_back, choosing = pictures_held_back(prepared, options)
     rows = _training_rows(crops, prepared, held_back)
@@ -80,8 +84,9 @@ def fit(crops: Crops, prepared: Prepared, options: Options, run: Path, place: Pl
     if state is None and options.init == GREY:
         unfold(model, _some(crops, rows, sizes[0]))
     if state is None:
-        turned = fit_reading(model.upright, crops, rows, options.seed, upright=True)
-        said = fit_reading(model.reading, crops, rows, options.seed)
+        model.hand = HandNetwork()  # of a checkpoint it has learned from other pictures
+        turned = fit_reading(model.upright, model.hand, crops, rows, options.seed, upright=True)
+        said = fit_reading(model.reading, model.hand, crops, rows, options.seed)
         if place.rank == 0:
             words = (
                 f"the landmark network's features alone read {said:.1%} of the crops, {turned:.1%} upright"
@@ -91,20 +96,23 @@ def fit(crops: Crops, prepared: Prepared, options: Options, run: Path, place: Pl
     model.upright.requires_grad_(requires_grad=False)
     learner = Learner(model)
     optimizer = torch.optim.AdamW(_groups(learner, options.weight_decay), lr=options.learning_rate)
-    history: list[dict[str, Any]] = []
-    spent_s, best = 0.0, -1.0
+    keeper = Keeper(run, model, prepared, choosing, options, story, place)
     if state is not None:
         model.load_state_dict(state["model"])
-        learner.projections.load_state_dict(state["projections"])
-        optimizer.load_state_dict(state["optimizer"])
-        history, spent_s, best = state["history"], state["training"]["seconds"], state["best"]
+        keeper.go_on_from(state)
+        if "projections" in state:
+            learner.projections.load_state_dict(state["projections"])
+            optimizer.load_state_dict(state["optimizer"])
     learner = learner.to(place.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     network = DistributedDataParallel(learner) if place.world > 1 else learner
     run.mkdir(parents=True, exist_ok=True)  # only now: flags that can't be used leave nothing behind
 
-    with _progress(steps * len(sizes), steps * len(history), place) as progress:
-        while len(history) < len(sizes) and not _stopped_improving(history, options.patience):
-            epoch, started = len(history), time.perf_counter()
+    of_resnet = keeper.history_of(RESNET)
+    with _progress(steps * len(sizes), steps * len(of_resnet), place) as progress:
+        while len(of_resnet) < len(sizes) and not keeper.history_of(LAST_BLOCKS):
+            if _stopped_improving(of_resnet, options.patience):
+                break
+            epoch, started = len(of_resnet), time.perf_counter()
             strength = options.strength_at(epoch)
             light = Light(sizes[epoch], strength, options.seed, epoch)
             loader = _loader(LitCrops(crops, rows, light), options.batch, steps, place)
@@ -115,41 +123,95 @@ def fit(crops: Crops, prepared: Prepared, options: Options, run: Path, place: Pl
                 options.points_weight,
                 options.hint_weight,
             )
-            report: dict[str, Any] = {
-                "epoch": epoch,
-                "size_px": light.size_px,
-                "strength": round(strength, 3),
-            }
-            report |= train_epoch(network, optimizer, loader, pace, place, progress)
-            if place.rank == 0:
-                checked = None
-                if len(choosing):
-                    checked = validate(model, prepared, choosing, input_px(sizes[-1]), place.device)
-                report["validation"] = None if checked is None else checked.report()
-                report["seconds"] = round(time.perf_counter() - started, 1)
-                spent_s += report["seconds"]
-                better = checked is None or checked.accuracy > best
-                best = max(best, checked.accuracy) if checked is not None else best
-                shared = {
-                    "model": model.state_dict(),
-                    "size_px": input_px(sizes[-1]),
-                    "temperature": options.temperature if checked is None else checked.temperature,
-                    "presence_threshold": PRESENCE_THRESHOLD,
-                    "training": {**story, "seconds": round(spent_s, 1)},
-                    "history": [*history, report],
-                }
-                if better:
-                    write_checkpoint(run / "model.pt", shared)
-                resume = {
-                    "projections": learner.projections.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "best": best,
-                    "options": asdict(options),
-                }
-                write_checkpoint(run / "last.pt", {**shared, **resume})
-                (run / "history.json").write_text(json.dumps([*history, report], indent=1), encoding="utf-8")
-                tqdm.write(_line(report), file=sys.stderr)
-            history.append(_from_rank_0(report, place))
+            about = {"part": RESNET, "size_px": light.size_px, "strength": round(strength, 3)}
+            report = train_epoch(network, optimizer, loader, pace, place, progress)
+            keeper.keep({**about, **report}, started, projections=learner.projections, optimizer=optimizer)
+            keeper.agree()
+            of_resnet = keeper.history_of(RESNET)
+    if place.rank > 0:
+        return
+    of_blocks = keeper.history_of(LAST_BLOCKS)
+    if of_resnet and not of_blocks:  # they go on from the best epoch, which need not be the last
+        model.load_state_dict(read_checkpoint(run / "model.pt")["model"])
+    blocks = LastBlocks(model, crops, rows, options.seed, options.blocks_epochs)
+    if of_blocks and state is not None:
+        blocks.optimizer.load_state_dict(state["optimizer"])
+    done, wanted = len(of_blocks), options.blocks_epochs
+    with _progress(blocks.steps * wanted, blocks.steps * done, place) as progress:
+        for epoch in range(done, wanted):
+            started = time.perf_counter()
+            report = {"part": LAST_BLOCKS, **blocks.epoch(epoch, progress)}
+            keeper.keep(report, started, optimizer=blocks.optimizer)
+
+
+class Keeper:
+    """What a run has come to: after every epoch it is validated, and written to be gone on from."""
+
+    def __init__(
+        self,
+        run: Path,
+        model: AslNet,
+        prepared: Prepared,
+        choosing: np.ndarray,
+        options: Options,
+        story: dict[str, Any],
+        place: Place,
+    ) -> None:
+        self._run, self._model, self._prepared, self._choosing = run, model, prepared, choosing
+        self._options, self._story, self._place = options, story, place
+        self._history: list[dict[str, Any]] = []
+        self._spent_s, self._best = 0.0, -1.0
+
+    def go_on_from(self, state: dict[str, Any]) -> None:
+        """A last.pt."""
+        self._history, self._best = state["history"], state["best"]
+        self._spent_s = state["training"]["seconds"]
+
+    def history_of(self, part: str) -> list[dict[str, Any]]:
+        """The reports of its epochs."""
+        return [report for report in self._history if report["part"] == part]
+
+    def keep(self, about: dict[str, Any], started_s: float, **states: Any) -> None:
+        """One more epoch, begun at `started_s`. `states`: what it takes to go on, beside the model."""
+        report: dict[str, Any] = {"epoch": len(self._history), **about}
+        if self._place.rank == 0:
+            self._write(report, started_s, states)
+        self._history.append(report)
+
+    def agree(self) -> None:
+        """In every process the last report is the first one's: it decides when to stop."""
+        if self._place.world > 1:
+            box = [self._history[-1]]
+            dist.broadcast_object_list(box)
+            self._history[-1] = box[0]
+
+    def _write(self, report: dict[str, Any], started_s: float, states: dict[str, Any]) -> None:
+        options, size_px = self._options, input_px(self._options.epoch_sizes()[-1])
+        checked = None
+        if len(self._choosing):
+            checked = validate(self._model, self._prepared, self._choosing, size_px, self._place.device)
+        report["validation"] = None if checked is None else checked.report()
+        report["seconds"] = round(time.perf_counter() - started_s, 1)
+        self._spent_s += report["seconds"]
+        better = checked is None or checked.accuracy > self._best
+        self._best = max(self._best, checked.accuracy) if checked is not None else self._best
+        history = [*self._history, report]
+        shared = {
+            "model": self._model.state_dict(),
+            "size_px": size_px,
+            "temperature": options.temperature if checked is None else checked.temperature,
+            "presence_threshold": PRESENCE_THRESHOLD,
+            "training": {**self._story, "seconds": round(self._spent_s, 1)},
+            "history": history,
+        }
+        if better:
+            write_checkpoint(self._run / "model.pt", shared)
+        resume = {name: part.state_dict() for name, part in states.items()}
+        write_checkpoint(
+            self._run / "last.pt", {**shared, **resume, "best": self._best, "options": asdict(options)}
+        )
+        (self._run / "history.json").write_text(json.dumps(history, indent=1), encoding="utf-8")
+        tqdm.write(_line(report), file=sys.stderr)
 
 
 def _loader(crops: LitCrops, batch: int, steps: int, place: Place) -> "DataLoader[Sample]":
@@ -237,12 +299,14 @@ def _story(
 
 
 def _line(report: dict[str, Any]) -> str:
-    checked = report["validation"]
+    checked, of_resnet = report["validation"], report["part"] == RESNET
+    of = f"at {report['size_px']} px" if of_resnet else "of the last blocks"
     unseen = f", validation pictures {checked['accuracy']:.1%}" if checked else ""
+    waited = f", waited for data {report['data_wait_fraction']:.1%}" if of_resnet else ""
     return (
-        f"epoch {report['epoch']} at {report['size_px']} px: loss {report['loss']:.3f}, "
-        f"letters {report['letter_accuracy']:.1%} of augmented crops{unseen}, "
-        f"waited for data {report['data_wait_fraction']:.1%}, {report['seconds']:.0f} s"
+        f"epoch {report['epoch']} {of}: loss {report['loss']:.3f}, "
+        f"letters {report['letter_accuracy']:.1%} of augmented crops{unseen}{waited}, "
+        f"{report['seconds']:.0f} s"
     )
 
 
@@ -250,15 +314,6 @@ def _progress(total: int, done: int, place: Place) -> "tqdm[Any]":
     """A bar with the time left; in a log file a line a while instead of a line a step."""
     seldom = None if sys.stderr.isatty() else max(1, total // 50)
     return tqdm(total=total, initial=done, disable=place.rank > 0, unit="step", miniters=seldom)
-
-
-def _from_rank_0(report: dict[str, Any], place: Place) -> dict[str, Any]:
-    """The first process's report, in every process: it decides when to stop."""
-    if place.world > 1:
-        box = [report]
-        dist.broadcast_object_list(box)
-        return box[0]
-    return report
 
 
 def _join(workers: int) -> Place:

@@ -2,8 +2,9 @@
 has seen the hands of very many people.
 
 Both look at the same square. The ResNet is trained here, on few people; the other, MediaPipe's landmark
-network, was trained elsewhere to place 21 points on any hand, and stays as it is. Letters and presence are
-what both say together, each from a last layer of its own; points are the landmark network's.
+network, was trained elsewhere to place 21 points on any hand, and only its last blocks learn further here.
+Letters and presence are what both say together, each from a last layer of its own; points are the landmark
+network's.
 """
 
 import numpy as np

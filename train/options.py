@@ -26,6 +26,7 @@ class Options:
     strength: list[float]  # of the changes of light in the first and in the last epoch, 0..1
     points_weight: float
     hint_weight: float  # of the teacher's feature maps in the loss
+    blocks_epochs: int  # in which the landmark network's last blocks learn, after the ResNet
     samples: int  # an epoch; 0 = as many as there are pictures
     patience: int  # epochs without a better validation before the run stops; 0 = never
     temperature: float  # of the letters' confidence where there is nothing to validate on
@@ -61,6 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "half-way through the run it has grown to the last")  # fmt: skip
     add("--points-weight", type=float, default=POINTS_WEIGHT, help="0 trains without the hand points")
     add("--hint-weight", type=float, default=3.0, help="of the teacher's maps in the loss; 0 is without it")
+    add("--blocks-epochs", type=int, default=1, help="passes over the crops in which the landmark network's "
+        "last blocks learn letters, after the ResNet has; 0 leaves them as they came")  # fmt: skip
     add("--samples", type=int, default=0, help="an epoch; 0 = as many as there are crops")
     add("--patience", type=int, default=4, help="epochs without a better validation; 0 = never stop early")
     add("--temperature", type=float, default=1.0, help="of the confidence where nothing is validated on")
@@ -70,6 +73,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def read_options(args: argparse.Namespace, prepared: Prepared) -> Options:
     """Flags -> Options. DataError in one sentence for a source that does not exist or a bad schedule."""
+    if args.blocks_epochs < 0:
+        raise DataError(f"--blocks-epochs {args.blocks_epochs}: wanted 0 or more")
     return Options(
         crops=args.crops,
         schedule=_schedule(args.schedule),
@@ -83,6 +88,7 @@ def read_options(args: argparse.Namespace, prepared: Prepared) -> Options:
         strength=_strength(args.strength),
         points_weight=args.points_weight,
         hint_weight=args.hint_weight,
+        blocks_epochs=args.blocks_epochs,
         samples=args.samples,
         patience=args.patience,
         temperature=args.temperature,

@@ -46,7 +46,6 @@ def plot_history(history: list[dict[str, Any]], path: Path, title: str = "") -> 
     """The epochs of `fit` -> PNG: loss, accuracy, learning rate and the wait for data."""
     if not history:
         raise DataError(f"{path} can't be drawn: the run has no finished epoch yet")
-    epochs = [entry["epoch"] for entry in history]
     figure = Figure(figsize=(11, 7), layout="constrained")
     figure.suptitle(title)
     (losses, accuracies), (rates, waits) = figure.subplots(2, 2)
@@ -55,10 +54,11 @@ def plot_history(history: list[dict[str, Any]], path: Path, title: str = "") -> 
         (rates, "lr", "learning rate"),
         (waits, "data_wait_fraction", "time spent waiting for data"),
     ):
-        axes.plot(epochs, [entry[name] for entry in history], marker=".")
+        having = [entry for entry in history if name in entry]
+        axes.plot([entry["epoch"] for entry in having], [entry[name] for entry in having], marker=".")
         axes.set_ylabel(label)
         axes.set_ylim(bottom=0)
-    waits.set_ylim(0, max(0.12, 1.1 * max(entry["data_wait_fraction"] for entry in history)))
+    waits.set_ylim(0, max(0.12, 1.1 * max(entry.get("data_wait_fraction", 0) for entry in history)))
     waits.axhline(0.1, color="0.6", linestyle="--", linewidth=1)  # what the project promises to stay under
     waits.yaxis.set_major_formatter(PercentFormatter(1))
     _draw_accuracy(accuracies, history)
@@ -93,16 +93,17 @@ def _draw_accuracy(axes: Axes, history: list[dict[str, Any]]) -> None:
 
 
 def _mark_sizes(axes: Axes, history: list[dict[str, Any]]) -> None:
-    """A line where the pictures' size changes, with the new size beside it."""
+    """A line where the pictures' size changes or another part learns, with the size or the part beside it."""
     before = None
     for entry in history:
-        if entry["size_px"] != before:
+        learns = f"{entry['size_px']} px" if "size_px" in entry else entry["part"]
+        if learns != before:
             at = entry["epoch"] - 0.5 if before else entry["epoch"]
             if before:
                 axes.axvline(at, color="0.6", linewidth=1)
             place = axes.get_xaxis_transform()
-            axes.text(at, 1.01, f" {entry['size_px']} px", transform=place, fontsize=8, color="0.4")
-            before = entry["size_px"]
+            axes.text(at, 1.01, f" {learns}", transform=place, fontsize=8, color="0.4")
+            before = learns
 
 
 def _save(figure: Figure, path: Path) -> None:

@@ -47,8 +47,8 @@ LOOK_ALIKES = ("MNST", "AE", "URV", "KP", "GQ", "DZ", "IJ")
 class OneLook(HandReader):
     """Reads the square that is found, and no closer one."""
 
-    def _look_closer(self, image: Image, square: Square) -> list[Look]:
-        return [self._look(image, square)]
+    def _look_closer(self, image: Image, square: Square, turn_rad: float | None = None) -> list[Look]:
+        return [self._look(image, square, turn_rad)]
 
 
 def main() -> None:
@@ -164,7 +164,7 @@ def ways(
         ("fitted to labels of which a tenth is wrong", with_wrong_labels(crops, 0.1), rows),
     ):
         reading = HandReading()
-        fit_reading(reading, of, some, seed=0)
+        fit_reading(reading, model.hand, of, some, seed=0)
         yield f"landmark features alone, {name}", reads(saying(model, reading, trunk_share=0))
 
 

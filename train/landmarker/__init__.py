@@ -1,9 +1,9 @@
 """MediaPipe's hand landmark network, which has seen the hands of very many people: teacher, and part of ours.
 
 `hand_landmark_full.onnx` is that of MediaPipe 0.10.21 (Google, Apache-2.0), its weights unchanged (float16),
-written by `python -m train.from_tflite` from the file of the same name in that release's wheel, with two
-inner maps as further outputs (142=at_16 159=at_32). Training reads the file; what goes to a device is the
-whole network (`train.model`) that holds it.
+written by `python -m train.from_tflite` from the file of the same name in that release's wheel, with three
+inner maps as further outputs (142=at_16 145=late 159=at_32). Training reads the file; what goes to a device
+is the whole network (`train.model`), in which its last blocks have learned further (`train.last_blocks`).
 """
 
 from pathlib import Path
@@ -15,14 +15,15 @@ from edge.records import N_POINTS, Array, Image
 
 SIZE_PX = 224
 HINTS = {"at_16": (112, 7, 7), "at_32": (1152, 3, 3)}  # stride 16 and 32: channels, cells
+LATE, LATE_SHAPE = "late", (192, 7, 7)  # what its last blocks compute `at_32` from
 POINTS, NUMBERS_A_POINT = "output_0", 3  # x, y and depth, px
 FEATURES = 1152  # the mean of its last map, from which it computes all that it says of a hand
 FILE = Path(__file__).parent / "hand_landmark_full.onnx"
 
 
 class Landmarker:
-    """(224, 224, 3) RGB uint8 around a hand -> its maps, each the mean over a few cells of the crop; `hand`,
-    its (1152,) features; and `points`, (21, 2) px."""
+    """(224, 224, 3) RGB uint8 around a hand -> its maps by the names of HINTS, each the mean over a few cells
+    of the crop; `late`, the whole of that; and `points`, (21, 2) px."""
 
     def __init__(self) -> None:
         options = ort.SessionOptions()
@@ -31,13 +32,13 @@ class Landmarker:
 
     def __call__(self, crop: Image) -> dict[str, Array]:
         image = np.ascontiguousarray((crop.astype(np.float32) / 255).transpose(2, 0, 1)[None])
-        *maps, points = self._session.run([*HINTS, POINTS], {"image": image})
+        *maps, late, points = self._session.run([*HINTS, LATE, POINTS], {"image": image})
         hints = {
             name: pooled(seen[0], cells)
             for seen, (name, (_, cells, _)) in zip(maps, HINTS.items(), strict=True)
         }
         flat = points.reshape(N_POINTS, NUMBERS_A_POINT)[:, :2]
-        return {**hints, "hand": maps[-1][0].mean(axis=(1, 2)), "points": flat}
+        return {**hints, LATE: late[0], "points": flat}
 
 
 def pooled(maps: Array, cells: int) -> Array:

@@ -1,8 +1,10 @@
 """The landmark network as a part of ours: what it sees of a hand, and where its points are.
 
-Its weights are those of the file that `train.landmarker` names, and are not trained any further: they have
-seen far more hands than any data of ours, and would forget.
+Its weights are those of the file that `train.landmarker` names. They have seen far more hands than any data
+of ours: all but its last blocks stay as they are.
 """
+
+from collections.abc import Iterable
 
 import numpy as np
 import onnx
@@ -12,7 +14,7 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from edge.records import N_POINTS
-from train.landmarker import FILE, NUMBERS_A_POINT, POINTS, SIZE_PX
+from train.landmarker import FILE, LATE, NUMBERS_A_POINT, POINTS, SIZE_PX
 
 LAST_MAP = "at_32"  # its name in the file
 
@@ -34,6 +36,8 @@ class HandNetwork(nn.Module):
         for node in graph.node:
             takes = [known_as.get(name, name) for name in node.input]
             if node.op_type in ("Identity", "Cast"):
+                if node.output[0] == LATE:
+                    self._late = takes[0]
                 if node.output[0] == LAST_MAP:
                     self._last = takes[0]
                 if node.output[0] == POINTS:
@@ -48,19 +52,44 @@ class HandNetwork(nn.Module):
                 takes = takes[:1]
             self._steps.append((node.op_type, takes, node.output[0]))
         self.convs = nn.ModuleList(convs)
+        made = [gives for _, _, gives in self._steps]
+        self._early_steps = made.index(self._late) + 1  # those before the last blocks
+        self._early_convs = sum(kind == "Conv" for kind, _, _ in self._steps[: self._early_steps])
         self.requires_grad_(requires_grad=False)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        maps, convs = {"image": x}, iter(self.convs)
-        for kind, takes, gives in self._steps:
-            if kind == "Conv":
-                maps[gives] = next(convs)(maps[takes[0]])
-            elif kind == "Clip":
-                maps[gives] = F.relu6(maps[takes[0]])
-            elif kind == "Add":
-                maps[gives] = maps[takes[0]] + maps[takes[1]]
+        return self.last_blocks(self.late(x))
+
+    def late(self, x: Tensor) -> Tensor:
+        """(N, 3, S, S) -> (N, 192, S / 32, S / 32), what the last blocks see of it."""
+        early = self._steps[: self._early_steps]
+        return _run(early, self.convs[: self._early_convs], {"image": x})[self._late]
+
+    def last_blocks(self, late: Tensor) -> tuple[Tensor, Tensor]:
+        """That map -> features and points, as `forward`."""
+        rest = self._steps[self._early_steps :]
+        maps = _run(rest, self.convs[self._early_convs :], {self._late: late})
         features = maps[self._last].mean(dim=(2, 3))
         return features, self.points(features).reshape(-1, N_POINTS, 2)
+
+    def late_parameters(self) -> list[nn.Parameter]:
+        """Those of the last blocks."""
+        return [*self.convs[self._early_convs :].parameters(), *self.points.parameters()]
+
+
+def _run(
+    steps: list[tuple[str, list[str], str]], convs: Iterable[nn.Module], maps: dict[str, Tensor]
+) -> dict[str, Tensor]:
+    """`maps` and what the steps make of them; each convolution takes the next of `convs`."""
+    convs = iter(convs)
+    for kind, takes, gives in steps:
+        if kind == "Conv":
+            maps[gives] = next(convs)(maps[takes[0]])
+        elif kind == "Clip":
+            maps[gives] = F.relu6(maps[takes[0]])
+        elif kind == "Add":
+            maps[gives] = maps[takes[0]] + maps[takes[1]]
+    return maps
 
 
 def _conv(node: onnx.NodeProto, weight: np.ndarray, bias: np.ndarray) -> nn.Conv2d:

@@ -1,0 +1,104 @@
+"""The landmark network's last blocks learn letters, after the ResNet has, and go on naming the points.
+
+What they see was stored by `cut`: a step needs no picture and a quarter of the network. All that they know
+they know from very many people, and from few what they learn here: so they learn briefly.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from tqdm import tqdm
+
+from edge.errors import DataError
+from train.crops import Crops
+from train.epoch import rate_at
+from train.loss import POINTS_BETA, letter_loss
+from train.model import AslNet
+from train.reading import late_maps
+
+BATCH = 64  # half of it turned upright
+LEARNING_RATE, WEIGHT_DECAY = 1e-3, 0.05
+POINTS_WEIGHT = 20.0
+
+
+class LastBlocks:
+    """The last blocks of a network and the small networks behind them, that learn from those crops."""
+
+    def __init__(self, model: AslNet, crops: Crops, rows: np.ndarray, seed: int, epochs: int) -> None:
+        self._model, self._crops, self._rows, self._seed = model, crops, rows, seed
+        self.steps = max(1, len(rows) // BATCH)  # of an epoch
+        self._total_steps = epochs * self.steps
+        parts = [
+            *model.hand.late_parameters(),
+            *model.reading.hidden.parameters(),
+            *model.reading.fc.parameters(),
+            *model.upright.hidden.parameters(),
+            *model.upright.fc.parameters(),
+        ]
+        for part in parts:
+            part.requires_grad = True
+        self.optimizer = torch.optim.AdamW(parts, lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+
+    def epoch(self, epoch: int, progress: "tqdm[Any]") -> dict[str, Any]:
+        """One pass over the crops -> means of its losses. Beside the weights it depends on (seed, epoch)."""
+        rng = np.random.default_rng([self._seed, epoch])
+        torch.manual_seed(int(rng.integers(2**31)))  # of dropout
+        order = rng.permutation(self._rows)
+        self._model.reading.hidden.train()
+        self._model.upright.hidden.train()
+        sums, rate = torch.zeros(5), 0.0
+        for step in range(self.steps):
+            rate = LEARNING_RATE * rate_at((epoch * self.steps + step) / self._total_steps)
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate
+            sums += self._step(order[step * BATCH : (step + 1) * BATCH])
+            progress.update(1)
+        self._model.eval()
+        loss, letter, presence, points, right = (sums / self.steps).tolist()
+        return {
+            "loss": round(loss, 4),
+            "letter_loss": round(letter, 4),
+            "presence_loss": round(presence, 4),
+            "points_loss": round(points, 5),
+            "letter_accuracy": round(right, 4),
+            "lr": rate,
+        }
+
+    def _step(self, rows: np.ndarray) -> Tensor:
+        """(5,) the loss, its three parts, and the share of letters that were read."""
+        half = len(rows) // 2
+        parts = torch.stack(
+            [self._losses(rows[:half], upright=False), self._losses(rows[half:], upright=True)]
+        ).mean(dim=0)
+        letter, presence, points, _ = parts
+        loss = letter + presence + POINTS_WEIGHT * points
+        if not torch.isfinite(loss):
+            raise DataError("the loss of the last blocks is not finite: are the crops whole?")
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        return torch.cat([loss[None], parts]).detach()
+
+    def _losses(self, rows: np.ndarray, upright: bool) -> Tensor:
+        """(4,) of letters, presence and points, and the share of letters that were read."""
+        crops, device = self._crops, next(self._model.parameters()).device
+        letter = torch.from_numpy(np.asarray(crops.letter[rows])).to(device)
+        presence = torch.from_numpy(np.asarray(crops.presence[rows])).to(device)
+        named = torch.from_numpy(np.asarray(crops.named[rows, int(upright)])).to(device)
+        features, points = self._model.hand.last_blocks(late_maps(crops, rows, upright).to(device))
+        reading = self._model.upright if upright else self._model.reading
+        letters, present = reading.answer(reading(features))
+        off = F.smooth_l1_loss(points, named, beta=POINTS_BETA, reduction="none").mean(dim=(1, 2))
+        known = letter >= 0
+        right = ((letters.argmax(dim=1) == letter) & known).sum() / known.sum().clamp(min=1)
+        return torch.stack(
+            [
+                letter_loss(letters, letter),
+                F.binary_cross_entropy_with_logits(present[:, 0], presence),
+                (off * presence).sum() / presence.sum().clamp(min=1),
+                right,
+            ]
+        )
