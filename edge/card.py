@@ -70,7 +70,7 @@ def card_of(measured: Measured, settings: Settings) -> Card:
         "frames": {
             "read": len(table),
             "dropped": measured.dropped,
-            "searched": int((looks > 1).sum()),
+            "searched": int((table[:, ROW.index("find")] > 0).sum()),
             "offered_per_s": round((len(table) + measured.dropped) / measured.span_s, 2),
             "read_per_s": round(len(table) / measured.span_s, 2),
             "looks_per_frame": round(float(looks.mean()), 2),

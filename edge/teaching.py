@@ -146,7 +146,7 @@ class Teaching:
         return self._recording
 
     def turn(self, moment: Moment) -> None:
-        """Keeps the frame's features where a letter is being recorded and the hand was followed."""
+        """Keeps the frame's features where a letter is being recorded and one hand was looked at."""
         answers, self._answers = self._engine.answers - self._answers, self._engine.answers
         frame, prediction, newest = moment.frame, moment.prediction, self._engine.newest
         if self._recording is None or frame is None or prediction is None:
@@ -154,7 +154,7 @@ class Teaching:
         if not self._began_t:
             self._began_t = self._last_t = frame.t
         passed_s, self._last_t = frame.t - self._last_t, frame.t
-        # one answer: the hand stayed in its square; a search ends with a look somewhere
+        # one answer: it is the hand's; of a search that looked at several places the last may be another's
         if (
             prediction.hand is not None
             and answers == 1

@@ -97,6 +97,12 @@ def test_replayed_folder_is_played_again_until_the_time_is_over(tiny_folder: Pat
     assert (measured.table[:, 1 : 1 + len(STAGES)][:, [0, 1, 7]] >= 0).all()
 
 
+def test_frames_in_which_palms_were_looked_for_are_counted(tiny_folder: Path) -> None:
+    measured = made(10.0)
+    measured.table[[0, 7, 8], ROW.index("find")] = 0.003
+    assert card_of(measured, settings_of(tiny_folder))["frames"]["searched"] == 3
+
+
 def test_long_run_shows_cold_and_sustained_side_by_side(tiny_folder: Path) -> None:
     card = card_of(made(120.0, ("throttled",)), settings_of(tiny_folder))
     assert (card["cold"]["hand"]["p50"], card["sustained"]["hand"]["p50"]) == (5, 9)
