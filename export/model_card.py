@@ -174,10 +174,12 @@ def _making(metadata: Metadata) -> Iterator[str]:
     saw = ", ".join(training.get("sources", [])) or "drawn hands alone"
     took = f", {training['seconds'] / 60:.0f} minutes" if training.get("seconds") else ""
     where = f" on a {training['device'].upper()}" if training.get("device") else ""
+    learned = training.get("options", {}).get("blocks_epochs", 0)
+    its_own = "in its last blocks alone" if learned else "not at all"
     yield (
         f"Trained on {saw} ({training.get('pictures', 0):,} pictures{took}{where}), taught by MediaPipe's "
         "hand landmark network, which has seen the hands of people that nobody here knows of, and which "
-        "itself was not trained any further:"
+        f"itself was trained further {its_own}:"
     )
     yield f"```\n{training.get('command', 'not known')}\n```"
     if metadata["quantisation_trials"]:
