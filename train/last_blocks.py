@@ -80,7 +80,7 @@ class LastBlocks:
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
-        return torch.cat([loss[None], parts]).detach()
+        return torch.cat([loss[None], parts]).detach().cpu()
 
     def _losses(self, rows: np.ndarray, upright: bool) -> Tensor:
         """(4,) of letters, presence and points, and the share of letters that were read."""
