@@ -9,7 +9,7 @@ python=${PYTHON:-.venv-dev/bin/python}
 short() { # NAME SIZE_PX FLAGS...
   "$python" -m train fit --crops "$crops" --run "$runs/$1" --schedule "$2x2" --samples 8000 --batch 32 \
     --learning-rate 1e-3 --validate none --patience 0 --workers 1 --init malvizv1 --strength 0.3,0.8 \
-    --leave-out faseeha keptsecret seeeeeeel "${@:3}"
+    --blocks-epochs 0 --leave-out faseeha keptsecret seeeeeeel "${@:3}"
 }
 short recipe 96
 short without-the-teacher 96 --hint-weight 0
