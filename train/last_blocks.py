@@ -21,6 +21,9 @@ from train.reading import late_maps
 
 BATCH = 64  # half of it turned upright
 LEARNING_RATE, WEIGHT_DECAY = 1e-3, 0.05
+# With fewer steps than it was tried with, the rate is lower in proportion: a few steps at the full one move
+# every weight the same way, and the points with them.
+FEWEST_STEPS = 260
 POINTS_WEIGHT = 20.0
 
 
@@ -31,6 +34,7 @@ class LastBlocks:
         self._model, self._crops, self._rows, self._seed = model, crops, rows, seed
         self.steps = max(1, len(rows) // BATCH)  # of an epoch
         self._total_steps = epochs * self.steps
+        self._rate = LEARNING_RATE * min(1.0, self._total_steps / FEWEST_STEPS)
         parts = [
             *model.hand.late_parameters(),
             *model.reading.hidden.parameters(),
@@ -40,7 +44,7 @@ class LastBlocks:
         ]
         for part in parts:
             part.requires_grad = True
-        self.optimizer = torch.optim.AdamW(parts, lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+        self.optimizer = torch.optim.AdamW(parts, lr=self._rate, weight_decay=WEIGHT_DECAY)
 
     def epoch(self, epoch: int, progress: "tqdm[Any]") -> dict[str, Any]:
         """One pass over the crops -> means of its losses. Beside the weights it depends on (seed, epoch)."""
@@ -51,7 +55,7 @@ class LastBlocks:
         self._model.upright.hidden.train()
         sums, rate = torch.zeros(5), 0.0
         for step in range(self.steps):
-            rate = LEARNING_RATE * rate_at((epoch * self.steps + step) / self._total_steps)
+            rate = self._rate * rate_at((epoch * self.steps + step) / self._total_steps)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
             sums += self._step(order[step * BATCH : (step + 1) * BATCH])
