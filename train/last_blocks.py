@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
 from edge.errors import DataError
 from train.crops import Crops
 from train.epoch import rate_at
-from train.loss import POINTS_BETA, letter_loss
+from train.loss import Losses, losses
 from train.model import AslNet
 from train.reading import late_maps
 
@@ -74,35 +73,34 @@ class LastBlocks:
     def _step(self, rows: np.ndarray) -> Tensor:
         """(5,) the loss, its three parts, and the share of letters that were read."""
         half = len(rows) // 2
-        parts = torch.stack(
-            [self._losses(rows[:half], upright=False), self._losses(rows[half:], upright=True)]
-        ).mean(dim=0)
-        letter, presence, points, _ = parts
-        loss = letter + presence + POINTS_WEIGHT * points
+        both = [self._losses(rows[:half], upright=False), self._losses(rows[half:], upright=True)]
+        loss = torch.stack([got.total for got in both]).mean()
         if not torch.isfinite(loss):
             raise DataError("the loss of the last blocks is not finite: are the crops whole?")
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
-        return torch.cat([loss[None], parts]).detach().cpu()
+        parts = [
+            torch.stack([got.total.detach(), got.letter, got.presence, got.points, _share(got)])
+            for got in both
+        ]
+        return torch.stack(parts).mean(dim=0).cpu()
 
-    def _losses(self, rows: np.ndarray, upright: bool) -> Tensor:
-        """(4,) of letters, presence and points, and the share of letters that were read."""
+    def _losses(self, rows: np.ndarray, upright: bool) -> Losses:
+        """The points are those that were named before; where there is no hand none are asked for."""
         crops, device = self._crops, next(self._model.parameters()).device
-        letter = torch.from_numpy(np.asarray(crops.letter[rows])).to(device)
         presence = torch.from_numpy(np.asarray(crops.presence[rows])).to(device)
-        named = torch.from_numpy(np.asarray(crops.named[rows, int(upright)])).to(device)
+        asked = {
+            "letter": torch.from_numpy(np.asarray(crops.letter[rows])).to(device),
+            "presence": presence,
+            "points": torch.from_numpy(np.asarray(crops.named[rows, int(upright)])).to(device),
+            "has_points": presence,
+        }
         features, points = self._model.hand.last_blocks(late_maps(crops, rows, upright).to(device))
         reading = self._model.upright if upright else self._model.reading
-        letters, present = reading.answer(reading(features))
-        off = F.smooth_l1_loss(points, named, beta=POINTS_BETA, reduction="none").mean(dim=(1, 2))
-        known = letter >= 0
-        right = ((letters.argmax(dim=1) == letter) & known).sum() / known.sum().clamp(min=1)
-        return torch.stack(
-            [
-                letter_loss(letters, letter),
-                F.binary_cross_entropy_with_logits(present[:, 0], presence),
-                (off * presence).sum() / presence.sum().clamp(min=1),
-                right,
-            ]
-        )
+        return losses((*reading.answer(reading(features)), points), asked, POINTS_WEIGHT)
+
+
+def _share(got: Losses) -> Tensor:
+    """Of the letters that were read."""
+    return got.right / got.lettered.clamp(min=1)
