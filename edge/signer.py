@@ -58,12 +58,12 @@ def draw_hand(
     offset = rng.uniform(-1, 1, 2) * (-1 if mirrored else 1, 1)
     points = paint_hand(canvas, joints, unit_px, side / 2 + offset * free_px, look, mirrored)
     image = np.asarray(cv2.resize(canvas, (size_px, size_px), interpolation=cv2.INTER_AREA), np.uint8)
-    return Drawn(_photographed(rng, image), (points / OVERSAMPLING).astype(np.float32), letter)
+    return Drawn(photographed(rng, image), (points / OVERSAMPLING).astype(np.float32), letter)
 
 
 def draw_background(rng: np.random.Generator, size_px: int) -> Image:
     """(S, S, 3): a picture without a hand."""
-    return _photographed(rng, made_background(rng, size_px))
+    return photographed(rng, made_background(rng, size_px))
 
 
 def person_pose(rng: np.random.Generator, letter: str | None) -> Pose:
@@ -74,13 +74,19 @@ def person_pose(rng: np.random.Generator, letter: str | None) -> Pose:
     else:
         seen_by_signer = letter in SIGNERS_VIEW and rng.random() < 0.5
         pose = (SIGNERS_VIEW if seen_by_signer else POSES)[letter].copy()
+    return vary(rng, pose)
+
+
+def vary(rng: np.random.Generator, pose: Pose) -> Pose:
+    """(25,): the pose, as one person's fingers form it."""
+    pose = pose.copy()
     pose[:16] += rng.normal(0, np.tile([2.5, 5, 6, 6], 4))
     pose[1:16:4] += rng.normal(0, 4)  # how tightly this person folds the fingers
     pose[16:22] += rng.normal(0, 4, 6)
     return pose
 
 
-def _photographed(rng: np.random.Generator, image: Image) -> Image:
+def photographed(rng: np.random.Generator, image: Image) -> Image:
     """Uneven light, a colour cast, soft focus and the sensor's noise."""
     size_px = image.shape[0]
     field = rng.uniform(0.7, 1.2, (2, 2, 1)) * rng.normal(1, 0.06, 3) * rng.uniform(0.75, 1.1)

@@ -1,0 +1,57 @@
+"""Rendered hands for training: a mesh of flesh that forms a letter, in a room, with its 21 points.
+
+Beside the signer of `edge.signer`, whose hand is painted of simple solids and drawn in a moment on a small
+board, these take time and look like hands. They are no photographs either.
+"""
+
+import cv2
+import numpy as np
+
+from edge.handpaint import random_look
+from edge.handshapes import rotation
+from edge.records import Image
+from edge.signer import MARGIN, OVERSAMPLING, Drawn, photographed, vary
+from train.hand_mesh import pose_hand
+from train.hand_mesh.paint import Light, paint_mesh
+from train.hand_mesh.poses import posed_letter
+
+FLESH = (-0.02, 0.06)  # how far people's skin lies outside that of the mesh, which is a slim hand's
+TURN_DEG = 24.0  # largest yaw, pitch and roll of the camera
+
+
+def render_hand(
+    rng: np.random.Generator,
+    letter: str | None,
+    size_px: int,
+    *,
+    background: Image,
+    hand_fraction: tuple[float, float],
+) -> Drawn:
+    """A letter (None: a hand that signs none) -> a picture of it; arguments as those of `draw_hand`."""
+    side = size_px * OVERSAMPLING
+    how = cv2.INTER_AREA if max(background.shape) > side else cv2.INTER_LINEAR
+    canvas = np.array(cv2.resize(background, (side, side), interpolation=how), np.uint8)
+    look, light, mirrored = random_look(rng), _random_light(rng), bool(rng.random() < 0.5)
+    lengths = rng.normal(1, 0.06, 5) * rng.normal(1, 0.05)
+    pose = vary(rng, posed_letter(rng, letter))
+    corners, joints = pose_hand(pose, lengths, float(rng.uniform(*FLESH)), look.arm_bend_rad)
+    seen = rotation(*rng.uniform(-TURN_DEG, TURN_DEG, 3)).T
+    corners, joints = corners @ seen, joints @ seen
+    size = np.ptp(joints[:, :2], axis=0) + MARGIN
+    unit_px = side * rng.uniform(*hand_fraction) / float(size.max())
+    free_px = np.maximum(side - size * unit_px, 0) / 2
+    centre = side / 2 + rng.uniform(-1, 1, 2) * free_px
+    points = paint_mesh(canvas, corners, joints, unit_px, centre, look, light, mirrored)
+    image = np.asarray(cv2.resize(canvas, (size_px, size_px), interpolation=cv2.INTER_AREA), np.uint8)
+    return Drawn(photographed(rng, image), (points / OVERSAMPLING).astype(np.float32), letter)
+
+
+def _random_light(rng: np.random.Generator) -> Light:
+    return Light(
+        around=float(rng.uniform(0.35, 0.8)),
+        lamp=float(rng.uniform(0.4, 0.9)),
+        wrap=float(rng.uniform(0.1, 0.5)),
+        shadow=float(rng.uniform(0.3, 0.8)),
+        gloss=float(rng.uniform(0, 0.2)),
+        sleeve_from=int(rng.integers(1, 5)),
+    )
