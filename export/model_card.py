@@ -176,8 +176,10 @@ def _making(metadata: Metadata) -> Iterator[str]:
     where = f" on a {training['device'].upper()}" if training.get("device") else ""
     learned = training.get("options", {}).get("blocks_epochs", 0)
     its_own = "in its last blocks alone" if learned else "not at all"
+    made = training.get("crops", {}).get("synthetic_share", 0)
+    beside = f"; {made:.0%} of the crops show made hands" if made else ""
     yield (
-        f"Trained on {saw} ({training.get('pictures', 0):,} pictures{took}{where}), taught by MediaPipe's "
+        f"Trained on {saw} ({training.get('pictures', 0):,} pictures{took}{where}{beside}), taught by MediaPipe's "
         "hand landmark network, which has seen the hands of people that nobody here knows of, and which "
         f"itself was trained further {its_own}:"
     )

@@ -29,11 +29,13 @@ from train.landmarker import LATE, Landmarker
 from train.landmarker import SIZE_PX as TEACHER_PX
 from train.model import BORDER_PX
 from train.prepared import Prepared, open_prepared
+from train.rendered import render_hand
 
 NO_HAND_SHARE = 0.12  # of the crops
-# Of the drawn hands: relaxed, open or half closed, they sign no letter. Few photographs show such hands, and
+# Of the made hands: relaxed, open or half closed, they sign no letter. Few photographs show such hands, and
 # what a network has never seen it takes for a letter.
 NO_LETTER_SHARE = 0.2
+PAINTED_SHARE = 0.2  # of the made hands: as the demonstration's signer draws them; the others are rendered
 MADE_BACKGROUND_SHARE = 0.4  # of the backgrounds; the others are cut from pictures, away from their hand
 STRENGTH = (0.2, 1.0)  # of the geometry: a crop draws its own, so that easy and hard ones mix
 RELIT_SHARE = 0.5  # of the crops
@@ -50,8 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--data", type=Path, default=Path("prepared"), help="folder that prepare wrote")
     add("--output", type=Path, default=Path("crops"), help="goes on where it was stopped; 118 kB a crop")
-    add("--crops", type=int, default=60000, help="how many, over all pictures")
-    add("--synthetic-share", type=float, default=0.12, help="of the crops: drawn hands, 0..1")
+    add("--crops", type=int, default=80000, help="how many, over all pictures")
+    add("--synthetic-share", type=float, default=0.3, help="of the crops: made hands, 0..1")
     add("--seed", type=int, default=0, help="the same seed gives the same crops")
     add("--threads", type=int, default=os.cpu_count() or 1, help="crops cut and read at a time")
 
@@ -145,16 +147,12 @@ class Cutter:
         if kind < NO_HAND_SHARE + self._synthetic_share:
             small = strength * 0.3 > rng.random()
             letter = None if rng.random() < NO_LETTER_SHARE else LETTERS[rng.integers(len(LETTERS))]
-            drawn = draw_hand(
-                rng,
-                letter,
-                TEACHER_PX,
-                hand_fraction=(0.3, 0.6) if small else (0.5, 0.9),
-                background=background,
-            )
-            points = drawn.points / np.float32(TEACHER_PX)
+            make = draw_hand if rng.random() < PAINTED_SHARE else render_hand
+            fraction = (0.3, 0.6) if small else (0.5, 0.9)
+            made = make(rng, letter, TEACHER_PX, background=background, hand_fraction=fraction)
+            points = made.points / np.float32(TEACHER_PX)
             label = OTHER_SIGN if letter is None else letter_index(letter)
-            return _cut(drawn.image, label, points, 1.0, source_of_background)
+            return _cut(made.image, label, points, 1.0, source_of_background)
         picture, at = self._prepared.picture(row), points_of(self._prepared, row)
         crop, where = augment.crop_hand(rng, picture, at, TEACHER_PX, strength, background)
         crop, where = augment.bend(rng, crop, where, strength)

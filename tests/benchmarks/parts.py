@@ -35,7 +35,7 @@ from edge.records import Array, Engine, Image, Output
 from edge.session import open_session
 from export.to_onnx import OPSET
 from train.checkpoint import Checkpoint, load_checkpoint
-from train.crops import Crops, open_crops
+from train.crops import NO_PICTURE, Crops, open_crops
 from train.landmarker import SIZE_PX
 from train.model import BORDER_PX, AslNet, HandReading, split_answers, together
 from train.reading import fit_reading
@@ -156,11 +156,11 @@ def ways(
     if crops is None:
         return
     rows = np.flatnonzero(~np.isin(crops.source, checkpoint.training["left_out"]))
-    drawn_hand = (crops.source[rows] == "") & (crops.letter[rows] >= 0)
+    made_hand = (crops.picture[rows] == NO_PICTURE) & (crops.presence[rows] == 1)
     for name, of, some in (
         ("fitted anew", crops, rows),
         ("fitted to a tenth of the crops", crops, rows[::10]),
-        ("fitted without drawn hands", crops, rows[~drawn_hand]),
+        ("fitted without made hands", crops, rows[~made_hand]),
         ("fitted to labels of which a tenth is wrong", with_wrong_labels(crops, 0.1), rows),
     ):
         reading = HandReading()

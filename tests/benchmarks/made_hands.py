@@ -1,0 +1,40 @@
+"""A sheet of rendered hands, A to Z and some that sign none: what `cut` shows beside photographs.
+
+Usage: PYTHONPATH=. python tests/benchmarks/made_hands.py SHEET.png [SEED]
+"""
+
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from edge.backdrop import made_background
+from edge.records import LETTERS
+from train.rendered import render_hand
+
+SIDE_PX, COLUMNS = 140, 10
+
+
+def main(sheet: Path, seed: int) -> int:
+    """Write it; 0."""
+    tiles = []
+    for number, letter in enumerate([*LETTERS, *[None] * 4]):
+        rng = np.random.default_rng([seed, number])
+        background = made_background(rng, SIDE_PX)
+        made = render_hand(rng, letter, SIDE_PX, background=background, hand_fraction=(0.6, 0.85))
+        tile = np.ascontiguousarray(made.image[..., ::-1])
+        cv2.putText(
+            tile, letter or "none", (4, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 255, 255), 1, cv2.LINE_AA
+        )
+        tiles.append(tile)
+    rows = [np.hstack(tiles[start : start + COLUMNS]) for start in range(0, len(tiles), COLUMNS)]
+    if not cv2.imwrite(str(sheet), np.vstack(rows)):
+        print(f"{sheet} can't be written", file=sys.stderr)
+        return 1
+    print(f"wrote {sheet}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0))
