@@ -180,8 +180,8 @@ def _making(metadata: Metadata) -> Iterator[str]:
     beside = f"; {made:.0%} of the crops show made hands" if made else ""
     yield (
         f"Trained on {saw} ({training.get('pictures', 0):,} pictures{took}{where}{beside}), taught by "
-        "MediaPipe's hand landmark network, which has seen the hands of people that nobody here knows of, and which "
-        f"itself was trained further {its_own}:"
+        "MediaPipe's hand landmark network, which has seen the hands of people that nobody here knows of, "
+        f"and which itself was trained further {its_own}:"
     )
     yield f"```\n{training.get('command', 'not known')}\n```"
     if metadata["quantisation_trials"]:
