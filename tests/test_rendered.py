@@ -157,7 +157,7 @@ def test_sleeve_begins_at_its_ring_and_leaves_the_hand():
     for ring in (1, 3):
         canvas = np.full((160, 160, 3), 128, np.uint8)
         corners, joints = pose_hand(POSES["B"], ONES)
-        paint_mesh(canvas, corners, joints, 28.0, np.array([80.0, 40.0]), look, Light(sleeve_from=ring))
+        paint_mesh(canvas, corners, joints, 28.0, np.array([80.0, 40.0]), look, Light(), sleeve_from=ring)
         blue = canvas[..., 2].astype(int) > canvas[..., 0].astype(int) + 40
         pictures[ring] = np.flatnonzero(blue.any(axis=1))
     assert pictures[1].min() < pictures[3].min()

@@ -24,9 +24,9 @@ fold() { # SCHEDULE SAMPLES SOURCES TO LEAVE OUT...
     --quick --variants int8 --output "$runs/packages/$name"
 }
 fold 96x4 10000 davidlee meyyappan t32rahman
-fold 96x4 10000 faseeha keptsecret seeeeeeel  # 2,470 pictures are left to learn from
+fold 96x3 10000 faseeha keptsecret seeeeeeel  # 2,470 pictures are left to learn from
 
 # 2. All six, going on from the first of these. Nobody is left to measure it on but signers it has seen.
-fit all 96x3 13000 --init "$runs/without-davidlee-meyyappan-t32rahman/model.pt" --strength 0.7,0.9 --hint-weight 5
+fit all 96x2 13000 --init "$runs/without-davidlee-meyyappan-t32rahman/model.pt" --strength 0.7,0.9 --hint-weight 5
 "$python" -m export --checkpoint "$runs/all/model.pt" --data prepared --variants int8 \
   --leave-one-out "$runs"/packages/without-* --output edge/default_model

@@ -31,7 +31,8 @@ def render_hand(
     side = size_px * OVERSAMPLING
     how = cv2.INTER_AREA if max(background.shape) > side else cv2.INTER_LINEAR
     canvas = np.array(cv2.resize(background, (side, side), interpolation=how), np.uint8)
-    look, light, mirrored = random_look(rng), _random_light(rng), bool(rng.random() < 0.5)
+    look, light, sleeve_from = random_look(rng), _random_light(rng), int(rng.integers(1, 5))
+    mirrored = bool(rng.random() < 0.5)
     lengths = rng.normal(1, 0.06, 5) * rng.normal(1, 0.05)
     pose = vary(rng, posed_letter(rng, letter))
     corners, joints = pose_hand(pose, lengths, float(rng.uniform(*FLESH)), look.arm_bend_rad)
@@ -41,7 +42,7 @@ def render_hand(
     unit_px = side * rng.uniform(*hand_fraction) / float(size.max())
     free_px = np.maximum(side - size * unit_px, 0) / 2
     centre = side / 2 + rng.uniform(-1, 1, 2) * free_px
-    points = paint_mesh(canvas, corners, joints, unit_px, centre, look, light, mirrored)
+    points = paint_mesh(canvas, corners, joints, unit_px, centre, look, light, mirrored, sleeve_from)
     image = np.asarray(cv2.resize(canvas, (size_px, size_px), interpolation=cv2.INTER_AREA), np.uint8)
     return Drawn(photographed(rng, image), (points / OVERSAMPLING).astype(np.float32), letter)
 
@@ -53,5 +54,4 @@ def _random_light(rng: np.random.Generator) -> Light:
         wrap=float(rng.uniform(0.1, 0.5)),
         shadow=float(rng.uniform(0.3, 0.8)),
         gloss=float(rng.uniform(0, 0.2)),
-        sleeve_from=int(rng.integers(1, 5)),
     )

@@ -33,7 +33,6 @@ class Light:
     wrap: float = 0.3  # how far round the lamp's light reaches: 0 is a point, 0.5 a window
     shadow: float = 0.6  # how dark what it does not reach is, 0..1
     gloss: float = 0.1  # of the skin, 0..1
-    sleeve_from: int = 2  # ring of the forearm
 
 
 def paint_mesh(
@@ -45,10 +44,11 @@ def paint_mesh(
     look: Look,
     light: Light,
     mirrored: bool = False,
+    sleeve_from: int = 2,
 ) -> Floats:
     """Paint the hand into canvas (S, S, 3), the box of its joints centred on centre_px -> (21, 2) px of them.
 
-    corners and joints as of `pose_hand`; unit_px: wrist to middle knuckle.
+    corners and joints as of `pose_hand`; unit_px: wrist to middle knuckle; sleeve_from: ring of the forearm.
     """
     mesh, side = hand_mesh(), canvas.shape[0]
     scale = np.array([-unit_px if mirrored else unit_px, -unit_px])
@@ -69,7 +69,7 @@ def paint_mesh(
     normal = seen[:, :3] / np.linalg.norm(seen[:, :3], axis=1, keepdims=True).clip(1e-6)
     depth, colour = seen[:, 3], seen[:, 4:]
     if look.sleeve_rgb is not None:
-        colour[mesh.ring[faces].min(axis=1) >= light.sleeve_from] = look.sleeve_rgb
+        colour[mesh.ring[faces].min(axis=1) >= sleeve_from] = look.sleeve_rgb
 
     lit = _lit(normal, depth, y, x, side, unit_px, look, light)
     canvas[y, x] = (colour * lit[:, :1] + 255 * lit[:, 1:]).clip(0, 255).astype(np.uint8)
