@@ -4,13 +4,12 @@ Beside the signer of `edge.signer`, whose hand is painted of simple solids and d
 board, these take time and look like hands. They are no photographs either.
 """
 
-import cv2
 import numpy as np
 
 from edge.handpaint import random_look
 from edge.handshapes import rotation
 from edge.records import Image
-from edge.signer import MARGIN, OVERSAMPLING, Drawn, photographed, vary
+from edge.signer import OVERSAMPLING, Drawn, finished, placed, stretched, vary
 from train.hand_mesh import pose_hand
 from train.hand_mesh.paint import Light, paint_mesh
 from train.hand_mesh.poses import posed_letter
@@ -29,8 +28,7 @@ def render_hand(
 ) -> Drawn:
     """A letter (None: a hand that signs none) -> a picture of it; arguments as those of `draw_hand`."""
     side = size_px * OVERSAMPLING
-    how = cv2.INTER_AREA if max(background.shape) > side else cv2.INTER_LINEAR
-    canvas = np.array(cv2.resize(background, (side, side), interpolation=how), np.uint8)
+    canvas = stretched(background, side)
     look, light, sleeve_from = random_look(rng), _random_light(rng), int(rng.integers(1, 5))
     mirrored = bool(rng.random() < 0.5)
     lengths = rng.normal(1, 0.06, 5) * rng.normal(1, 0.05)
@@ -38,13 +36,10 @@ def render_hand(
     corners, joints = pose_hand(pose, lengths, float(rng.uniform(*FLESH)), look.arm_bend_rad)
     seen = rotation(*rng.uniform(-TURN_DEG, TURN_DEG, 3)).T
     corners, joints = corners @ seen, joints @ seen
-    size = np.ptp(joints[:, :2], axis=0) + MARGIN
-    unit_px = side * rng.uniform(*hand_fraction) / float(size.max())
-    free_px = np.maximum(side - size * unit_px, 0) / 2
-    centre = side / 2 + rng.uniform(-1, 1, 2) * free_px
-    points = paint_mesh(canvas, corners, joints, unit_px, centre, look, light, mirrored, sleeve_from)
-    image = np.asarray(cv2.resize(canvas, (size_px, size_px), interpolation=cv2.INTER_AREA), np.uint8)
-    return Drawn(photographed(rng, image), (points / OVERSAMPLING).astype(np.float32), letter)
+    unit_px, offset_px = placed(rng, joints, side, hand_fraction)
+    centre_px = side / 2 + offset_px
+    points = paint_mesh(canvas, corners, joints, unit_px, centre_px, look, light, mirrored, sleeve_from)
+    return finished(rng, canvas, points, letter)
 
 
 def _random_light(rng: np.random.Generator) -> Light:

@@ -1,6 +1,7 @@
 """Paints the posed mesh: which face each pixel shows, then light, shadow and skin for all pixels at once."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
@@ -89,6 +90,7 @@ def skin_colours(look: Look) -> Floats:
     return np.asarray(colours + (nail - colours) * look.relief * _nails()[:, None])
 
 
+@cache
 def _nails() -> Floats:
     """(V,) how much of a nail each corner is, 0..1."""
     mesh = hand_mesh()

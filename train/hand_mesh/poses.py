@@ -8,7 +8,8 @@ into what it touches, no bone bent further than a thumb bends.
 
 import numpy as np
 
-from edge.handshapes import OTHERS, POSES, SIGNERS_VIEW, Pose, blend
+from edge.handshapes import POSES, SIGNERS_VIEW, Pose, blend
+from edge.signer import no_letter
 
 ON_FINGERS = (43, 68, -27, 39, -70, -18)  # before index and middle finger
 ON_RING = (25, 68, -51, 27, -73, -12)  # holds the ring finger down
@@ -48,8 +49,7 @@ NARROWEST_V, WIDEST_V = 0.45, 1.15  # of the spread that the letter has
 def posed_letter(rng: np.random.Generator, letter: str | None) -> Pose:
     """(25,): the letter in one of the ways that people form it; None: a hand that signs none."""
     if letter is None:
-        a, b = rng.choice(len(OTHERS), 2, replace=False)
-        return blend(OTHERS[a], OTHERS[b], float(rng.uniform(0, 0.35)))
+        return no_letter(rng)
     if letter in SIGNERS_VIEW and rng.random() < 0.5:
         return SIGNERS_VIEW[letter].copy()
     pose = POSES[letter].copy()
