@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.records import Image
+from edge.records import LETTERS, Image
 
 
 def scene(seed: int, height: int = 64, width: int = 64) -> Image:
@@ -30,3 +30,15 @@ def photographs() -> Path:
     if not (folder / "asl-frames" / "manifest.csv").is_file():
         pytest.skip(f"no photographs at {folder}: set ASL_EDGE_DATA to the folder that holds asl-frames/")
     return folder
+
+
+def letters_alike(pictures: dict[str, Image], share: float) -> list[tuple[str, str]]:
+    """Pairs of letters on grey (128) whose pictures differ in no more than that share of a hand's pixels."""
+    seen = {letter: picture.astype(int) for letter, picture in pictures.items()}
+    hand_px = min((np.abs(picture - 128).max(axis=2) > 10).sum() for picture in seen.values())
+    return [
+        (a, b)
+        for a in LETTERS
+        for b in LETTERS[LETTERS.index(a) + 1 :]
+        if (np.abs(seen[a] - seen[b]).max(axis=2) > 25).sum() <= share * hand_px
+    ]
