@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from tiny_data import write_two_signers
 
 from edge.hand import turn_of
@@ -15,6 +16,8 @@ from train.__main__ import main
 from train.crops import ARRAYS, open_crops
 from train.cut import TURN_OFF, turned_upright
 from train.dataset import NO_LETTER, OTHER_SIGN
+from train.landmarker.network import HandNetwork
+from train.reading import late_maps
 
 
 def run_here(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
@@ -59,6 +62,10 @@ def test_crops_hold_both_people_and_what_is_made(folder):
     assert (crops.image.reshape(60, -1).std(axis=1) > 0).all()
     assert (np.abs(crops.at_32.reshape(60, -1)).max(axis=1) > 0).all()
     assert (np.abs(crops.late).max(axis=(2, 3, 4)) > 0).all()
+    with torch.no_grad():
+        for upright in (False, True):
+            seen = HandNetwork().last_blocks(late_maps(crops, np.arange(60), upright))[0]
+            np.testing.assert_allclose(crops.features[:, int(upright)], seen, atol=0.02)
     upright = crops.named[crops.presence > 0, 1]
     assert np.median(np.abs([turn_of(points) for points in upright])) < np.deg2rad(15)
 

@@ -7,8 +7,8 @@ import torch
 
 from edge.golden import golden_picture
 from edge.palm import FILE as PALMS
+from train.landmarker import FEATURES, HINTS, LATE, LATE_SHAPE, N_FEATURES, SIZE_PX, Landmarker, pooled
 from train.landmarker import FILE as LANDMARKS
-from train.landmarker import HINTS, LATE, LATE_SHAPE, SIZE_PX, Landmarker, pooled
 from train.landmarker.network import HandNetwork
 from train.loss import normalise
 from train.model import AslNet, Moments
@@ -19,6 +19,7 @@ def test_maps_are_those_that_the_crops_store():
     maps = Landmarker()(np.zeros((SIZE_PX, SIZE_PX, 3), np.uint8))
     assert {name: seen.shape for name, seen in maps.items()} == HINTS | {
         LATE: LATE_SHAPE,
+        FEATURES: (N_FEATURES,),
         "points": (21, 2),
     }
 
@@ -43,7 +44,9 @@ def test_network_is_the_one_in_the_file():
     session = ort.InferenceSession(str(LANDMARKS), providers=["CPUExecutionProvider"])
     points, last = session.run(["output_0", "at_32"], {"image": image})
     points = points.reshape(21, 3)[:, :2] / SIZE_PX
-    network, late = HandNetwork(), torch.from_numpy(Landmarker()(picture)[LATE])[None]
+    network, seen = HandNetwork(), Landmarker()(picture)
+    late = torch.from_numpy(seen[LATE])[None]
+    np.testing.assert_allclose(seen[FEATURES], last[0].mean(axis=(1, 2)), rtol=1e-6)
     with torch.no_grad():
         for got, got_points in (network(torch.from_numpy(image)), network.last_blocks(late)):
             np.testing.assert_allclose(got[0].numpy(), last[0].mean(axis=(1, 2)), atol=1e-3)

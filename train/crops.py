@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from edge.errors import DataError
 from edge.records import N_POINTS, Array
-from train.landmarker import HINTS, LATE_SHAPE
+from train.landmarker import HINTS, LATE_SHAPE, N_FEATURES
 
 SIZE_PX = 128  # of the stored pictures; `fit` scales them down
 ABOUT_NAME = "about.json"
@@ -39,6 +39,7 @@ class Crops:
     at_32: npt.NDArray[np.float16]  # (N, 1152, 3, 3)
     # (N, 2, 192, 7, 7) what its last blocks see of the crop, and of it turned until the hand stands upright
     late: npt.NDArray[np.float16]
+    features: npt.NDArray[np.float16]  # (N, 2, 1152) what it has of either, before they learn further
     named: Array  # (N, 2, 21, 2) the points that it names in either, fractions of the side
 
     def __len__(self) -> int:
@@ -59,6 +60,7 @@ def make_arrays(folder: Path, n: int) -> dict[str, Any]:
         "picture": ((), np.int64),
         **{name: (shape, np.float16) for name, shape in HINTS.items()},
         "late": ((2, *LATE_SHAPE), np.float16),
+        "features": ((2, N_FEATURES), np.float16),
         "named": ((2, N_POINTS, 2), np.float32),
     }
     try:

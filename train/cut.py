@@ -25,7 +25,7 @@ from train import augment
 from train.augment import Rng
 from train.crops import NO_PICTURE, SIZE_PX, make_arrays, open_arrays, read_about, write_about
 from train.dataset import NO_LETTER, OTHER_SIGN, balance, letter_index, points_of
-from train.landmarker import LATE, Landmarker
+from train.landmarker import FEATURES, LATE, Landmarker
 from train.landmarker import SIZE_PX as TEACHER_PX
 from train.model import BORDER_PX
 from train.prepared import Prepared, open_prepared
@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `python -m train cut`."""
     add = parser.add_argument
     add("--data", type=Path, default=Path("prepared"), help="folder that prepare wrote")
-    add("--output", type=Path, default=Path("crops"), help="goes on where it was stopped; 118 kB a crop")
+    add("--output", type=Path, default=Path("crops"), help="goes on where it was stopped; 123 kB a crop")
     add("--crops", type=int, default=80000, help="how many, over all pictures")
     add("--synthetic-share", type=float, default=0.3, help="of the crops: made hands, 0..1")
     add("--seed", type=int, default=0, help="the same seed gives the same crops")
@@ -92,9 +92,10 @@ def main(args: argparse.Namespace) -> int:
         )
         seen = teacher(crop)
         turned = teacher(turned_upright(args.seed, position, crop, seen["points"]))
-        late = np.stack([seen.pop(LATE), turned[LATE]])
+        late, features = (np.stack([seen.pop(name), turned[name]]) for name in (LATE, FEATURES))
         named = np.stack([seen.pop("points"), turned["points"]]) / np.float32(TEACHER_PX)
-        for name, value in {**made, "image": small, **seen, "late": late, "named": named}.items():
+        of_both = {"late": late, "features": features, "named": named}
+        for name, value in {**made, "image": small, **seen, **of_both}.items():
             arrays[name][position] = value
 
     cv2.setNumThreads(0)  # the pool is the parallelism

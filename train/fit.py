@@ -34,7 +34,7 @@ from train.loss import normalise
 from train.model import AslNet, input_px
 from train.options import Options, add_arguments, read_options
 from train.prepared import Prepared, open_prepared
-from train.reading import fit_reading
+from train.reading import fit_reading, stored_features
 from train.start import GREY, start_model, unfold
 from train.teacher import Learner
 from train.validate import validate
@@ -85,8 +85,10 @@ def fit(crops: Crops, prepared: Prepared, options: Options, run: Path, place: Pl
         unfold(model, _some(crops, rows, sizes[0]))
     if state is None:
         model.hand = HandNetwork()  # of a checkpoint it has learned from other pictures
-        turned = fit_reading(model.upright, model.hand, crops, rows, options.seed, upright=True)
-        said = fit_reading(model.reading, model.hand, crops, rows, options.seed)
+        turned = fit_reading(
+            model.upright, stored_features(crops, rows, upright=True), crops, rows, options.seed
+        )
+        said = fit_reading(model.reading, stored_features(crops, rows), crops, rows, options.seed)
         if place.rank == 0:
             words = (
                 f"the landmark network's features alone read {said:.1%} of the crops, {turned:.1%} upright"

@@ -15,7 +15,7 @@ from torchvision.models import resnet18
 
 from edge.preprocess import MEAN_RGB, STD_RGB
 from edge.records import LETTERS, N_POINTS, Array, Engine, Output
-from train.landmarker import FEATURES
+from train.landmarker import N_FEATURES
 from train.landmarker.network import HandNetwork
 
 N_LETTERS = len(LETTERS)
@@ -88,9 +88,9 @@ class HandReading(nn.Module):
         super().__init__()
         # Most features are silent on nearly every hand: without the 0.1 (their variance is about 0.5 where
         # they speak) a rare whisper would count as a shout.
-        self.norm = nn.BatchNorm1d(FEATURES, eps=0.1, affine=False)
+        self.norm = nn.BatchNorm1d(N_FEATURES, eps=0.1, affine=False)
         self.hidden = nn.Sequential(
-            nn.Dropout(DROPOUT), nn.Linear(FEATURES, HIDDEN), nn.ReLU(), nn.Dropout(DROPOUT)
+            nn.Dropout(DROPOUT), nn.Linear(N_FEATURES, HIDDEN), nn.ReLU(), nn.Dropout(DROPOUT)
         )
         self.fc = nn.Linear(HIDDEN, N_LETTERS + 1)
 

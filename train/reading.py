@@ -10,7 +10,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from train.crops import Crops
-from train.landmarker.network import HandNetwork
 from train.loss import letter_loss
 from train.model import HandReading
 
@@ -19,17 +18,9 @@ BATCH = 256
 LEARNING_RATE, WEIGHT_DECAY = 1e-3, 0.05
 
 
-def fit_reading(
-    reading: HandReading,
-    hand: HandNetwork,
-    crops: Crops,
-    rows: np.ndarray,
-    seed: int,
-    upright: bool = False,
-) -> float:
-    """Fit `reading` to what `hand` sees of those crops, or of the same turned until the hand stands upright,
-    and freeze it -> the share of their letters that it reads, 0..1."""
-    features = features_of(hand, crops, rows, upright)
+def fit_reading(reading: HandReading, features: Tensor, crops: Crops, rows: np.ndarray, seed: int) -> float:
+    """Fit `reading` to (N, 1152) that the landmark network has of those crops, and freeze it -> the share of
+    their letters that it reads, 0..1."""
     torch.manual_seed(seed)
     letter = torch.from_numpy(np.asarray(crops.letter[rows]))
     presence = torch.from_numpy(np.asarray(crops.presence[rows]))
@@ -53,22 +44,15 @@ def fit_reading(
     return float((said == letter)[known].float().mean())
 
 
-def features_of(hand: HandNetwork, crops: Crops, rows: np.ndarray, upright: bool) -> Tensor:
-    """(N, 1152) that the landmark network has of those crops, as they are or turned."""
-    with torch.no_grad():
-        seen = [hand.last_blocks(late_maps(crops, some, upright))[0] for some in batches(rows)]
-    return torch.cat(seen)
+def stored_features(crops: Crops, rows: np.ndarray, upright: bool = False) -> Tensor:
+    """(N, 1152) that MediaPipe's network has of those crops, as they are or turned."""
+    return torch.from_numpy(np.asarray(crops.features[rows, int(upright)], np.float32))
 
 
 def late_maps(crops: Crops, rows: np.ndarray, upright: bool) -> Tensor:
     """(N, 192, 7, 7) float32, in channels-last memory: so its last blocks take less than half the time."""
     maps = torch.from_numpy(np.asarray(crops.late[rows, int(upright)], np.float32))
     return maps.contiguous(memory_format=torch.channels_last)
-
-
-def batches(rows: np.ndarray) -> list[np.ndarray]:
-    """As many rows at once as memory bears."""
-    return np.array_split(rows, -(-len(rows) // BATCH))
 
 
 def set_norm(norm: torch.nn.BatchNorm1d, features: Tensor) -> None:

@@ -37,8 +37,9 @@ from export.to_onnx import OPSET
 from train.checkpoint import Checkpoint, load_checkpoint
 from train.crops import NO_PICTURE, Crops, open_crops
 from train.landmarker import SIZE_PX
+from train.landmarker.network import HandNetwork
 from train.model import BORDER_PX, AslNet, HandReading, split_answers, together
-from train.reading import fit_reading
+from train.reading import fit_reading, late_maps
 
 Read = Callable[[Image], str | None]
 LOOK_ALIKES = ("MNST", "AE", "URV", "KP", "GQ", "DZ", "IJ")
@@ -164,8 +165,15 @@ def ways(
         ("fitted to labels of which a tenth is wrong", with_wrong_labels(crops, 0.1), rows),
     ):
         reading = HandReading()
-        fit_reading(reading, model.hand, of, some, seed=0)
+        fit_reading(reading, features_of(model.hand, of, some), of, some, seed=0)
         yield f"landmark features alone, {name}", reads(saying(model, reading, trunk_share=0))
+
+
+def features_of(hand: HandNetwork, crops: Crops, rows: np.ndarray) -> torch.Tensor:
+    """(N, 1152) that this network has of those crops, its last blocks as they have learned."""
+    some = np.array_split(rows, -(-len(rows) // 256))
+    with torch.no_grad():
+        return torch.cat([hand.last_blocks(late_maps(crops, few, upright=False))[0] for few in some])
 
 
 def with_wrong_labels(crops: Crops, share: float) -> Crops:

@@ -17,13 +17,14 @@ SIZE_PX = 224
 HINTS = {"at_16": (112, 7, 7), "at_32": (1152, 3, 3)}  # stride 16 and 32: channels, cells
 LATE, LATE_SHAPE = "late", (192, 7, 7)  # what its last blocks compute `at_32` from
 POINTS, NUMBERS_A_POINT = "output_0", 3  # x, y and depth, px
-FEATURES = 1152  # the mean of its last map, from which it computes all that it says of a hand
+# the mean of its last map, from which it computes all that it says of a hand
+FEATURES, N_FEATURES = "features", 1152
 FILE = Path(__file__).parent / "hand_landmark_full.onnx"
 
 
 class Landmarker:
     """(224, 224, 3) RGB uint8 around a hand -> its maps by the names of HINTS, each the mean over a few cells
-    of the crop; `late`, the whole of that; and `points`, (21, 2) px."""
+    of the crop; `late`, the whole of that; `features`, (1152,); and `points`, (21, 2) px."""
 
     def __init__(self) -> None:
         options = ort.SessionOptions()
@@ -38,7 +39,7 @@ class Landmarker:
             for seen, (name, (_, cells, _)) in zip(maps, HINTS.items(), strict=True)
         }
         flat = points.reshape(N_POINTS, NUMBERS_A_POINT)[:, :2]
-        return {**hints, LATE: late[0], "points": flat}
+        return {**hints, LATE: late[0], FEATURES: maps[-1][0].mean(axis=(1, 2)), "points": flat}
 
 
 def pooled(maps: Array, cells: int) -> Array:
