@@ -7,9 +7,10 @@ import pytest
 from made_pictures import letters_alike
 
 from edge.handpaint import Look
-from edge.handshapes import POSES, RELAXED, hand_joints
+from edge.handshapes import POSES, RELAXED, hand_joints, rotation
 from edge.records import LETTERS
 from train.hand_mesh import FILE, hand_mesh, normals_of, pose_hand
+from train.hand_mesh.held import FISTS, bent_wrist, seen_from
 from train.hand_mesh.paint import Light, paint_mesh, skin_colours
 from train.hand_mesh.poses import THUMBS, posed_letter
 from train.rendered import render_hand
@@ -168,3 +169,64 @@ def test_people_form_a_letter_in_several_ways():
     assert max(pitches) > 55  # or points at who looks
     spreads = [np.ptp(posed_letter(rng, "V")[[0, 4]]) for _ in range(40)]
     assert min(spreads) < 0.6 * np.ptp(POSES["V"][[0, 4]])
+
+
+def elbow(pose: np.ndarray, wrist_rad: tuple[float, float]) -> np.ndarray:
+    """(3,) where the forearm ends."""
+    mesh = hand_mesh()
+    return pose_hand(pose, ONES, wrist_rad=wrist_rad)[0][mesh.ring == mesh.ring.max()].mean(axis=0)
+
+
+def test_wrist_bends_to_the_thumb_and_to_the_palm_and_moves_the_forearm_alone():
+    straight, mesh = elbow(POSES["B"], (0, 0)), hand_mesh()
+    assert np.linalg.norm(straight[[0, 2]]) < 0.1 * -straight[1]
+    length = np.linalg.norm(straight)
+    to_thumb, to_palm = elbow(POSES["B"], (0.5, 0)), elbow(POSES["B"], (0, 1.2))
+    assert to_thumb[0] > 0.4 * length
+    assert to_palm[2] > 0.8 * length
+    assert np.linalg.norm(to_palm) == pytest.approx(length, rel=0.05)
+    bent, joints = pose_hand(POSES["B"], ONES, wrist_rad=(0.5, 1.2))
+    unbent, at_rest = pose_hand(POSES["B"], ONES)
+    np.testing.assert_array_equal(joints, at_rest)
+    np.testing.assert_allclose(bent[mesh.ring == 0], unbent[mesh.ring == 0], atol=1e-9)
+
+
+def test_elbow_is_lower_where_a_hand_points_down_or_aside():
+    rng, lower = np.random.default_rng(0), []
+    for letter in "GHPQ":
+        for _ in range(30):
+            pose = posed_letter(rng, letter)
+            lower.append(elbow(pose, bent_wrist(rng, pose))[1] - elbow(pose, (0, 0))[1])
+    assert np.mean(lower) < -0.5  # hand lengths
+    assert np.mean(np.array(lower) < 0.1) > 0.9
+    upright = [bent_wrist(rng, POSES["B"]) for _ in range(60)]
+    assert np.rad2deg(np.abs(upright)).mean() < 15
+
+
+def test_hands_that_sign_none_hang_lie_and_are_held_out():
+    rng = np.random.default_rng(0)
+    poses = np.stack([posed_letter(rng, None) for _ in range(80)])
+    ups = np.stack([rotation(*pose[22:])[:, 1] for pose in poses])  # where the fingers point
+    assert (ups[:, 1] < -0.3).mean() > 0.2
+    assert (ups[:, 1] > 0.6).mean() > 0.4
+    flat = poses[:, [1, 5, 9, 13]].max(axis=1) < 12  # a flat hand that stands, palm forward, is a B
+    palms = np.stack([rotation(*pose[22:])[2, 2] for pose in poses])
+    closed = np.abs(poses[:, [0, 4, 8, 12]]).max(axis=1) < 5
+    assert not (flat & closed & (ups[:, 1] > 0.5) & (palms > 0.3)).any()
+
+
+def test_camera_stands_beside_some_hands_and_less_far_round_fists():
+    rng = np.random.default_rng(0)
+    yaws = {
+        letter: np.array([seen_from(rng, letter)[0] for _ in range(200)]) for letter in ("L", *FISTS, "G")
+    }
+    assert 0.1 < (np.abs(yaws["L"]) > 26).mean() < 0.4
+    assert yaws["L"].min() < -60
+    assert max(np.abs(yaws[letter]).max() for letter in FISTS) < 55
+    assert np.abs(yaws["G"]).max() < 25  # it has turns of its own
+
+
+def test_thumb_of_an_r_is_away_at_times():
+    rng = np.random.default_rng(0)
+    tips = [pose_hand(pose, ONES)[1][4, 0] for pose in (posed_letter(rng, "R") for _ in range(60))]
+    assert 0.1 < (np.array(tips) > 0.45).mean() < 0.5

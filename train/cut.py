@@ -34,7 +34,7 @@ from train.rendered import render_hand
 NO_HAND_SHARE = 0.12  # of the crops
 # Of the made hands: relaxed, open or half closed, they sign no letter. Few photographs show such hands, and
 # what a network has never seen it takes for a letter.
-NO_LETTER_SHARE = 0.2
+NO_LETTER_SHARE = 0.25
 PAINTED_SHARE = 0.2  # of the made hands: as the demonstration's signer draws them; the others are rendered
 MADE_BACKGROUND_SHARE = 0.4  # of the backgrounds; the others are cut from pictures, away from their hand
 STRENGTH = (0.2, 1.0)  # of the geometry: a crop draws its own, so that easy and hard ones mix

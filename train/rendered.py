@@ -11,11 +11,11 @@ from edge.handshapes import rotation
 from edge.records import Image
 from edge.signer import OVERSAMPLING, Drawn, finished, placed, stretched, vary
 from train.hand_mesh import pose_hand
+from train.hand_mesh.held import bent_wrist, seen_from
 from train.hand_mesh.paint import Light, paint_mesh
 from train.hand_mesh.poses import posed_letter
 
 FLESH = (-0.02, 0.06)  # how far people's skin lies outside that of the mesh, which is a slim hand's
-TURN_DEG = 24.0  # largest yaw, pitch and roll of the camera
 
 
 def render_hand(
@@ -33,8 +33,8 @@ def render_hand(
     mirrored = bool(rng.random() < 0.5)
     lengths = rng.normal(1, 0.06, 5) * rng.normal(1, 0.05)
     pose = vary(rng, posed_letter(rng, letter))
-    corners, joints = pose_hand(pose, lengths, float(rng.uniform(*FLESH)), look.arm_bend_rad)
-    seen = rotation(*rng.uniform(-TURN_DEG, TURN_DEG, 3)).T
+    corners, joints = pose_hand(pose, lengths, float(rng.uniform(*FLESH)), bent_wrist(rng, pose))
+    seen = rotation(*seen_from(rng, letter)).T
     corners, joints = corners @ seen, joints @ seen
     unit_px, offset_px = placed(rng, joints, side, hand_fraction)
     centre_px = side / 2 + offset_px

@@ -97,12 +97,12 @@ def hand_mesh() -> HandMesh:
 
 
 def pose_hand(
-    pose: Pose, lengths: Floats, flesh: float = 0.0, arm_bend_rad: float = 0.0
+    pose: Pose, lengths: Floats, flesh: float = 0.0, wrist_rad: tuple[float, float] = (0.0, 0.0)
 ) -> tuple[Floats, Joints]:
     """(25,) degrees as of `make_pose` -> corners (V, 3) and joints (21, 3), turned to the viewer.
 
     lengths: (5,) scales thumb and fingers, thumb first; flesh: how far the skin lies outside that of the
-    mesh; arm_bend_rad: of the wrist, sideways.
+    mesh; wrist_rad: how far the forearm is bent to the thumb's side, and to the palm's.
     """
     mesh, angles = hand_mesh(), np.radians(pose)
     turns = np.tile(np.eye(3), (len(mesh.joints), 1, 1))
@@ -119,7 +119,7 @@ def pose_hand(
             turns[chain[bone]] = turn
             moved[chain[bone + 1]] = moved[chain[bone]] + turn @ bones[bone]
         turns[chain[3]] = of_bones[2]
-    corners = _bent(mesh, arm_bend_rad) + mesh.normals * flesh
+    corners = _bent(mesh, *wrist_rad) + mesh.normals * flesh
     offsets = moved - np.einsum("jab,jb->ja", turns, mesh.joints)
     of_corners = (mesh.weights @ turns.reshape(-1, 9)).reshape(-1, 3, 3)
     placed = np.einsum("vab,vb->va", of_corners, corners) + mesh.weights @ offsets
@@ -177,15 +177,15 @@ def _least_turn(a: Floats, b: Floats) -> Floats:
     return np.asarray(np.eye(3) + k + k @ k / (1 + a @ b + 1e-9))
 
 
-def _bent(mesh: HandMesh, bend_rad: float) -> Floats:
-    """Corners at rest, the forearm bent away sideways below the wrist."""
-    begins = float(mesh.corners[mesh.ring == 0, 1].min())
-    down = mesh.ring * RING_STEP
-    bend = bend_rad * np.clip(down / BENT_OVER, 0, 1)
-    x, y = mesh.corners[:, 0], mesh.corners[:, 1] - begins
-    across = np.where(mesh.ring > 0, x * np.cos(bend) - y * np.sin(bend), x)
-    up = np.where(mesh.ring > 0, x * np.sin(bend) + y * np.cos(bend), y) + begins
-    return np.column_stack([across, up, mesh.corners[:, 2]])
+def _bent(mesh: HandMesh, sideways_rad: float, flexed_rad: float) -> Floats:
+    """Corners at rest, the forearm bent away below the wrist."""
+    middle = mesh.corners[mesh.ring == 0].min(axis=0) * [0, 1, 0]
+    share = np.clip(mesh.ring * RING_STEP / BENT_OVER, 0, 1)
+    x, y, z = (mesh.corners - middle).T
+    flexed, sideways = flexed_rad * share, sideways_rad * share
+    y, z = y * np.cos(flexed) + z * np.sin(flexed), z * np.cos(flexed) - y * np.sin(flexed)
+    x, y = x * np.cos(sideways) - y * np.sin(sideways), x * np.sin(sideways) + y * np.cos(sideways)
+    return np.column_stack([x, y, z]) + middle
 
 
 def _open_wrist(corners: Floats, faces: Integers) -> Integers:

@@ -8,7 +8,7 @@ into what it touches, no bone bent further than a thumb bends.
 
 import numpy as np
 
-from edge.handshapes import POSES, SIGNERS_VIEW, Pose, blend
+from edge.handshapes import POSES, SIGNERS_VIEW, UP, Pose, blend, make_pose
 from edge.signer import no_letter
 
 ON_FINGERS = (43, 68, -27, 39, -70, -18)  # before index and middle finger
@@ -29,35 +29,83 @@ THUMBS = {
 }
 
 Turn = tuple[float, float, float]  # yaw, pitch, roll; degrees
-# How far people turn the whole hand: pairs, between which anybody's lies. Z's finger stands, leans or points
-# at who looks; J is caught early or late in its motion, from the palm or from the back.
+# How far people turn the whole hand: pairs, between which anybody's lies. C, D, F, O and X are seen from the
+# palm, from the little finger's side and from the thumb's; C and O also lie, palm down. Z's finger stands,
+# leans or points at who looks; J is caught early or late in its motion, from the palm or from the back.
+THUMBS_SIDE = ((-35, 0, -12), (-115, 0, 12))
+LYING = ((-60, 0, 35), (-110, 0, 105)), ((60, 0, -35), (100, 0, -105))
 TURNS: dict[str, tuple[tuple[Turn, Turn], ...]] = {
-    "C": (((10, 0, 0), (72, 0, 0)),),
-    "D": (((0, 0, 0), (38, 0, 0)), ((38, 0, 0), (95, 0, 0))),
-    "F": (((0, 0, 0), (15, 0, 0)),),
+    "C": (((10, 0, 0), (72, 0, 0)), ((10, 0, 0), (72, 0, 0)), THUMBS_SIDE, THUMBS_SIDE, *LYING),
+    "D": (((0, 0, 0), (38, 0, 0)), ((38, 0, 0), (95, 0, 0)), THUMBS_SIDE),
+    "F": (((0, 0, 0), (15, 0, 0)), ((0, 0, 0), (15, 0, 0)), THUMBS_SIDE),
     "G": (((95, 0, -85), (160, 0, -85)),),
     "J": (((15, 5, 40), (30, 10, 110)), ((30, 5, 60), (30, 10, 110)), ((130, 0, 95), (170, 0, 150))),
-    "O": (((10, 0, 0), (72, 0, 0)),),
+    "O": (((10, 0, 0), (72, 0, 0)), ((10, 0, 0), (72, 0, 0)), THUMBS_SIDE, THUMBS_SIDE, *LYING),
     "P": (((100, 0, -70), (150, 0, -100)),),
     "Q": (((105, 0, -150), (160, 0, -150)),),
-    "X": (((5, 0, 0), (75, 0, 0)),),
+    "X": (((5, 0, 0), (75, 0, 0)), ((5, 0, 0), (75, 0, 0)), THUMBS_SIDE),
     "Z": (((-5, -5, 8), (14, 30, -32)), ((-5, -5, 8), (14, 30, -32)), ((0, 50, -40), (0, 80, 30))),
 }
 NARROWEST_V, WIDEST_V = 0.45, 1.15  # of the spread that the letter has
+
+# A thumb that holds down no finger, as some people leave it: how often, and how far on its way to AWAY.
+AWAY = (62, 18, 50, 15, 40, 5)
+LEFT_AWAY = {"R": (0.3, 1.0), "U": (0.15, 0.6), "H": (0.15, 0.6), "V": (0.15, 0.5)}
+# The fingers of M and N lie flatter or steeper on the thumb; D's are between a ring and a fist.
+STEEPER = (-6.0, 16.0)  # degrees at the knuckle
+D_IN_FIST = make_pose((UP, (0, 76, 84, 45), (0, 80, 86, 45), (0, 84, 88, 45)), (25, 66, -36, 40, -70, -6))
+
+# Hands that sign no letter, beside those of `edge.handshapes`: flat, bent at the knuckles, lax, spread and
+# cupped ones. They hang, as from a bent wrist, or are held out.
+FLAT, LAX = (0, 4, 6, 4), (0, 32, 28, 15)
+IDLE = (
+    make_pose((FLAT, FLAT, FLAT, FLAT), (35, 30, 5, 25, -5, 15)),
+    make_pose(((0, 42, 10, 6), (0, 44, 10, 6), (0, 46, 10, 6), (0, 48, 10, 6)), (25, 50, 0, 45, -5, 40)),
+    make_pose((LAX, LAX, LAX, LAX), (40, 40, 15, 35, 0, 30)),
+    make_pose(((14, 6, 8, 5), (4, 6, 8, 5), (-7, 6, 8, 5), (-18, 6, 8, 5)), (60, 20, 45, 12, 40, 8)),
+    make_pose(
+        ((6, 28, 30, 15), (2, 30, 32, 15), (-4, 32, 32, 15), (-9, 34, 32, 15)), (66, 30, 48, 22, 30, 18)
+    ),
+)
+HANGING = ((-180.0, 180.0), (-20.0, 20.0), (100.0, 260.0))  # yaw, pitch, roll
+HELD_OUT = ((-75.0, 75.0), (-40.0, 40.0), (-40.0, 40.0))
+FLAT_ONES = 2  # the first of IDLE: held out they would be a B, so they only hang
+HANGING_SHARE, HELD_OUT_SHARE = 0.35, 0.35  # of the hands that sign none
 
 
 def posed_letter(rng: np.random.Generator, letter: str | None) -> Pose:
     """(25,): the letter in one of the ways that people form it; None: a hand that signs none."""
     if letter is None:
-        return no_letter(rng)
+        return _idle(rng)
     if letter in SIGNERS_VIEW and rng.random() < 0.5:
         return SIGNERS_VIEW[letter].copy()
     pose = POSES[letter].copy()
     if letter in THUMBS:
         pose[16:22] = THUMBS[letter]
+    if letter == "D":
+        pose = blend(pose, D_IN_FIST, float(rng.random()))
     if letter in TURNS:
         a_turn, b_turn = TURNS[letter][rng.integers(len(TURNS[letter]))]
         pose[22:] = blend(np.array(a_turn, np.float64), np.array(b_turn, np.float64), float(rng.random()))
     if letter == "V":
         pose[[0, 4]] *= rng.uniform(NARROWEST_V, WIDEST_V)
+    if letter in "MN":
+        pose[1:16:4] += rng.uniform(*STEEPER)
+    if letter in LEFT_AWAY:
+        share, most = LEFT_AWAY[letter]
+        if rng.random() < share:
+            pose[16:22] = blend(pose[16:22], np.array(AWAY, np.float64), float(rng.uniform(0.2, most)))
+    return pose
+
+
+def _idle(rng: np.random.Generator) -> Pose:
+    """(25,): a hand that signs none."""
+    kind = rng.random()
+    if kind > HANGING_SHARE + HELD_OUT_SHARE:
+        return no_letter(rng)
+    turns = HANGING if kind < HANGING_SHARE else HELD_OUT
+    first = 0 if kind < HANGING_SHARE else FLAT_ONES
+    a, b = rng.choice(np.arange(first, len(IDLE)), 2, replace=False)
+    pose = blend(IDLE[a], IDLE[b], float(rng.uniform(0, 0.4)))
+    pose[22:] = [rng.uniform(*between) for between in turns]
     return pose
