@@ -43,7 +43,7 @@ venv-dev: .venv-dev/.made ## .venv-dev: everything, to train, export, test and c
 
 .PHONY: demo
 demo: venv ## the synthetic signer spells WORD (make demo WORD=HELLO), the shipped model reads it
-	@.venv/bin/asl-edge demo $(WORD)
+	@.venv/bin/asl-edge demo "$(WORD)"
 
 .PHONY: test
 test: venv-dev ## every test
@@ -103,9 +103,11 @@ check: venv-dev ## ruff, ruff format --check, mypy, import-linter
 	@.venv-deploy/bin/python -m pip install -q --require-hashes -r requirements/deploy.txt
 	@touch $@
 
-.PHONY: venv-deploy wheelhouse lint-deploy test-deploy test-deploy-short test-deploy-arm
+.PHONY: venv-deploy board-named wheelhouse lint-deploy test-deploy test-deploy-short test-deploy-arm
 venv-deploy: .venv-deploy/.made ## .venv-deploy: ansible, to install boards from this workstation
-wheelhouse: venv-deploy ## collect the wheels of a board (make wheelhouse BOARD=pi_bookworm)
+board-named: # before minutes of making .venv-deploy
+	@test -n "$(BOARD)" || exec $(PYTHON) ansible/wheelhouse.py ""
+wheelhouse: board-named venv-deploy ## collect the wheels of a board (make wheelhouse BOARD=pi_bookworm)
 	.venv-deploy/bin/python ansible/wheelhouse.py $(BOARD) $(if $(EXTRAS),extras)
 
 lint-deploy: venv-deploy ## ansible-lint, production profile

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edge.answers import say
 from edge.card import card_of, read_card, table_of, write_card
 from edge.compare import comparison
 from edge.errors import SettingsError
@@ -51,15 +52,16 @@ def bench(settings: Settings, wanted: Wanted) -> None:
     settings = replace(settings, rest_when_still=False)
     stop = _ended_by_signals()
     if wanted.tune:
-        best = tune(settings, wanted.tune, stop, print)
-        print(f"written to {wanted.tune}: {best.settings.variant}, threads {best.settings.threads}, spinning "
-              f"{'on' if best.settings.spinning else 'off'}")  # fmt: skip
+        best = tune(settings, wanted.tune, stop, say)
+        spinning = "on" if best.settings.spinning else "off"
+        chosen = best.settings
+        say(f"written to {wanted.tune}: {chosen.variant}, threads {chosen.threads}, spinning {spinning}")
         return
     progress = _Progress(settings, wanted.duration_s)
     measured = measure(settings, wanted.duration_s, stop, progress)
     progress.end()
     card = card_of(measured, settings)
-    print("\n".join(table_of(card)))
+    say("\n".join(table_of(card)))
     if wanted.json:
         write_card(card, wanted.json)
     if wanted.plot:
@@ -68,7 +70,7 @@ def bench(settings: Settings, wanted: Wanted) -> None:
 
 def compare(paths: list[Path]) -> None:
     """Prints the cards side by side."""
-    print("\n".join(comparison([read_card(path) for path in paths], [str(path) for path in paths])).rstrip())
+    say("\n".join(comparison([read_card(path) for path in paths], [str(path) for path in paths])).rstrip())
 
 
 def _check_place(path: Path | None) -> None:

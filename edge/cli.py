@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from edge import __version__
+from edge.answers import forget_output, say
 from edge.errors import AslEdgeError, CameraBlind, SettingsError, TeachError
 from edge.journal import start_log
 
@@ -36,6 +37,8 @@ class _Parser(argparse.ArgumentParser):
 def main(argv: list[str] | None = None) -> int:
     """Exit code: 0 done, 1 something was not read or is not well, 2 and 3 one sentence on standard error."""
     start_log()
+    if sys.stdout is None:  # closed by whoever started it
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  for as long as the program runs
     # our own sentence says what is wrong; OpenCV's and FFmpeg's lines beside it help nobody
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
@@ -48,7 +51,7 @@ def main(argv: list[str] | None = None) -> int:
         log.error("%s", error)
         return BLIND if isinstance(error, CameraBlind) else 2
     except BrokenPipeError:  # whoever read the output has enough
-        _forget_output()
+        forget_output()
         return 0
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
@@ -166,7 +169,7 @@ def _predict(arguments: argparse.Namespace) -> int:
     code = 0
     for answer in predict_files(names_of(arguments.files), reader, at_a_time=settings.threads):
         code = 1 if "error" in answer else code
-        print(json.dumps(answer), flush=True)
+        say(json.dumps(answer))
     return code
 
 
@@ -191,7 +194,7 @@ def _demo(arguments: argparse.Namespace) -> int:
     # every frame, however slow the machine: the demo proves the path, not the speed
     with camera_of(settings, stop, realtime=False) as camera:
         summary = run(camera, parts.reader, parts.letters, parts.sinks, stop, stillness=parts.stillness)
-    print(summary.text)
+    say(summary.text)
     if summary.text != word:
         print(f"asl-edge: the word was {word}", file=sys.stderr)
     return 0 if summary.text == word else 1
@@ -204,10 +207,10 @@ def _teach(arguments: argparse.Namespace) -> int:
     if arguments.forget:
         if arguments.letters:
             raise TeachError("--forget forgets all that was taught, not single letters: give none with it")
-        print(forget_taught(settings))
+        say(forget_taught(settings))
         return 0
     lesson = teach(settings, arguments.letters, lambda words: print(words, file=sys.stderr))
-    print(lesson.sentence)
+    say(lesson.sentence)
     return 0 if lesson.helps else 1
 
 
@@ -239,7 +242,7 @@ def _check(arguments: argparse.Namespace) -> int:
     variant = settings.variant or USUAL_VARIANT[settings.engine]
     package = open_package(Path(arguments.folder or settings.model))
     engine = open_engine(settings.engine, package, variant, settings.threads, settings.spinning)
-    print(check_package(engine, package, variant, arguments.limit_ms))
+    say(check_package(engine, package, variant, arguments.limit_ms))
     return 0
 
 
@@ -254,7 +257,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
             lines, well = examine_camera(camera, settings.fps)
     else:
         lines, well = examine(Path(arguments.model) if arguments.model else None)
-    print("\n".join(lines))
+    say("\n".join(lines))
     return 0 if well else 1
 
 
@@ -265,8 +268,3 @@ def _settings(arguments: argparse.Namespace) -> "Settings":
     config = given.get("config")
     settings = read_settings(config) if config else Settings()
     return with_flags(settings, {key: given[key] for key in vars(settings) if key in given})
-
-
-def _forget_output() -> None:
-    """Python flushes standard output once more at its end; into nothing, then."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

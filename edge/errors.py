@@ -7,9 +7,12 @@ AslEdgeError            the command line prints the sentence and exits with code
 ├── CameraError         a camera that is absent, busy or stopped
 │   └── CameraBlind     one that gave no picture for minutes: exit code 3, a fresh start may help
 ├── TeachError          what this device was taught can't be used, kept or made
+├── OutputError         standard output that can't be written
 ├── PictureError        a picture file that can't be read
 └── DataError           training data or a checkpoint that can't be used (train, export)
 """
+
+import sys
 
 
 class AslEdgeError(Exception):
@@ -18,6 +21,14 @@ class AslEdgeError(Exception):
 
 class SettingsError(AslEdgeError):
     """A settings file or a flag that is wrong; names key, file and line where there are any."""
+
+
+def not_installed(what: str, package: str, extra: str) -> SettingsError:
+    """`what` needs a package of the extra of that name (pyproject.toml)."""
+    return SettingsError(
+        f"{what} needs {package}, which is not installed: in the checkout, "
+        f"{sys.executable} -m pip install '.[{extra}]' (for a board: make wheelhouse EXTRAS=1)"
+    )
 
 
 class PackageError(AslEdgeError):
@@ -38,6 +49,10 @@ class CameraBlind(CameraError):  # noqa: N818  a state to wait out, more than a 
 
 class TeachError(AslEdgeError):
     """A file of what was taught that is damaged or another model's, or too little to learn from."""
+
+
+class OutputError(AslEdgeError):
+    """Standard output that leads to a full disk, or the like."""
 
 
 class PictureError(AslEdgeError):

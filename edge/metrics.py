@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from edge import __version__
 from edge.board import temperature_c
-from edge.errors import SettingsError
+from edge.errors import not_installed
 from edge.records import Seen
 
 # Seconds: from an Orin's 5 ms to a Pi Zero's second.
@@ -29,9 +29,7 @@ class Metrics:
         try:
             import prometheus_client as prometheus
         except ImportError:
-            raise SettingsError(
-                "'metrics' needs prometheus-client, which is not installed: pip install 'asl-edge[metrics]'"
-            ) from None
+            raise not_installed("'metrics'", "prometheus-client", "metrics") from None
         # a second series for each, that nobody asked for
         prometheus.disable_created_metrics()  # type: ignore[no-untyped-call]
         self._generate = prometheus.generate_latest

@@ -68,7 +68,7 @@ def open_package(folder: Path) -> Package:
     path = folder / METADATA_NAME
     try:
         metadata = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise PackageError(f"{folder} is no deployment package: it has no {METADATA_NAME}") from None
     except (OSError, ValueError) as error:
         raise PackageError(f"{path} can't be read as JSON: {error}") from None

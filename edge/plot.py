@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from edge.card import Card
-from edge.errors import SettingsError
+from edge.errors import SettingsError, not_installed
 from edge.measure import Measured
 from edge.stopwatch import ROW
 
@@ -17,7 +17,7 @@ def check_matplotlib() -> None:
     try:
         import matplotlib  # noqa: F401  an extra, and no part of what a device needs
     except ImportError:
-        raise SettingsError("--plot needs matplotlib: pip install 'asl-edge[plot]'") from None
+        raise not_installed("--plot", "matplotlib", "plot") from None
 
 
 def draw(card: Card, measured: Measured, path: Path) -> None:

@@ -85,7 +85,9 @@ def read_settings(path: Path) -> Settings:
         values = tomllib.loads(text)
     except OSError as error:
         raise SettingsError(f"{path} can't be read: {(error.strerror or str(error)).lower()}") from None
-    except ValueError as error:  # bad TOML tells its line itself; bad UTF-8 its byte
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path} is no text: a settings file in TOML was wanted") from None
+    except ValueError as error:  # bad TOML tells its line itself
         raise SettingsError(f"{path} is not valid TOML: {error}") from None
     for key, value in values.items():
         _check(key, value, f"{path} line {_line_of(key, text)}")

@@ -67,13 +67,14 @@ def _record(
     say: Callable[[str], None],
     waits: bool,
 ) -> None:
-    say(f"Sign {letter}, and turn the hand a little meanwhile.")
     begin_t: float | None = None
     began = False
     for frame in camera:
         if frame is None:
             continue
-        begin_t = frame.t if begin_t is None else begin_t
+        if begin_t is None:
+            say(f"Sign {letter}, and turn the hand a little meanwhile.")
+            begin_t = frame.t
         if not began and frame.t - begin_t >= (READY_S if waits else 0.0):
             teaching.record(letter)
             began = True

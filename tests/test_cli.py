@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -267,6 +268,30 @@ def test_broken_package_is_refused_before_the_camera_is_opened(tiny_folder: Path
 @pytest.mark.parametrize("command", [["predict", "a.png"], ["run"], ["demo", "F"]])
 def test_folder_without_a_package_is_one_sentence(tmp_path: Path, command: list[str]) -> None:
     assert "is no deployment package" in refused(asl_edge(*command, "--model", tmp_path))
+
+
+@pytest.mark.parametrize("command", [["predict"], ["demo", "F", "--model"], ["doctor", "--model"]])
+def test_full_output_is_one_sentence(tiny_folder: Path, tmp_path: Path, command: list[str]) -> None:
+    """A letter's sink fails first, where there is one, and says so itself."""
+    save(tmp_path / "one.png", scene(1))
+    what = [tmp_path / "one.png", "--model", tiny_folder] if command == ["predict"] else [tiny_folder]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*ASL_EDGE, *command, *map(str, what)],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=ENVIRONMENT,
+        )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    *before, last = done.stderr.splitlines()
+    assert last == "asl-edge: standard output can't be written: no space left on device"
+    assert [line for line in before if "'<stdout>'" not in line] == []
+
+
+def test_closed_output_is_no_fault(tiny_folder: Path, tmp_path: Path) -> None:
+    save(tmp_path / "one.png", scene(1))
+    command = [*ASL_EDGE, "predict", str(tmp_path / "one.png"), "--model", str(tiny_folder)]
+    line = f"exec {shlex.join(command)} >&-"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False, env=ENVIRONMENT)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_demo_succeeds_only_if_the_text_is_the_word(tiny_folder: Path) -> None:

@@ -78,7 +78,7 @@ def test_file_that_was_moved_away_is_made_again(tmp_path: Path) -> None:
 def test_full_disk_is_an_error_without_the_letter(capfd: pytest.CaptureFixture[str]) -> None:
     sink = JsonFile(Path("/dev/full"))
     for _ in range(2):
-        with pytest.raises(OSError, match="No space left") as caught:
+        with pytest.raises(OSError, match="No space left on device: '/dev/full'") as caught:
             sink(EVENT)
         assert "letter" not in str(caught.value)
     assert capfd.readouterr() == ("", "")

@@ -270,6 +270,12 @@ def test_ports_are_the_usual_ones() -> None:
     assert broker_of("mqtts://[::1]") == ("mqtts", "::1", 8883)
 
 
+def test_ca_file_without_tls_is_refused() -> None:
+    settings = replace(Settings(), mqtt="mqtt://broker", mqtt_ca_file="ca.pem")
+    with pytest.raises(SettingsError, match="of no use with mqtt://broker: mqtts:// was wanted"):
+        Mqtt(settings)
+
+
 @pytest.mark.parametrize("content", [None, "no certificate"])
 def test_ca_file_that_is_none_is_refused(tmp_path: Path, content: str | None) -> None:
     if content:

@@ -68,6 +68,8 @@ def test_missing_model_file_is_named(package_folder: Path) -> None:
 
 def test_folder_without_metadata_is_no_package(tmp_path: Path) -> None:
     assert refusal(tmp_path) == f"{tmp_path} is no deployment package: it has no model_metadata.json"
+    (tmp_path / "file").touch()
+    assert "file is no deployment package" in refusal(tmp_path / "file")
 
 
 @pytest.mark.parametrize("text", ["{", "", "\xff\xfe", "{}", "[]", "null", '"text"'])

@@ -389,9 +389,9 @@ def test_short_token_is_refused(tiny_folder: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("module", "flags", "extra"),
     [
-        ("aiohttp", ("--page", "127.0.0.1:0"), "asl-edge[page]"),
-        ("prometheus_client", ("--page", "127.0.0.1:0", "--metrics"), "asl-edge[metrics]"),
-        ("paho", ("--mqtt", "mqtt://localhost"), "asl-edge[mqtt]"),
+        ("aiohttp", ("--page", "127.0.0.1:0"), ".[page]"),
+        ("prometheus_client", ("--page", "127.0.0.1:0", "--metrics"), ".[metrics]"),
+        ("paho", ("--mqtt", "mqtt://localhost"), ".[mqtt]"),
     ],
 )
 def test_each_extra_is_named_where_it_is_missing_and_not_missed_before(

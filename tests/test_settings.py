@@ -69,7 +69,7 @@ def test_bad_toml_names_file_and_line(file: Path, text: str) -> None:
 
 def test_file_that_is_no_text_is_refused(file: Path) -> None:
     file.write_bytes(b"camera = '\xff\xfe'")
-    with pytest.raises(SettingsError, match="is not valid TOML"):
+    with pytest.raises(SettingsError, match="is no text"):
         read_settings(file)
 
 

@@ -10,7 +10,7 @@ import socket
 import threading
 from types import TracebackType
 
-from edge.errors import SettingsError
+from edge.errors import SettingsError, not_installed
 from edge.live import Live
 from edge.metrics import Metrics, ModelName
 from edge.secret_files import read_secret
@@ -31,9 +31,7 @@ def open_page(
     try:
         from edge.page.server import application
     except ImportError:
-        raise SettingsError(
-            "'page' needs aiohttp, which is not installed: pip install 'asl-edge[page]'"
-        ) from None
+        raise not_installed("'page'", "aiohttp", "page") from None
     host, port = address_of(settings.page)
     token = read_secret("page_token_file", settings.page_token_file, "page_token")
     if not ipaddress.ip_address(host).is_loopback and not token:

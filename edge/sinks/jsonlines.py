@@ -1,5 +1,6 @@
 """Letter events as JSON lines, for another program: on standard output, or in a file."""
 
+import contextlib
 import json
 import logging
 import threading
@@ -26,8 +27,8 @@ def line_of(event: LetterEvent) -> str:
 
 
 class JsonLines:
-    """One line an event, at once. When the reader of the stream has gone, it sets `stop`: nobody is left to
-    sign for."""
+    """One line an event, at once; OSError names the stream. When the reader of the stream has gone, it sets
+    `stop`: nobody is left to sign for."""
 
     def __init__(self, stream: TextIO, stop: threading.Event) -> None:
         self._stream, self._stop = stream, stop
@@ -38,11 +39,13 @@ class JsonLines:
             self._stream.flush()
         except BrokenPipeError:
             self._stop.set()
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, self._stream.name) from None
 
 
 class JsonFile:
-    """Appends to a file, which becomes FILE.1 when it is full, and that FILE.2, and so on; OSError where the
-    disk fails."""
+    """Appends to a file, which becomes FILE.1 when it is full, and that FILE.2, and so on; OSError, which
+    names it, where the disk fails."""
 
     def __init__(self, path: Path) -> None:
         try:
@@ -53,9 +56,10 @@ class JsonFile:
 
     def __call__(self, event: LetterEvent) -> None:
         try:
-            self._file.emit(logging.makeLogRecord({"msg": line_of(event)}))
-        finally:
-            self._file.close()  # it opens again with the next: the file may be moved away meanwhile
+            with contextlib.closing(self._file):  # it opens again: the file may be moved away meanwhile
+                self._file.emit(logging.makeLogRecord({"msg": line_of(event)}))
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, self._file.baseFilename) from None
 
 
 class _Rotated(RotatingFileHandler):

@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from edge import __version__
-from edge.errors import SettingsError
+from edge.errors import SettingsError, not_installed
 from edge.records import Seen
 from edge.secret_files import read_secret
 from edge.settings import Settings
@@ -52,9 +52,7 @@ class Mqtt:
         try:
             import paho.mqtt.client as paho
         except ImportError:
-            raise SettingsError(
-                "'mqtt' needs paho-mqtt, which is not installed: pip install 'asl-edge[mqtt]'"
-            ) from None
+            raise not_installed("'mqtt'", "paho-mqtt", "mqtt") from None
         scheme, self._host, self._port = broker_of(settings.mqtt)
         self._name = settings.mqtt_name or socket.gethostname()
         self._id = re.sub(r"[^A-Za-z0-9_-]", "_", self._name)
@@ -68,6 +66,8 @@ class Mqtt:
         if settings.mqtt_user or password:
             self._client.username_pw_set(settings.mqtt_user or "asl-edge", password or None)
         self._tls = scheme == "mqtts"
+        if settings.mqtt_ca_file and not self._tls:
+            raise SettingsError(f"'mqtt_ca_file' is of no use with {settings.mqtt}: mqtts:// was wanted")
         if self._tls:
             self._client.tls_set_context(_trusting(settings.mqtt_ca_file))
         self._client.reconnect_delay_set(*RETRY_S)
