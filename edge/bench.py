@@ -52,10 +52,9 @@ def bench(settings: Settings, wanted: Wanted) -> None:
     settings = replace(settings, rest_when_still=False)
     stop = _ended_by_signals()
     if wanted.tune:
-        best = tune(settings, wanted.tune, stop, say)
-        spinning = "on" if best.settings.spinning else "off"
-        chosen = best.settings
-        say(f"written to {wanted.tune}: {chosen.variant}, threads {chosen.threads}, spinning {spinning}")
+        best = tune(settings, wanted.tune, stop, say).settings
+        spinning = "on" if best.spinning else "off"
+        say(f"written to {wanted.tune}: {best.variant}, threads {best.threads}, spinning {spinning}")
         return
     progress = _Progress(settings, wanted.duration_s)
     measured = measure(settings, wanted.duration_s, stop, progress)

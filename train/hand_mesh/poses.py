@@ -55,12 +55,14 @@ LEFT_AWAY = {"R": (0.3, 1.0), "U": (0.15, 0.6), "H": (0.15, 0.6), "V": (0.15, 0.
 STEEPER = (-6.0, 16.0)  # degrees at the knuckle
 D_IN_FIST = make_pose((UP, (0, 76, 84, 45), (0, 80, 86, 45), (0, 84, 88, 45)), (25, 66, -36, 40, -70, -6))
 
-# Hands that sign no letter, beside those of `edge.handshapes`: flat, bent at the knuckles, lax, spread and
-# cupped ones. They hang, as from a bent wrist, or are held out.
+# Hands that sign no letter, beside those of `edge.handshapes`: lax, spread and cupped ones hang, as from a
+# bent wrist, or are held out; flat ones and those bent at the knuckles, which would be a B, only hang.
 FLAT, LAX = (0, 4, 6, 4), (0, 32, 28, 15)
-IDLE = (
+FLAT_HANDS: tuple[Pose, ...] = (
     make_pose((FLAT, FLAT, FLAT, FLAT), (35, 30, 5, 25, -5, 15)),
     make_pose(((0, 42, 10, 6), (0, 44, 10, 6), (0, 46, 10, 6), (0, 48, 10, 6)), (25, 50, 0, 45, -5, 40)),
+)
+OPEN_HANDS: tuple[Pose, ...] = (
     make_pose((LAX, LAX, LAX, LAX), (40, 40, 15, 35, 0, 30)),
     make_pose(((14, 6, 8, 5), (4, 6, 8, 5), (-7, 6, 8, 5), (-18, 6, 8, 5)), (60, 20, 45, 12, 40, 8)),
     make_pose(
@@ -69,7 +71,6 @@ IDLE = (
 )
 HANGING = ((-180.0, 180.0), (-20.0, 20.0), (100.0, 260.0))  # yaw, pitch, roll
 HELD_OUT = ((-75.0, 75.0), (-40.0, 40.0), (-40.0, 40.0))
-FLAT_ONES = 2  # the first of IDLE: held out they would be a B, so they only hang
 HANGING_SHARE, HELD_OUT_SHARE = 0.35, 0.35  # of the hands that sign none
 
 
@@ -101,11 +102,13 @@ def posed_letter(rng: np.random.Generator, letter: str | None) -> Pose:
 def _idle(rng: np.random.Generator) -> Pose:
     """(25,): a hand that signs none."""
     kind = rng.random()
-    if kind > HANGING_SHARE + HELD_OUT_SHARE:
+    if kind < HANGING_SHARE:
+        poses, turns = FLAT_HANDS + OPEN_HANDS, HANGING
+    elif kind < HANGING_SHARE + HELD_OUT_SHARE:
+        poses, turns = OPEN_HANDS, HELD_OUT
+    else:
         return no_letter(rng)
-    turns = HANGING if kind < HANGING_SHARE else HELD_OUT
-    first = 0 if kind < HANGING_SHARE else FLAT_ONES
-    a, b = rng.choice(np.arange(first, len(IDLE)), 2, replace=False)
-    pose = blend(IDLE[a], IDLE[b], float(rng.uniform(0, 0.4)))
+    a, b = rng.choice(len(poses), 2, replace=False)
+    pose = blend(poses[a], poses[b], float(rng.uniform(0, 0.4)))
     pose[22:] = [rng.uniform(*between) for between in turns]
     return pose
