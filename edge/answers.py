@@ -3,7 +3,7 @@
 import os
 import sys
 
-from edge.errors import OutputError
+from edge.errors import OutputError, reason_of
 
 
 def say(text: str) -> None:
@@ -15,8 +15,7 @@ def say(text: str) -> None:
         raise
     except OSError as error:
         forget_output()
-        reason = (error.strerror or str(error)).lower()
-        raise OutputError(f"standard output can't be written: {reason}") from None
+        raise OutputError(f"standard output can't be written: {reason_of(error)}") from None
 
 
 def forget_output() -> None:

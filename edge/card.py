@@ -14,7 +14,7 @@ import numpy.typing as npt
 from edge import __version__
 from edge.board import Reading, said_of
 from edge.engines import USUAL_VARIANT
-from edge.errors import SettingsError
+from edge.errors import SettingsError, reason_of
 from edge.machine import describe
 from edge.measure import Measured
 from edge.package import METADATA_NAME, open_package, sha256_of
@@ -105,7 +105,7 @@ def read_card(path: Path) -> Card:
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise SettingsError(f"{path} can't be read: {(error.strerror or str(error)).lower()}") from None
+        raise SettingsError(f"{path} can't be read: {reason_of(error)}") from None
     except ValueError:
         raise SettingsError(f"{path} is no latency card: write one with asl-edge bench --json FILE") from None
     version = card.get("card_version") if isinstance(card, dict) else None

@@ -15,6 +15,11 @@ AslEdgeError            the command line prints the sentence and exits with code
 import sys
 
 
+def reason_of(error: OSError) -> str:
+    """What the system says, in the middle of a sentence."""
+    return (error.strerror or str(error)).lower()
+
+
 class AslEdgeError(Exception):
     """Something that the person at the keyboard can mend; its text says how."""
 

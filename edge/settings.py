@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from edge.errors import SettingsError
+from edge.errors import SettingsError, reason_of
 from edge.package import DEFAULT_MODEL, VARIANTS
 
 
@@ -84,7 +84,7 @@ def read_settings(path: Path) -> Settings:
         text = path.read_text(encoding="utf-8")
         values = tomllib.loads(text)
     except OSError as error:
-        raise SettingsError(f"{path} can't be read: {(error.strerror or str(error)).lower()}") from None
+        raise SettingsError(f"{path} can't be read: {reason_of(error)}") from None
     except UnicodeDecodeError:
         raise SettingsError(f"{path} is no text: a settings file in TOML was wanted") from None
     except ValueError as error:  # bad TOML tells its line itself

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edge.errors import TeachError
+from edge.errors import TeachError, reason_of
 from edge.package import FEATURES, Package
 from edge.records import LETTERS, Array, Engine, Output
 
@@ -143,7 +143,7 @@ def _place(belongs: Belongs) -> Iterator[None]:
         yield
     except OSError as error:
         raise TeachError(
-            f"what was taught can't be kept in {belongs.folder}: {(error.strerror or str(error)).lower()}; "
+            f"what was taught can't be kept in {belongs.folder}: {reason_of(error)}; "
             "name another folder with teach_folder"
         ) from None
 
@@ -162,7 +162,7 @@ def load(belongs: Belongs) -> Examples | None:
         return None
     except OSError as error:
         raise TeachError(
-            f"{belongs.path} can't be read ({(error.strerror or str(error)).lower()}): "
+            f"{belongs.path} can't be read ({reason_of(error)}): "
             "make it readable, or name another folder with teach_folder"
         ) from None
     except Exception as error:  # whatever numpy, zip and zlib make of flipped bytes
@@ -199,9 +199,7 @@ def forget(belongs: Belongs) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        raise TeachError(
-            f"{belongs.path} can't be removed: {(error.strerror or str(error)).lower()}"
-        ) from None
+        raise TeachError(f"{belongs.path} can't be removed: {reason_of(error)}") from None
     return True
 
 

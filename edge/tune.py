@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from edge.engines import SUFFIX, USUAL_VARIANT
-from edge.errors import SettingsError
+from edge.errors import SettingsError, reason_of
 from edge.measure import measure
 from edge.package import Package, open_package
 from edge.settings import RANGES, Settings, read_settings
@@ -136,7 +136,7 @@ def write_settings(path: Path, text: str, best: Trial) -> None:
             written.unlink()
             raise
     except OSError as error:
-        raise SettingsError(f"{path} can't be written: {(error.strerror or str(error)).lower()}") from None
+        raise SettingsError(f"{path} can't be written: {reason_of(error)}") from None
 
 
 def _text_of(path: Path) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge.errors import DataError
+from edge.errors import DataError, reason_of
 from edge.records import N_POINTS, Array
 from train.landmarker import HINTS, LATE_SHAPE, N_FEATURES
 
@@ -104,7 +104,7 @@ def write_about(folder: Path, about: dict[str, Any]) -> None:
 
 
 def _cannot_be_written(folder: Path, error: OSError) -> DataError:
-    return DataError(f"{folder} can't be written: {(error.strerror or str(error)).lower()}")
+    return DataError(f"{folder} can't be written: {reason_of(error)}")
 
 
 def open_crops(folder: Path) -> Crops:

@@ -18,7 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from edge.engines import open_engine
-from edge.errors import DataError
+from edge.errors import DataError, reason_of
 from edge.hand import HandReader
 from edge.package import Package, open_package
 from edge.palm import PalmFinder
@@ -185,7 +185,7 @@ def write_evaluation(
         (folder / "scores.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
         _write_tables(folder, scores)
     except OSError as error:
-        raise DataError(f"{folder} can't be written: {(error.strerror or str(error)).lower()}") from None
+        raise DataError(f"{folder} can't be written: {reason_of(error)}") from None
     for i, (variant, groups) in enumerate(scores.items()):
         for j, (label, figures) in enumerate(groups.items()):
             # The first, which is the most honest of the first variant, has the plain name.

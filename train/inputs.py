@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.errors import DataError
+from edge.errors import DataError, reason_of
 from edge.pictures import SUFFIXES
 from edge.records import N_POINTS, Array
 from train.prepared import LABELS, ROLES
@@ -69,7 +69,7 @@ def list_inputs(inputs: Sequence[str]) -> tuple[list[Item], list[Problem]]:
                 f"{path} does not exist; a manifest.csv or a folder of letters was wanted"
             ) from None
         except OSError as error:
-            raise DataError(f"{path} can't be read: {(error.strerror or str(error)).lower()}") from None
+            raise DataError(f"{path} can't be read: {reason_of(error)}") from None
     items = {item.path: item for item in reversed(listed)}
     problems += [Problem(item.file, "listed twice") for item in listed if items[item.path] is not item]
     return [item for item in listed if items[item.path] is item], problems

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from edge.errors import DataError
+from edge.errors import DataError, reason_of
 from edge.records import LETTERS
 from train.scores import Counts
 
@@ -110,4 +110,4 @@ def _save(figure: Figure, path: Path) -> None:
     try:
         figure.savefig(path, dpi=DPI)
     except OSError as error:
-        raise DataError(f"{path} can't be written: {(error.strerror or str(error)).lower()}") from None
+        raise DataError(f"{path} can't be written: {reason_of(error)}") from None

@@ -10,7 +10,7 @@ import socket
 import threading
 from types import TracebackType
 
-from edge.errors import SettingsError, not_installed
+from edge.errors import SettingsError, not_installed, reason_of
 from edge.live import Live
 from edge.metrics import Metrics, ModelName
 from edge.secret_files import read_secret
@@ -129,7 +129,7 @@ def _listening(host: str, port: int, shown: str) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=32)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = reason_of(error)
         if error.errno == errno.EADDRINUSE:
             reason = "another program has that port"
         raise SettingsError(
