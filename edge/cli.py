@@ -72,8 +72,7 @@ def program() -> NoReturn:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="asl-edge", description="Reads the American Sign Language alphabet, on the device.")
     parser.add_argument("--version", action="version", version=f"asl-edge {__version__}")
-    names = "predict | run | teach | demo | bench | check | doctor"
-    commands = parser.add_subparsers(required=True, metavar=names)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
     model = _Parser(add_help=False)
     model.add_argument("--config", type=Path, metavar="FILE", help="settings in TOML; flags go over them")
     model.add_argument("--model", metavar="DIR", help="deployment package (default: the shipped one)")
@@ -153,7 +152,9 @@ def _parser() -> argparse.ArgumentParser:
     check.set_defaults(command=_check)
 
     doctor = commands.add_parser("doctor", parents=[camera], help="what is installed, and does it work")
+    doctor.add_argument("--config", type=Path, metavar="FILE", help="settings in TOML; flags go over them")
     doctor.add_argument("--model", metavar="DIR", help="deployment package to check")
+    doctor.add_argument("--teach-folder", metavar="DIR", help="where what was taught is kept")
     doctor.set_defaults(command=_doctor)
     return parser
 
@@ -256,7 +257,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
         with camera_of(settings, threading.Event()) as camera:
             lines, well = examine_camera(camera, settings.fps)
     else:
-        lines, well = examine(Path(arguments.model) if arguments.model else None)
+        lines, well = examine(lambda: _settings(arguments))
     say("\n".join(lines))
     return 0 if well else 1
 

@@ -6,7 +6,7 @@ import importlib.metadata
 import importlib.util
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,8 @@ from edge.errors import AslEdgeError, CameraError
 
 if TYPE_CHECKING:
     from edge.cameras import Camera
+    from edge.settings import Settings
+    from edge.taught import Belongs
 
 MEASURE_S = 6.0  # of a camera; frozen and black pictures are said after 5
 SLOW = 0.8  # a camera that gives less of the frames that were asked for is slow
@@ -34,9 +36,10 @@ class Finding:
     says: str
 
 
-def examine(model: Path | None = None) -> tuple[list[str], bool]:
-    """The table's lines, and whether asl-edge can run here. `model` None: the shipped package."""
-    findings = [*_installed(), *_cameras(), *_package(model)]
+def examine(settings: Callable[[], "Settings"]) -> tuple[list[str], bool]:
+    """The table's lines, and whether asl-edge can run here. Settings are asked for late: to read them takes
+    what may be installed badly."""
+    findings = [*_installed(), *_cameras(), *_package(settings)]
     width = max(len(finding.what) for finding in findings)
     marks = {True: "ok ", False: "BAD", None: "-  "}
     lines = [f"{finding.what:<{width}}  {marks[finding.well]}  {finding.says}" for finding in findings]
@@ -104,19 +107,22 @@ def _cameras() -> Iterator[Finding]:
         yield Finding("camera", None, "none found (replay: and synthetic: need none)")
 
 
-def _package(folder: Path | None) -> Iterator[Finding]:
+def _package(settings: Callable[[], "Settings"]) -> Iterator[Finding]:
     try:
-        from edge.package import DEFAULT_MODEL, open_package
-    except ImportError:
+        from edge.package import open_package
+
+        wanted = settings()
+    except ImportError:  # OpenCV or numpy is broken, and its row says so
         return
     try:
-        package = open_package(folder or DEFAULT_MODEL)
+        package = open_package(Path(wanted.model))
     except AslEdgeError as error:
         yield Finding("model", False, str(error))
         return
     yield Finding("model", True, f"{package.folder}: every file is as it was packaged")
     from edge.engines import SUFFIX, open_engine
     from edge.golden import check_golden
+    from edge.taught import belongs_of
 
     for variant, file in package.files.items():
         name = next(engine for engine, suffix in SUFFIX.items() if suffix == file.suffix)
@@ -132,3 +138,19 @@ def _package(folder: Path | None) -> Iterator[Finding]:
             yield Finding(
                 row, True, f"{variant}: answers the golden input ({difference:.3f} from the export's)"
             )
+        yield from _taught(belongs_of(package, variant, wanted.teach_folder))
+
+
+def _taught(belongs: "Belongs") -> Iterator[Finding]:
+    """Nothing where nothing was taught: most devices are not."""
+    from edge.records import LETTERS
+    from edge.taught import load
+
+    try:
+        examples = load(belongs)
+    except AslEdgeError as error:
+        yield Finding("taught", False, str(error))
+        return
+    if examples is not None:
+        letters = ", ".join(LETTERS[i] for i in sorted(set(examples.letters.tolist())))
+        yield Finding("taught", True, f"{len(examples.letters)} examples of {letters}: {belongs.path}")
