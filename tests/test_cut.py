@@ -1,8 +1,12 @@
 """Cutting: each crop is what its place says, a stopped run goes on, a bad folder is one sentence."""
 
 import json
+import os
 import shutil
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import cv2
@@ -48,6 +52,14 @@ def cut_flags(folder: Path, output: Path, crops: int = 60) -> tuple[object, ...]
         "--synthetic-share",
         0.3,
     )
+
+
+def has_begun(crops: Path) -> bool:
+    """Is there one crop?"""
+    try:
+        return bool(np.load(crops / "named.npy", mmap_mode="r").any())
+    except (OSError, ValueError):  # not there, or not yet all of it
+        return False
 
 
 def test_crops_hold_both_people_and_what_is_made(folder):
@@ -115,6 +127,21 @@ def test_a_run_that_was_killed_while_it_made_its_arrays_begins_again(folder, tmp
     (killed / "image.npy").write_bytes(b"half of it")
     assert run_here(monkeypatch, *cut_flags(folder, killed)) == 0
     np.testing.assert_array_equal(open_crops(killed).image, open_crops(folder / "crops").image)
+
+
+def test_a_process_that_the_system_ends_is_one_sentence_and_ends_the_others(folder, tmp_path):
+    command = [sys.executable, "-m", "train", *map(str, cut_flags(folder, tmp_path / "crops", 3000))]
+    with subprocess.Popen([*command, "--workers", "2"], stderr=subprocess.PIPE, text=True) as running:
+        while not has_begun(tmp_path / "crops"):
+            assert running.poll() is None
+            time.sleep(0.05)
+        workers = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
+        os.kill(int(workers[0]), signal.SIGKILL)
+        _, said = running.communicate(timeout=120)
+    assert running.returncode == 2
+    assert "a process that cuts was ended" in said.splitlines()[-1]
+    assert "Traceback" not in said
+    assert not any(Path("/proc", worker).exists() for worker in workers)
 
 
 def test_a_folder_that_can_not_be_made_is_one_sentence(folder, monkeypatch, capsys):

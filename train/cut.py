@@ -8,12 +8,14 @@ maps: no letter is needed for that, and a hand in the dark is to look like a han
 
 import argparse
 import os
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from edge.errors import DataError
@@ -55,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--crops", type=int, default=80000, help="how many, over all pictures")
     add("--synthetic-share", type=float, default=0.3, help="of the crops: made hands, 0..1")
     add("--seed", type=int, default=0, help="the same seed gives the same crops")
-    add("--threads", type=int, default=os.cpu_count() or 1, help="crops cut and read at a time")
+    add("--workers", type=int, default=os.cpu_count() or 1, help="processes that cut")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -82,37 +84,62 @@ def main(args: argparse.Namespace) -> int:
         raise DataError(f"{args.output} holds crops of another {', '.join(differ)}: name another --output")
     # where none is done, it may have been killed while it made the arrays
     arrays = open_arrays(args.output, "r+") if about["done"] else make_arrays(args.output, args.crops)
-    cutter, teacher = Cutter(prepared, args.synthetic_share, args.seed), Landmarker()
+    cv2.setNumThreads(0)  # the processes are the parallelism
+    loader = DataLoader(
+        Cutting(prepared, arrays, args.synthetic_share, args.seed),
+        batch_size=None,
+        sampler=range(about["done"], args.crops),
+        num_workers=args.workers,
+    )
+    with tqdm(total=args.crops, initial=about["done"], unit="crop") as bar:
+        for position in _in_turn(loader):
+            bar.update(1)
+            if (position + 1) % BLOCK == 0 or position + 1 == args.crops:
+                for array in arrays.values():
+                    array.flush()
+                about["done"] = position + 1
+                write_about(args.output, about)
+    print(f"wrote {args.output}: {args.crops:,} crops of {len(prepared):,} pictures")
+    return 0
 
-    def cut(position: int) -> None:
-        made = cutter(position)
+
+def _in_turn(loader: "DataLoader[int]") -> Iterator[int]:
+    try:
+        yield from loader
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise DataError(
+            "a process that cuts was ended, as the system does where memory is short: run the same command "
+            "again, it goes on; --workers 1 takes least"
+        ) from None
+
+
+class Cutting(Dataset[int]):
+    """Crop number `position` is cut into the arrays, which all processes share, when it is asked for; it is
+    its number."""
+
+    def __init__(self, prepared: Prepared, arrays: dict[str, Any], synthetic_share: float, seed: int) -> None:
+        self._cutter, self._arrays, self._seed = Cutter(prepared, synthetic_share, seed), arrays, seed
+
+    @cached_property
+    def _teacher(self) -> Landmarker:
+        return Landmarker()  # in the process that asks it: onnxruntime does not live on in a fork
+
+    def __getitem__(self, position: int) -> int:
+        made = self._cutter(position)
         crop = made.pop("image")
         small = cv2.resize(
             crop[BORDER_PX:-BORDER_PX, BORDER_PX:-BORDER_PX], (SIZE_PX, SIZE_PX), interpolation=cv2.INTER_AREA
         )
-        seen = teacher(crop)
-        turned = teacher(turned_upright(args.seed, position, crop, seen["points"]))
+        seen = self._teacher(crop)
+        turned = self._teacher(turned_upright(self._seed, position, crop, seen["points"]))
         late, features = (np.stack([seen.pop(name), turned[name]]) for name in (LATE, FEATURES))
         named = np.stack([seen.pop("points"), turned["points"]]) / np.float32(TEACHER_PX)
         of_both = {"late": late, "features": features, "named": named}
         for name, value in {**made, "image": small, **seen, **of_both}.items():
-            arrays[name][position] = value
-
-    cv2.setNumThreads(0)  # the pool is the parallelism
-    with (
-        ThreadPoolExecutor(args.threads) as pool,
-        tqdm(total=args.crops, initial=about["done"], unit="crop") as bar,
-    ):
-        for start in range(about["done"], args.crops, BLOCK):
-            block = range(start, min(start + BLOCK, args.crops))
-            for _ in pool.map(cut, block):
-                bar.update(1)
-            for array in arrays.values():
-                array.flush()
-            about["done"] = block.stop
-            write_about(args.output, about)
-    print(f"wrote {args.output}: {args.crops:,} crops of {len(prepared):,} pictures")
-    return 0
+            self._arrays[name][position] = value
+        return position
 
 
 class Cutter:

@@ -6,6 +6,7 @@ inner maps as further outputs (142=at_16 145=late 159=at_32). Training reads the
 is the whole network (`train.model`), in which its last blocks have learned further (`train.last_blocks`).
 """
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +46,15 @@ class Landmarker:
 def pooled(maps: Array, cells: int) -> Array:
     """(C, H, W) -> (C, cells, cells), means of cells that overlap where they don't divide the side (as
     torch's adaptive_avg_pool2d)."""
-    side = maps.shape[1]
-    edges = [(i * side // cells, -(-(i + 1) * side // cells)) for i in range(cells)]
-    rows = np.stack([maps[:, top:bottom].mean(axis=1) for top, bottom in edges], axis=1)
-    return np.stack([rows[:, :, left:right].mean(axis=2) for left, right in edges], axis=2)
+    means = _means(maps.shape[1], cells)
+    return np.asarray(means @ maps @ means.T, np.float32)
+
+
+@cache
+def _means(side: int, cells: int) -> Array:
+    """(cells, side): a row is the weights of a cell's mean."""
+    means = np.zeros((cells, side), np.float32)
+    for i in range(cells):
+        start, end = i * side // cells, -(-(i + 1) * side // cells)
+        means[i, start:end] = 1 / (end - start)
+    return means
