@@ -3,6 +3,7 @@
 Usage: PYTHONPATH=. python tests/benchmarks/made_hands.py SHEET.png [SEED]
 """
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -37,4 +38,8 @@ def main(sheet: Path, seed: int) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("sheet", type=Path, help="picture to write, .jpg or .png")
+    parser.add_argument("seed", type=int, nargs="?", default=0)
+    arguments = parser.parse_args()
+    raise SystemExit(main(arguments.sheet, arguments.seed))
