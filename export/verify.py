@@ -19,7 +19,7 @@ from train.scores import Scores, changed_share
 
 MAX_DROP_POINTS = 1.0
 MAX_CHANGED = 0.02
-SEEN_PICTURES = 1000  # they flatter anyway, so that a sample will do
+SEEN_PICTURES = 300  # they flatter anyway, so that a sample will do
 LATENCY_RUNS = 30
 
 Figures = dict[str, dict[str, Scores]]  # by variant, then by what training knew of the signers

@@ -10,7 +10,7 @@ from edge.handpaint import Look
 from edge.handshapes import POSES, RELAXED, hand_joints, rotation
 from edge.records import LETTERS
 from train.hand_mesh import FILE, hand_mesh, normals_of, pose_hand
-from train.hand_mesh.held import FISTS, bent_wrist, seen_from
+from train.hand_mesh.held import bent_wrist, seen_from
 from train.hand_mesh.paint import Light, paint_mesh, skin_colours
 from train.hand_mesh.poses import THUMBS, posed_letter
 from train.rendered import render_hand
@@ -215,15 +215,13 @@ def test_hands_that_sign_none_hang_lie_and_are_held_out():
     assert not (flat & closed & (ups[:, 1] > 0.5) & (palms > 0.3)).any()
 
 
-def test_camera_stands_beside_some_hands_and_less_far_round_fists():
+def test_camera_stands_beside_some_hands_but_before_fists():
     rng = np.random.default_rng(0)
-    yaws = {
-        letter: np.array([seen_from(rng, letter)[0] for _ in range(200)]) for letter in ("L", *FISTS, "G")
-    }
+    yaws = {letter: np.array([seen_from(rng, letter)[0] for _ in range(200)]) for letter in "LATG"}
     assert 0.1 < (np.abs(yaws["L"]) > 26).mean() < 0.4
     assert yaws["L"].min() < -60
-    assert max(np.abs(yaws[letter]).max() for letter in FISTS) < 55
-    assert np.abs(yaws["G"]).max() < 25  # it has turns of its own
+    for letter in "ATG":  # round a corner fists are all alike; G has turns of its own
+        assert np.abs(yaws[letter]).max() < 25
 
 
 def test_thumb_of_an_r_is_away_at_times():

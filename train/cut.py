@@ -37,7 +37,7 @@ NO_HAND_SHARE = 0.12  # of the crops
 # Of the made hands: relaxed, open or half closed, they sign no letter. Few photographs show such hands, and
 # what a network has never seen it takes for a letter.
 NO_LETTER_SHARE = 0.25
-PAINTED_SHARE = 0.2  # of the made hands: as the demonstration's signer draws them; the others are rendered
+PAINTED_SHARE = 0.15  # of the made hands: as the demonstration's signer draws them; the others are rendered
 MADE_BACKGROUND_SHARE = 0.4  # of the backgrounds; the others are cut from pictures, away from their hand
 STRENGTH = (0.2, 1.0)  # of the geometry: a crop draws its own, so that easy and hard ones mix
 RELIT_SHARE = 0.5  # of the crops
@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--data", type=Path, default=Path("prepared"), help="folder that prepare wrote")
     add("--output", type=Path, default=Path("crops"), help="goes on where it was stopped; 123 kB a crop")
     add("--crops", type=int, default=80000, help="how many, over all pictures")
-    add("--synthetic-share", type=float, default=0.3, help="of the crops: made hands, 0..1")
+    add("--synthetic-share", type=float, default=0.38, help="of the crops: made hands, 0..1")
     add("--seed", type=int, default=0, help="the same seed gives the same crops")
     add("--workers", type=int, default=os.cpu_count() or 1, help="processes that cut")
 

@@ -28,5 +28,5 @@ fold 96x3 10000 faseeha keptsecret seeeeeeel  # 2,470 pictures are left to learn
 
 # 2. All six, going on from the first of these. Nobody is left to measure it on but signers it has seen.
 fit all 96x2 13000 --init "$runs/without-davidlee-meyyappan-t32rahman/model.pt" --strength 0.7,0.9 --hint-weight 5
-"$python" -m export --checkpoint "$runs/all/model.pt" --data prepared --variants int8 \
+"$python" -m export --checkpoint "$runs/all/model.pt" --data prepared --quick --variants int8 \
   --leave-one-out "$runs"/packages/without-* --output edge/default_model

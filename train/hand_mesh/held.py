@@ -11,11 +11,11 @@ TO_PALM, TO_BACK, TO_THUMB, TO_LITTLE = 80.0, 55.0, 18.0, 32.0
 HANGS = -120.0  # a forearm that is farther round to the back than so is reached by bending to the palm
 
 TURN_DEG = 24.0  # largest yaw, pitch and roll of the camera
-# Some look from far aside, from above or from below; at fists from less far, as round a corner they are all
-# alike. Of letters that have turns of their own (F's are small), all are seen from nearby.
-ASIDE_SHARE, FISTS_ASIDE, FISTS = 0.3, 0.6, "AEMNST"
+# Some look from far aside, from above or from below; at fists none, as round a corner they are all alike. Of
+# letters that have turns of their own (F's are small), all are seen from nearby.
+ASIDE_SHARE = 0.3
 ASIDE = ((-85.0, 60.0), (-35.0, 45.0))  # yaw, pitch; degrees
-FROM_NEARBY = {*TURNS, "H"} - {"F"}
+FROM_NEARBY = {*TURNS, *"HAEMNST"} - {"F"}
 
 
 def bent_wrist(rng: np.random.Generator, pose: Pose) -> tuple[float, float]:
@@ -38,6 +38,5 @@ def seen_from(rng: np.random.Generator, letter: str | None) -> Turn:
     if letter is None or letter in FROM_NEARBY or rng.random() >= ASIDE_SHARE:
         yaw, pitch, roll = rng.uniform(-TURN_DEG, TURN_DEG, 3)
         return float(yaw), float(pitch), float(roll)
-    share = FISTS_ASIDE if letter in FISTS else 1.0
-    yaw, pitch = (share * rng.uniform(*between) for between in ASIDE)
+    yaw, pitch = (rng.uniform(*between) for between in ASIDE)
     return float(yaw), float(pitch), float(rng.uniform(-TURN_DEG, TURN_DEG))
