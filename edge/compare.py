@@ -10,14 +10,15 @@ from edge.card import NAMES, Card
 from edge.stopwatch import STAGES
 
 PUBLISHED = Path(__file__).parent / "ncnn_resnet18.json"
-BESIDE = 3  # cards in 80 columns; more follow below, each time beside the first
+COLUMNS = 80
+BESIDE = 3  # cards in that; more follow below, each time beside the first
 NAME, VALUE, RATIO = 22, 11, 8
 
 
 def comparison(cards: Sequence[Card], names: Sequence[str]) -> list[str]:
-    """Lines of at most 80 columns; ratios are to the first card."""
-    lines: list[str] = []
+    """Lines of at most COLUMNS; ratios are to the first card."""
     shown = list(zip(names, cards, strict=True))
+    lines = [f"{Path(name).stem}: {_machine(card)}"[:COLUMNS] for name, card in shown]
     others = shown[1:] or [shown[0]]
     for begin in range(0, len(others), BESIDE - 1):
         block = [shown[0], *others[begin : begin + BESIDE - 1]] if len(shown) > 1 else shown
@@ -29,7 +30,6 @@ def comparison(cards: Sequence[Card], names: Sequence[str]) -> list[str]:
 
 def _block(cards: list[Card], names: list[str]) -> list[str]:
     lines = [_line("", [Path(name).stem for name in names])]
-    lines.append(_line("machine", [card["machine"]["board"] or card["machine"]["cpu"] for card in cards]))
     lines.append(_line("threads, input px", [_way(card) for card in cards]))
     lines.append(_line("model", [card["package"]["sha256"][:8] for card in cards]))
     lines.append("medians, ms")
@@ -43,6 +43,10 @@ def _block(cards: list[Card], names: list[str]) -> list[str]:
     lines.append(_row("memory, MB at most", [card["memory_mb"]["peak"] for card in cards]))
     lines.append(_line("throttled", ["yes" if card.get("held_back") else "no" for card in cards]))
     return lines
+
+
+def _machine(card: Card) -> str:
+    return str(card["machine"]["board"] or card["machine"]["cpu"])
 
 
 def _way(card: Card) -> str:

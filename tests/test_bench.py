@@ -128,6 +128,14 @@ def test_cards_are_compared_in_80_columns_with_ratios(tiny_folder: Path, number:
     assert sum("x0.50" in line for line in lines) == number // 2
 
 
+def test_boards_whose_names_begin_alike_are_told_apart(tiny_folder: Path) -> None:
+    cards = [card_of(made(10.0), settings_of(tiny_folder)) for _ in range(2)]
+    cards[0]["machine"]["board"] = "Raspberry Pi 5 Model B Rev 1.0"
+    cards[1]["machine"]["board"] = "Raspberry Pi 4 Model B Rev 1.4"
+    lines = comparison(cards, ["new.json", "old.json"])
+    assert lines[:2] == ["new: Raspberry Pi 5 Model B Rev 1.0", "old: Raspberry Pi 4 Model B Rev 1.4"]
+
+
 def test_card_of_a_known_board_stands_beside_the_published_figures(tiny_folder: Path) -> None:
     card = card_of(made(10.0), settings_of(tiny_folder))
     card["machine"]["board"] = "Raspberry Pi 4 Model B Rev 1.4"
