@@ -47,7 +47,7 @@ demo: venv ## the synthetic signer spells WORD (make demo WORD=HELLO), the shipp
 
 .PHONY: test
 test: venv-dev ## every test
-	.venv-dev/bin/pytest
+	.venv-dev/bin/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 MACHINE := build/camera-machine
 

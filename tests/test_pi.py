@@ -23,7 +23,7 @@ def test_suspend_between_boot_and_now_changes_nothing() -> None:
     assert captured_s(boot_ns(1.0)) == pytest.approx(time.monotonic() - 1.0, abs=0.5)
 
 
-@pytest.mark.parametrize("wrong_ns", [None, 0, -5, boot_ns() + 10**12])
+@pytest.mark.parametrize("wrong_ns", [None, 0, -5, 2**62])  # the last: in 146 years
 def test_time_that_can_not_be_is_now(wrong_ns: int | None) -> None:
     before_s = time.monotonic()
     assert before_s <= captured_s(wrong_ns) <= time.monotonic()

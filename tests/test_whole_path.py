@@ -52,16 +52,16 @@ def test_tiny_model_reads_photographs_that_it_was_not_trained_on(tmp_path):
     run("-m", "train", "prepare", tmp_path / "manifest.csv", "--output", tmp_path / "prepared")
     run(
         *("-m", "train", "cut", "--data", tmp_path / "prepared", "--output", tmp_path / "crops"),
-        *("--crops", "700", "--synthetic-share", "0"),
+        *("--crops", "500", "--synthetic-share", "0"),
     )
     run(
         *("-m", "train", "fit", "--crops", tmp_path / "crops", "--run", tmp_path / "run"),
-        *("--init", "malvizv1", "--schedule", "64x4", "--batch", "16", "--strength", "0,0.1"),
+        *("--init", "malvizv1", "--schedule", "64x2", "--batch", "16", "--strength", "0,0.1"),
         *("--validate", "none"),
     )
     run(
         *("-m", "export", "--checkpoint", tmp_path / "run" / "model.pt", "--data", tmp_path / "prepared"),
-        *("--output", tmp_path / "package", "--variants", "int8", "--accept-drop"),
+        *("--output", tmp_path / "package", "--variants", "int8", "--accept-drop", "--quick"),
     )
     lines = run("-m", "edge", "predict", "--model", tmp_path / "package", *held_out).splitlines()
     answers = [json.loads(line) for line in lines]
