@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from edge.golden import golden_picture, golden_tensor
-from edge.preprocess import BORDER_RGB, MEAN_RGB, STD_RGB, cut_square, to_tensor, whole_square
+from edge.preprocess import BORDER_RGB, MEAN_RGB, STD_RGB, brighten, cut_square, to_tensor, whole_square
 from train.loss import normalise
 
 SIZE_PX = 96
@@ -47,6 +47,25 @@ def test_tensor_is_one_contiguous_float32_batch():
 def test_border_colour_becomes_nearly_zero():
     tensor = to_tensor(np.full((8, 8, 3), BORDER_RGB, np.uint8))
     assert np.abs(tensor).max() < 0.01
+
+
+def test_picture_with_light_in_it_is_not_touched():
+    picture = golden_picture(SIZE_PX)
+    assert brighten(picture) is picture
+    lamp = np.full((480, 640, 3), 20, np.uint8)
+    lamp[:80, :80] = 250
+    assert brighten(lamp) is lamp
+
+
+def test_dark_picture_is_as_bright_as_if_there_had_been_light():
+    picture = np.random.default_rng(0).integers(0, 200, (480, 640, 3)).astype(np.uint8)
+    np.testing.assert_allclose(brighten(picture // 4), picture * (235 / 198), atol=6)
+
+
+def test_covered_lens_is_not_all_noise():
+    noise = np.random.default_rng(0).integers(0, 3, (480, 640, 3)).astype(np.uint8)
+    assert brighten(noise).max() <= 16
+    assert brighten(np.zeros((2, 3, 3), np.uint8)).max() == 0
 
 
 def test_square_inside_the_picture_is_cut_where_it_lies():
