@@ -61,8 +61,11 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     return prepare([write_manifest(folder / "m.csv", rows)], folder / "prepared")
 
 
+DARKEST, STEP = 105, 5  # of the letters: what is darker is brightened before it is read
+
+
 def of_colour(letter: str) -> np.ndarray:
-    level = 0 if letter == "nothing" else 20 + 8 * LETTERS.index(letter)
+    level = 0 if letter == "nothing" else DARKEST + STEP * LETTERS.index(letter)
     return np.full((60, 60, 3), level, np.uint8)
 
 
@@ -71,7 +74,7 @@ def reads_colours(tensor: Array, upright: bool = False) -> Output:
     level = float(tensor[0, 0, SIZE_PX // 2, SIZE_PX // 2]) * 0.229 * 255 + 0.485 * 255
     if level < 10:
         return answer(None)
-    letter = LETTERS[round((level - 20) / 8)]
+    letter = LETTERS[round((level - DARKEST) / STEP)]
     return answer("D" if letter == "Z" else letter)
 
 

@@ -19,13 +19,13 @@ from edge.preprocess import MEAN_RGB, STD_RGB
 from edge.records import LETTERS, Array, LetterEvent, Output, Sink
 
 FPS = 20.0
-STEP = 9  # of grey between two letters
+DARKEST, STEP = 105, 5  # A's grey, and between two letters; what is darker is brightened before it is read
 
 
 def grey_engine(tensor: Array, upright: bool = False) -> Output:
     """Reads the letter from the grey in the middle of the square; black shows no hand."""
     red = tensor[0, 0, tensor.shape[2] // 2, tensor.shape[3] // 2] * STD_RGB[0] + MEAN_RGB[0]
-    number = round(float(red) * 255 / STEP) - 1
+    number = round((float(red) * 255 - DARKEST) / STEP)
     return answer(LETTERS[number] if number >= 0 else None)
 
 
@@ -38,7 +38,7 @@ def package(tiny_folder: Path) -> Package:
 def recording(tmp_path: Path) -> Path:
     """H for a second, nothing for half a second, I for a second."""
     for i, sign in enumerate("H" * 20 + "-" * 10 + "I" * 20):
-        grey = 0 if sign == "-" else STEP * (LETTERS.index(sign) + 1)
+        grey = 0 if sign == "-" else DARKEST + STEP * LETTERS.index(sign)
         save(tmp_path / f"{i:03}.png", np.full((64, 64, 3), grey, np.uint8))
     return tmp_path
 
