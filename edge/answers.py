@@ -1,7 +1,9 @@
 """What a command answers, on standard output."""
 
+import contextlib
 import os
 import sys
+from collections.abc import Iterator
 
 from edge.errors import OutputError, reason_of
 
@@ -9,8 +11,20 @@ from edge.errors import OutputError, reason_of
 def say(text: str) -> None:
     """Lines, at once. OutputError where they can't be written; BrokenPipeError where whoever read them has
     enough."""
-    try:
+    with _written():
         print(text, flush=True)
+
+
+def say_all() -> None:
+    """What was printed so far, as `say` does: letters that a full disk did not take are tried once more."""
+    with _written():
+        sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def _written() -> Iterator[None]:
+    try:
+        yield
     except BrokenPipeError:
         raise
     except OSError as error:

@@ -69,7 +69,13 @@ def bench(settings: Settings, wanted: Wanted) -> None:
 
 def compare(paths: list[Path]) -> None:
     """Prints the cards side by side."""
-    say("\n".join(comparison([read_card(path) for path in paths], [str(path) for path in paths])).rstrip())
+    cards = [read_card(path) for path in paths]
+    try:
+        lines = comparison(cards, [str(path) for path in paths])
+    except (LookupError, TypeError, AttributeError, ValueError):
+        names = ", ".join(str(path) for path in paths)
+        raise SettingsError(f"a card of {names} is incomplete: measure again") from None
+    say("\n".join(lines).rstrip())
 
 
 def _check_place(path: Path | None) -> None:

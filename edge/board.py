@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge.kernel_files import text_of
+
 ROOT = Path("/")
 # raspberrypi.com/documentation, vcgencmd get_throttled: the bits of now; those since boot are 16 higher
 FIRMWARE = {0: "under-voltage", 1: "clock capped", 2: "throttled", 3: "soft temperature limit"}
@@ -73,7 +75,7 @@ def temperature_c(thermal: Path = THERMAL) -> float | None:
     for zone in sorted(thermal.glob("thermal_zone*")):
         for value in _numbers([zone / "temp"]):
             if value > 0:  # a Jetson's zones without power say -256000
-                zones.append((bool(PROCESSOR.search(_text(zone / "type"))), value / 1000))
+                zones.append((bool(PROCESSOR.search(text_of(zone / "type"))), value / 1000))
     return max(zones)[1] if zones else None
 
 
@@ -82,13 +84,13 @@ def _cooling(thermal: Path) -> list[str]:
     return [
         f"throttled ({name})"
         for device in sorted(thermal.glob("cooling_device*"))
-        if SLOWS.search(name := _text(device / "type"))
+        if SLOWS.search(name := text_of(device / "type"))
         and any(state > 0 for state in _numbers([device / "cur_state"]))
     ]
 
 
 def _firmware(root: Path, ask: bool) -> list[str]:
-    text = _text(root / FIRMWARE_FILE)
+    text = text_of(root / FIRMWARE_FILE)
     if not text and ask and root == ROOT:
         try:
             done = subprocess.run(["vcgencmd", "get_throttled"], capture_output=True, text=True, timeout=2)
@@ -111,14 +113,7 @@ def _numbers(files: Iterable[Path]) -> list[int]:
     values = []
     for file in files:
         try:
-            values.append(int(_text(file)))
+            values.append(int(text_of(file)))
         except ValueError:
             continue
     return values
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8", errors="replace").strip("\0\n ")
-    except OSError:  # absent, or a sensor that is switched off
-        return ""

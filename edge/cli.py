@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from edge import __version__
-from edge.answers import forget_output, say
+from edge.answers import forget_output, say, say_all
 from edge.errors import AslEdgeError, CameraBlind, SettingsError, TeachError
 from edge.journal import start_log
 
@@ -33,19 +33,27 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"asl-edge: {message} (see {self.prog} --help)\n")
 
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        try:  # help or version, of which whoever reads it may have enough
+            sys.stdout.flush()
+        except OSError:
+            forget_output()
+        super().exit(status, message)
+
 
 def main(argv: list[str] | None = None) -> int:
     """Exit code: 0 done, 1 something was not read or is not well, 2 and 3 one sentence on standard error."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started it
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115  for as long as the program runs
     start_log()
-    if sys.stdout is None:  # closed by whoever started it
-        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  for as long as the program runs
     # our own sentence says what is wrong; OpenCV's and FFmpeg's lines beside it help nobody
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     arguments = _parser().parse_args(argv)
     try:
         code: int = arguments.command(arguments)
-        sys.stdout.flush()
+        say_all()
         return code
     except AslEdgeError as error:
         log.error("%s", error)
@@ -190,6 +198,7 @@ def _demo(arguments: argparse.Namespace) -> int:
     if not (word.isascii() and word.isalpha()):
         raise SettingsError(f"demo spells one word of the letters A to Z, not '{arguments.word}'")
     settings = replace(_settings(arguments), camera=f"synthetic:{word}", fps=DEMO_FPS, output="-")
+    settings = replace(settings, flip=False, rotation_deg=0)  # as a settings file may turn a live camera
     stop = threading.Event()
     parts = parts_of(settings, stop)
     # every frame, however slow the machine: the demo proves the path, not the speed
@@ -223,7 +232,7 @@ def _bench(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.tune and not arguments.config:
         raise SettingsError("--tune writes to a settings file: name one with --config FILE")
-    fresh = arguments.tune and not arguments.config.exists()
+    fresh = arguments.tune and not os.path.exists(arguments.config)  # noqa: PTH110  that never raises
     given = argparse.Namespace(**{**vars(arguments), "config": None if fresh else arguments.config})
     settings = _settings(given)
     if arguments.config is None or fresh:  # without a camera it works, too

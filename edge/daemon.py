@@ -63,6 +63,8 @@ def _run_once(
         service.turn(moment.frame, moment.event, state)
         if live is not None:
             parts.teaching.turn(moment)
+            if parts.stillness is not None and parts.teaching.recording is not None:
+                parts.stillness.wake()  # a hand that is held still is what is wanted
             live.turn(moment, state)
         if service.reload_asked:
             with service.reloading():

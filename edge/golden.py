@@ -9,7 +9,7 @@ import time
 import numpy as np
 
 from edge.errors import PackageError
-from edge.package import Package
+from edge.package import AGAIN, Package
 from edge.preprocess import to_tensor
 from edge.records import Array, Engine, Image
 
@@ -43,8 +43,11 @@ def reading_ms(engine: Engine, size_px: int, warm_up: int, runs: int) -> float:
 
 def check_golden(engine: Engine, package: Package, variant: str) -> float:
     """Largest difference of the letter logits from those at export; PackageError beyond TOLERANCE."""
-    wanted = np.asarray(package.metadata["golden"]["letters"][variant], np.float32)
     got = engine(golden_tensor(package.size_px)).letters[0]
+    try:
+        wanted = np.asarray(package.metadata["golden"]["letters"][variant], np.float32).reshape(got.shape)
+    except (KeyError, TypeError, ValueError):
+        raise PackageError(f"{package.folder} holds no golden answer of {variant}: {AGAIN}") from None
     difference = float(np.abs(got - wanted).max())
     if not difference <= TOLERANCE:
         raise PackageError(

@@ -63,8 +63,10 @@ class Live:
         if moment.frame is not None and moment.prediction is not None:
             why = self._why.update(moment.frame, moment.prediction, moment.event)
             picture, offered = moment.frame, moment.frame.index + 1
-            latency_s = now - moment.frame.t
-            waited_s = latency_s - moment.reading_s
+        if moment.frame is not None and not moment.still:
+            # a recording's times are its own
+            latency_s = 0.0 if camera.name.startswith("replay:") else now - moment.frame.t
+            waited_s = max(0.0, latency_s - moment.reading_s)
             self._latency_s += (SMOOTH if self._read else 1.0) * (latency_s - self._latency_s)
             self._read += 1
             self._times_s.append(now)
@@ -74,6 +76,7 @@ class Live:
             self._times_s.popleft()
         self.seen = Seen(
             number=before.number + 1 if before else 0,
+            t=now,
             moment=moment,
             picture=picture,
             camera=camera,

@@ -6,6 +6,8 @@ import platform
 from pathlib import Path
 from typing import Any
 
+from edge.kernel_files import text_of
+
 ROOT = Path("/")
 # Arm's part numbers (MIDR), as /proc/cpuinfo gives them on the boards that asl-edge runs on
 CORES = {
@@ -31,15 +33,15 @@ LIBRARIES = ("numpy", "onnxruntime", "opencv-python-headless")
 
 def describe(root: Path = ROOT) -> dict[str, Any]:
     """name, board, cpu, cores, features, memory_mb, os, kernel, architecture, python, libraries."""
-    info = _read(root / "proc/cpuinfo")
+    info = text_of(root / "proc/cpuinfo")
     return {
         "name": platform.node(),
-        "board": _read(root / "proc/device-tree/model").strip("\0\n ") or _product(root),
+        "board": text_of(root / "proc/device-tree/model") or _product(root),
         "cpu": _cpu(info),
         "cores": len(os.sched_getaffinity(0)),
         "features": features(info),
-        "memory_mb": _memory_mb(_read(root / "proc/meminfo")),
-        "os": _value(_read(root / "etc/os-release"), "PRETTY_NAME", "=").strip('"') or platform.system(),
+        "memory_mb": _memory_mb(text_of(root / "proc/meminfo")),
+        "os": _value(text_of(root / "etc/os-release"), "PRETTY_NAME", "=").strip('"') or platform.system(),
         "kernel": platform.release(),
         "architecture": platform.machine(),
         "python": platform.python_version(),
@@ -61,7 +63,7 @@ def _cpu(cpuinfo: str) -> str:
 def _product(root: Path) -> str:
     """Of a machine without a device tree, as its maker wrote it."""
     folder = root / "sys/class/dmi/id"
-    return " ".join(filter(None, (_read(folder / name).strip() for name in ("sys_vendor", "product_name"))))
+    return " ".join(filter(None, (text_of(folder / name) for name in ("sys_vendor", "product_name"))))
 
 
 def _memory_mb(meminfo: str) -> int:
@@ -81,10 +83,3 @@ def _version(library: str) -> str:
         return importlib.metadata.version(library)
     except importlib.metadata.PackageNotFoundError:  # Debian's and JetPack's own have other names
         return "unknown"
-
-
-def _read(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""

@@ -1,5 +1,6 @@
 """What Prometheus is told: an observer of the loop, and the text of /metrics."""
 
+import time
 from dataclasses import dataclass
 
 from edge import __version__
@@ -74,11 +75,12 @@ class Metrics:
         self._dropped.inc(max(0, seen.camera.dropped - (before.camera.dropped if before else 0)))
         self._restarts.inc(max(0, seen.camera.reopened - (before.camera.reopened if before else 0)))
         if moment.frame is not None:
-            self._read.inc()
-            if moment.still and before is not None and before.picture is not None:
+            if not moment.still:
+                self._read.inc()
+                self._reading_s.observe(moment.reading_s)
+                self._waiting_s.observe(max(0.0, seen.waited_s))
+            elif before is not None and before.picture is not None:
                 self._still_s.inc(max(0.0, moment.frame.t - before.picture.t))
-            self._reading_s.observe(moment.reading_s)
-            self._waiting_s.observe(max(0.0, seen.waited_s))
             if seen.why.kind:
                 self._why.labels(seen.why.kind).inc()
         if moment.event is not None:
@@ -91,7 +93,7 @@ class Metrics:
         if seen is not None:
             for state in STATES:
                 self._camera.labels(state).set(state == seen.camera.what)
-            self._age_s.set(seen.camera.frame_age_s)
+            self._age_s.set(seen.frame_age_s(time.monotonic()))
             self._rate.set(seen.fps)
         warm = temperature_c()
         if warm is not None and self._temperature_c is not None:

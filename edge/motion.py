@@ -35,6 +35,10 @@ class Stillness:
         self._readings = 0  # since it moved
         self._alarmed = False  # by the last frame
 
+    def wake(self) -> None:
+        """The next frame begins anew, as if it had moved."""
+        self._seen = None
+
     def rests(self, frame: Frame) -> bool:
         """False: read it. A rest begins after a second without movement, and ends with the first that moved.
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edge.errors import PackageError
+from edge.errors import PackageError, reason_of
 from edge.preprocess import MEAN_RGB, STD_RGB
 from edge.records import LETTERS, N_POINTS
 
@@ -128,10 +128,13 @@ def _check_file(file: Path, entry: dict[str, Any]) -> None:
         )
     if not file.is_file():
         raise PackageError(f"{file} is missing; copy the whole package again")
-    size = file.stat().st_size
+    try:
+        size, sha256 = file.stat().st_size, sha256_of(file)
+    except OSError as error:
+        raise PackageError(f"{file} can't be read: {reason_of(error)}") from None
     if size != entry["bytes"]:
         raise PackageError(f"{file} has {size} bytes, {entry['bytes']} were packaged; copy the package again")
-    if sha256_of(file) != entry["sha256"]:
+    if sha256 != entry["sha256"]:
         raise PackageError(
             f"{file} is not the file that was packaged (sha256 differs); copy the package again"
         )

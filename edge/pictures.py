@@ -11,6 +11,7 @@ from edge.records import Image
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".avif")
 MIN_SIDE_PX = 16  # a hand in fewer pixels than this can't be told from a smudge
+MAX_SIDE_PX = 12_000  # a square that holds the whole picture is made of it: 430 MB
 
 
 def decode_picture(data: bytes, name: str) -> Image:
@@ -29,6 +30,8 @@ def decode_picture(data: bytes, name: str) -> Image:
     if bgr is None:
         raise PictureError(f"{name}: not a picture that OpenCV can decode, or cut off")
     height, width = bgr.shape[:2]
+    if max(height, width) > MAX_SIDE_PX:
+        raise PictureError(f"{name}: {width}x{height} px is too long; at most {MAX_SIDE_PX} px a side")
     if height * width > MAX_PICTURE_PIXELS:  # a program that imports cv2 before edge gets here
         raise PictureError(_too_large(name))
     if min(height, width) < MIN_SIDE_PX:

@@ -105,6 +105,7 @@ class Seen:
     """The newest turn, with all that a page or a gauge shows of it."""
 
     number: int  # counts the turns
+    t: float  # seconds, monotonic: the end of the turn
     moment: Moment
     picture: Frame | None  # the newest frame there was
     camera: CameraState
@@ -116,6 +117,10 @@ class Seen:
     history: tuple[LetterEvent, ...]  # the last letters, the newest first
     offered: int  # frames that the camera gave since the start
     read: int  # of these, by the network
+
+    def frame_age_s(self, now: float) -> float:
+        """Of the newest picture at `now`, monotonic: it grows while the loop hangs, too."""
+        return self.camera.frame_age_s + max(0.0, now - self.t)
 
 
 Observer = Callable[[Seen], None]  # as a sink: never blocks the loop, never stops it

@@ -106,12 +106,18 @@ class Belongs:
 def belongs_of(package: Package, variant: str, folder: str) -> Belongs:
     """For the settings' `teach_folder`; empty: systemd's StateDirectory=, or the user's own."""
     place = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
-    state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local/state")
     return Belongs(
         str(package.metadata["files"][variant]["sha256"]),
-        Path(folder or place or f"{state}/asl-edge"),
+        Path(folder or place or _users_own()),
         package.output_shapes.get(FEATURES, (0,))[-1],
     )
+
+
+def _users_own() -> Path:
+    try:
+        return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "asl-edge"
+    except RuntimeError:  # a user without a home
+        raise TeachError("there is no home folder to keep what is taught in: name a teach_folder") from None
 
 
 def can_be_kept(belongs: Belongs) -> None:

@@ -214,7 +214,9 @@ class Teaching:
         self._learning.start()
 
     def forget(self) -> None:
-        """All of it: the file, the correction, what was recorded."""
+        """All of it: the file, the correction, what was recorded. Not while it learns from that."""
+        if self._is_busy:
+            return
         try:
             forget(self.belongs)
         except TeachError as error:

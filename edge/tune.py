@@ -123,12 +123,13 @@ def write_settings(path: Path, text: str, best: Trial) -> None:
     target = path.resolve()  # where the settings are a link, what it leads to is replaced
     mode = target.stat().st_mode & 0o777 if target.exists() else 0o644
     try:
-        with tempfile.NamedTemporaryFile("w", dir=target.parent, suffix=".toml", delete=False) as file:
-            written = Path(file.name)
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+        descriptor, name = tempfile.mkstemp(dir=target.parent, suffix=".toml")
+        written = Path(name)
         try:
+            with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123  it is open already
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
             read_settings(written)  # never a file that `asl-edge run` would refuse
             written.chmod(mode)
             written.replace(target)
@@ -141,7 +142,7 @@ def write_settings(path: Path, text: str, best: Trial) -> None:
 
 def _text_of(path: Path) -> str:
     """The settings file as it is; "" where there is none yet, but could be."""
-    if not path.exists() and path.parent.is_dir():
+    if not os.path.exists(path) and os.path.isdir(path.parent):  # noqa: PTH110, PTH112  they never raise
         return ""
     read_settings(path)
     return path.read_text(encoding="utf-8")

@@ -1,6 +1,10 @@
 """Fixtures that several test files share."""
 
+import contextlib
 import os
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import hypothesis
@@ -10,6 +14,25 @@ import pytest
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read once, when torch is imported
+
+
+FullAfter = Callable[[int], AbstractContextManager[None]]
+
+
+@pytest.fixture
+def full_after() -> FullAfter:
+    """Within it the kernel lets no file of this process grow beyond so many bytes, as on a full disk."""
+
+    @contextlib.contextmanager
+    def limited(most_bytes: int) -> Iterator[None]:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limited
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import FullAfter
 from made_pictures import save, scene
 from test_cli import asl_edge, refused
 
@@ -16,7 +17,7 @@ from edge.board import Reading
 from edge.cameras.spooled import SpooledCamera
 from edge.card import CARD_VERSION, card_of, table_of
 from edge.compare import PUBLISHED, comparison
-from edge.errors import CameraError
+from edge.errors import CameraError, SettingsError
 from edge.measure import Measured, measure
 from edge.settings import Settings, read_settings
 from edge.stopwatch import ROW, STAGES
@@ -179,7 +180,19 @@ def test_package_that_does_not_verify_is_one_sentence(tiny_folder: Path, tmp_pat
     assert "sha256 differs" in refused(asl_edge("bench", "--model", folder))
 
 
-@pytest.mark.parametrize("card", ['{"card_version": 99}', "[]", "{}", '{"card_version": 1}'])
+EMPTY = '"machine": {}, "package": {}, "settings": {}, "whole": {}, "frames": {}, "memory_mb": {}, '
+
+
+@pytest.mark.parametrize(
+    "card",
+    [
+        '{"card_version": 99}',
+        "[]",
+        "{}",
+        '{"card_version": 1}',
+        f'{{"card_version": {CARD_VERSION}, {EMPTY} "cpu_s_per_minute_of_video": 1}}',
+    ],
+)
 def test_card_that_is_none_or_of_another_version_is_one_sentence(tmp_path: Path, card: str) -> None:
     (tmp_path / "card.json").write_text(card)
     assert "card" in refused(asl_edge("bench", "--compare", tmp_path / "card.json"))
@@ -205,6 +218,12 @@ def test_late_reader_of_drawn_pictures_misses_some_and_they_are_counted() -> Non
 def test_camera_without_pictures_is_no_camera_to_measure() -> None:
     with pytest.raises(CameraError, match="gave no picture"):
         SpooledCamera("drawn", [], 10.0)
+
+
+def test_pictures_that_find_no_room_are_one_sentence(full_after: FullAfter) -> None:
+    pictures = [np.zeros((480, 640, 3), np.uint8)] * 2
+    with full_after(600_000), pytest.raises(CameraError, match=r"the pictures of drawn can't be kept in /"):
+        SpooledCamera("drawn", pictures, 10.0)
 
 
 # --tune
@@ -245,6 +264,14 @@ def test_settings_keep_all_that_is_not_tuned_and_their_comments(tmp_path: Path) 
     settings = read_settings(path)
     assert (settings.camera, settings.threads, settings.variant) == ("usb:1", 2, "int8")
     assert [file.name for file in tmp_path.iterdir()] == ["settings.toml"]
+
+
+def test_settings_that_find_no_room_stay_as_they_were(tmp_path: Path, full_after: FullAfter) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text("fps = 15\n")
+    with full_after(20), pytest.raises(SettingsError, match=r"settings\.toml can't be written: "):
+        write_settings(path, path.read_text(), Trial(Settings(variant="int8"), 1.0, 1.0))
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("settings.toml", "fps = 15\n")]
 
 
 def test_settings_that_are_a_link_stay_one(tmp_path: Path) -> None:

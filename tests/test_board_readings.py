@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from edge.board import Reading, read_board, said_of
+from edge.kernel_files import text_of
 from edge.machine import describe, features
 
 PI_4 = {
@@ -35,6 +36,12 @@ def made(root: Path, files: dict[str, str]) -> Path:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
     return root
+
+
+def test_text_that_is_cut_inside_a_character_is_read(tmp_path: Path) -> None:
+    (tmp_path / "name").write_bytes("摄像头".encode()[:-1] + b"\n")  # as the kernel cuts a camera's name
+    assert text_of(tmp_path / "name") == "摄像\N{REPLACEMENT CHARACTER}"
+    assert text_of(tmp_path / "absent") == ""
 
 
 def test_instruments_of_a_raspberry_pi(tmp_path: Path) -> None:

@@ -33,6 +33,18 @@ def test_changed_byte_is_refused(package: Path) -> None:
     assert "sha256 differs" in done.stderr
 
 
+@pytest.mark.parametrize("answers", [{}, {"int8": [9.0] * 25}, {"int8": None}])
+def test_missing_golden_answer_is_refused(package: Path, answers: dict[str, list[float]]) -> None:
+    tiny_package.write_metadata(package, answers)
+    done = check(package)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"asl-edge: {package} holds no golden answer of int8")
+
+
+def test_limit_that_is_no_number_lets_nothing_pass(package: Path) -> None:
+    assert check(package, "--limit-ms", "nan").returncode == 2
+
+
 def test_wrong_golden_answer_is_refused(package: Path) -> None:
     tiny_package.write_metadata(package, {variant: [9.0] * 26 for variant in tiny_package.FILES})
     done = check(package)

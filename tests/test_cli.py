@@ -286,19 +286,36 @@ def test_full_output_is_one_sentence(tiny_folder: Path, tmp_path: Path, command:
     assert [line for line in before if "'<stdout>'" not in line] == []
 
 
-def test_closed_output_is_no_fault(tiny_folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+@pytest.mark.parametrize("what", ["predict", "run"])
+def test_closed_output_is_no_fault(tiny_folder: Path, tmp_path: Path, what: str, closed: str) -> None:
     save(tmp_path / "one.png", scene(1))
-    command = [*ASL_EDGE, "predict", str(tmp_path / "one.png"), "--model", str(tiny_folder)]
-    line = f"exec {shlex.join(command)} >&-"
-    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False, env=ENVIRONMENT)
+    which = ["one.png"] if what == "predict" else ["--camera", "replay:.", "--log-level", "warning"]
+    line = f"exec {shlex.join([*ASL_EDGE, what, *which, '--model', str(tiny_folder)])} {closed}"
+    done = subprocess.run(
+        ["sh", "-c", line], capture_output=True, text=True, check=False, env=ENVIRONMENT, cwd=tmp_path
+    )
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_demo_succeeds_only_if_the_text_is_the_word(tiny_folder: Path) -> None:
+def test_help_that_nobody_reads_ends_quietly() -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    with os.fdopen(write_end, "w") as nobody:
+        done = subprocess.run(
+            [*ASL_EDGE, "run", "--help"], stdout=nobody, stderr=subprocess.PIPE, check=False
+        )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_demo_succeeds_only_if_the_text_is_the_word(tiny_folder: Path, tmp_path: Path) -> None:
     right = asl_edge("demo", "--model", tiny_folder, "f")
     assert (right.returncode, right.stderr) == (0, "")
     event, text = right.stdout.splitlines()
     assert (json.loads(event)["text"], text) == ("F", "F")
+    (tmp_path / "turned.toml").write_text("flip = true\nrotation_deg = 90\n")  # of a live camera
+    turned = asl_edge("demo", "--model", tiny_folder, "--config", tmp_path / "turned.toml", "f")
+    assert (turned.returncode, turned.stdout) == (0, right.stdout)
     wrong = asl_edge("demo", "--model", tiny_folder, "Hi")
     assert (wrong.returncode, wrong.stderr) == (1, "asl-edge: the word was HI\n")
     assert wrong.stdout.splitlines()[-1] == "F"

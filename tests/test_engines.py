@@ -120,6 +120,16 @@ def test_file_that_is_no_onnx_model_is_refused_in_one_sentence(spoiled: Path, da
         OnnxEngine(packaged_again(spoiled))
 
 
+def test_torch_that_can_not_be_loaded_is_one_sentence(
+    package: Package, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "torch.py").write_text("raise OSError('libcudart.so.12: cannot open shared object file')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    with pytest.raises(EngineError, match=r"PyTorch can't be loaded \(libcudart\.so\.12: cannot open"):
+        TorchScriptEngine(package)
+
+
 @pytest.mark.parametrize("data", [b"", b"no model at all"])
 def test_file_that_is_no_torchscript_is_refused_in_one_sentence(spoiled: Path, data: bytes) -> None:
     (spoiled / "tiny.dynamic.pt").write_bytes(data)

@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from conftest import FullAfter
 
 from edge.errors import SettingsError
 from edge.records import LetterEvent
@@ -84,6 +85,18 @@ def test_full_disk_is_an_error_without_the_letter(capfd: pytest.CaptureFixture[s
     assert capfd.readouterr() == ("", "")
 
 
+def test_half_a_line_that_a_full_disk_took_is_taken_back(tmp_path: Path, full_after: FullAfter) -> None:
+    file = tmp_path / "letters.jsonl"
+    sink = JsonFile(file)
+    sink(EVENT)
+    with full_after(file.stat().st_size + 10), pytest.raises(OSError, match=r"letters\.jsonl"):
+        sink(EVENT)
+    sink(EVENT)
+    assert [json.loads(line)["letter"] for line in file.read_text().splitlines()] == ["A", "A"]
+
+
 def test_file_that_can_not_be_written_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"'output' is \S+/letters, which can't be written: No such file"):
         JsonFile(tmp_path / "absent" / "letters")
+    with pytest.raises(SettingsError, match="which can't be written: embedded null byte"):
+        JsonFile(tmp_path / "\0letters")

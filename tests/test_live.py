@@ -1,6 +1,7 @@
 """What watchers see of the loop, and that they can't disturb it."""
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -38,11 +39,36 @@ def test_newest_turn_is_seen_whole_with_the_last_frame_and_letters() -> None:
 
 def test_text_is_edited_between_two_frames_and_not_before() -> None:
     letters = LetterFilter()
+    for tenth in range(8):
+        letters.update(Prediction("A", 0.9, None, tenth / 10))
     live = Live(letters, 0.5)
     live.edit("space")
-    assert letters.text == ""
+    assert letters.text == "A"
     live.turn(moment(0), LIVE)
-    assert newest(live).text == ""  # a text begins with no space
+    assert newest(live).text == "A "
+
+
+def test_frames_that_were_not_read_are_not_counted_as_read() -> None:
+    live = Live(LetterFilter(), 0.5)
+    live.turn(moment(0), LIVE)
+    latency_s = newest(live).latency_s
+    for index in range(1, 9):
+        live.turn(replace(moment(index), still=True, reading_s=0.0), LIVE)
+    seen = newest(live)
+    assert (seen.read, seen.offered, seen.fps, seen.latency_s) == (1, 9, 0.0, latency_s)
+
+
+def test_age_of_the_newest_frame_grows_while_the_loop_hangs() -> None:
+    live = Live(LetterFilter(), 0.5)
+    live.turn(moment(0), LIVE)
+    seen = newest(live)
+    assert seen.frame_age_s(seen.t + 30.0) == pytest.approx(30.0)
+
+
+def test_recording_has_no_latency() -> None:
+    live = Live(LetterFilter(), 0.5)
+    live.turn(moment(0), replace(LIVE, name="replay:there"))
+    assert (newest(live).latency_s, newest(live).waited_s) == (0.0, 0.0)
 
 
 def test_wishes_beyond_what_anybody_presses_are_forgotten() -> None:

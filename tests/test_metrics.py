@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,9 +23,10 @@ def turn(number: int, what: str = "live", letter: str = "", still: bool = False)
     frame = Frame(np.zeros((8, 8, 3), np.uint8), number / 10, 2 * number)
     event = LetterEvent(letter, 0.9, 0.0, 0.5, letter) if letter else None
     camera = CameraState("usb:0", what, 3, 0.5, number)  # type: ignore[arg-type]
-    moment = Moment(frame, Prediction("H", 0.9, None, frame.t), event, 0.02, still)
+    moment = Moment(frame, Prediction("H", 0.9, None, frame.t), event, 0.0 if still else 0.02, still)
     why = Why("", "") if letter else Why("dark", "It is too dark.")
-    return Seen(number, moment, frame, camera, letter, why, 10.0, 0.03, 0.01, (), 2 * number + 1, number)
+    t = time.monotonic()
+    return Seen(number, t, moment, frame, camera, letter, why, 10.0, 0.03, 0.01, (), 2 * number + 1, number)
 
 
 def values(metrics: Metrics) -> dict[tuple[str, ...], float]:
@@ -54,7 +56,15 @@ def test_still_time_is_that_of_the_still_frames() -> None:
     metrics = Metrics(MODEL)
     for number, still in enumerate((False, True, True, False)):
         metrics(turn(number, still=still))
-    assert values(metrics)["asl_edge_still_seconds_total",] == pytest.approx(0.2)
+    told = values(metrics)
+    assert told["asl_edge_still_seconds_total",] == pytest.approx(0.2)
+    assert told["asl_edge_frames_read_total",] == told["asl_edge_reading_seconds_count",] == 2
+
+
+def test_frame_ages_while_the_loop_hangs() -> None:
+    metrics = Metrics(MODEL)
+    metrics(replace(turn(0), t=time.monotonic() - 60))
+    assert values(metrics)["asl_edge_frame_age_seconds",] >= 60
 
 
 def test_camera_that_was_opened_anew_takes_nothing_back() -> None:

@@ -138,6 +138,15 @@ def test_frame_of_another_size_or_an_earlier_time_is_read() -> None:
     assert not stillness.rests(Frame(small, 0.0, 61))
 
 
+def test_one_who_is_woken_reads_on_for_a_while() -> None:
+    frames = stream([room()] * 90)
+    stillness = Stillness(hold_s=0.5)
+    assert [stillness.rests(frame) for frame in frames[:60]][-1]
+    stillness.wake()
+    awake = [not stillness.rests(frame) for frame in frames[60:]]
+    assert all(awake[:25])
+
+
 @pytest.mark.parametrize("shape", [(480, 640), (640, 480), (16, 16), (16, 2000), (1080, 1920), (333, 517)])
 def test_thumbnail_of_any_picture_is_small(shape: tuple[int, int]) -> None:
     thumbnail = thumbnail_of(np.full((*shape, 3), 9, np.uint8))

@@ -85,7 +85,8 @@ def seen(text: str, why: Why | None = None) -> Seen:
     """A turn that read the text's last letter."""
     event = LetterEvent(text[-1], 0.9, 1.0, 1.5, text) if text else None
     camera = CameraState("usb:0", "live", 0, 0.0, 0)
-    return Seen(0, Moment(event=event), None, camera, text, why or Why("", ""), 15.0, 0.02, 0.0, (), 1, 1)
+    why = why or Why("", "")
+    return Seen(0, 0.0, Moment(event=event), None, camera, text, why, 15.0, 0.02, 0.0, (), 1, 1)
 
 
 @pytest.fixture
@@ -252,7 +253,7 @@ def test_broker_without_tls_is_one_sentence(tmp_path: Path, caplog: pytest.LogCa
 
 
 @pytest.mark.parametrize(
-    "url", ["broker", "http://broker", "mqtt://", "mqtt://b:x", "mqtt://b:99999", "mqtt://b/a"]
+    "url", ["broker", "http://broker", "mqtt://", "mqtt://b:x", "mqtt://b:99999", "mqtt://b/a", "mqtt://[::1"]
 )
 def test_broker_that_is_no_broker_is_refused(url: str) -> None:
     with pytest.raises(SettingsError, match="mqtt://HOST:PORT or mqtts://HOST:PORT was wanted"):

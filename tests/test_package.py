@@ -107,6 +107,13 @@ def test_metadata_that_disagrees_is_refused(
     assert says in sentence
 
 
+def test_model_file_that_can_not_be_read_is_named(package_folder: Path) -> None:
+    file = package_folder / "tiny.int8.onnx"
+    file.unlink()
+    file.symlink_to("/proc/self/mem")  # whose first bytes nobody may read, root included
+    assert refusal(package_folder) == f"{file} can't be read: input/output error"
+
+
 def test_sha256_is_the_usual_one(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"abc")
     assert sha256_of(tmp_path / "file").startswith("ba7816bf8f01cfea414140de5dae2223")

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image as Pillow
 
 from edge.errors import PictureError
-from edge.pictures import MIN_SIDE_PX, decode_picture, read_picture
+from edge.pictures import MAX_SIDE_PX, MIN_SIDE_PX, decode_picture, read_picture
 
 ORIENTATION = 0x0112  # the EXIF tag
 RED, BLUE = (255, 0, 0), (0, 0, 255)
@@ -43,6 +43,11 @@ def png_of_zeros(width: int, height: int) -> bytes:
 
     header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
+
+
+def test_picture_that_is_too_long_is_refused_before_a_square_is_made_of_it() -> None:
+    with pytest.raises(PictureError, match=r"strip: 12001x16 px is too long; at most 12000 px a side"):
+        decode_picture(png_of_zeros(MAX_SIDE_PX + 1, 16), "strip")
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "AVIF"])

@@ -113,6 +113,11 @@ def test_file_whose_name_looks_like_a_protocol_is_still_a_file(
         assert len(list(camera)) == N_FRAMES
 
 
+def test_name_that_is_too_long_for_a_file_is_one_sentence() -> None:
+    with pytest.raises(CameraError, match=r"there is no folder or video a+ to replay"):
+        open_camera("replay:" + "a" * 5000)
+
+
 @pytest.mark.parametrize("spec", ["", "usb", "usb:", "replay:", "synthetic:", "webcam:0", "0"])
 def test_unknown_camera_names_the_choices(spec: str) -> None:
     with pytest.raises(CameraError, match=f"there is no camera '{spec}': it must be pi, "):

@@ -208,6 +208,40 @@ def test_page_records_letters_learns_and_forgets(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_nothing_is_forgotten_while_it_is_learned_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = TaughtEngine(Signer({"M": "N"}))
+    teaching = Teaching(engine, Belongs(ONE, tmp_path), 1.0, True)
+    teaching.record("M")
+    record(teaching, engine, 1.0)
+    go_on = threading.Event()
+    monkeypatch.setattr(teaching, "examples", lambda: (go_on.wait(), Teaching.examples(teaching))[1])
+    teaching.start_learning()
+    teaching.forget()
+    assert teaching.words()["busy"]
+    assert teaching.words()["kept"] != {}
+    go_on.set()
+    for thread in threading.enumerate():
+        if thread.name == "teaching":
+            thread.join()
+    assert "after, on" in teaching.says
+    teaching.forget()
+    assert (teaching.words()["kept"], list(tmp_path.iterdir())) == ({}, [])
+
+
+def test_user_without_a_home_names_a_folder_or_is_told_to(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = open_package(tiny_folder)
+    for name in ("HOME", "XDG_STATE_HOME", "STATE_DIRECTORY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 98765)  # of nobody in /etc/passwd
+    assert belongs_of(package, "int8", str(tmp_path)).folder == tmp_path
+    with pytest.raises(TeachError, match="there is no home folder"):
+        belongs_of(package, "int8", "")
+
+
 def test_recording_without_a_hand_ends_and_keeps_nothing(tmp_path: Path) -> None:
     engine = TaughtEngine(Signer({"M": "M"}))
     teaching = Teaching(engine, Belongs(ONE, tmp_path), 1.0, True)

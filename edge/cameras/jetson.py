@@ -20,7 +20,7 @@ import numpy as np
 from edge.cameras.opening import Driver, Pictures
 from edge.cameras.turn import UPRIGHT, Turn, turned
 from edge.cameras.watched import Patience, WatchedCamera
-from edge.errors import CameraError
+from edge.errors import CameraError, reason_of
 
 # 16:9 as the source below: nvvidconv scales each side by itself. A hand fills enough of it at arm's length.
 SIZE_PX = (640, 360)
@@ -90,9 +90,11 @@ def _launched(pipeline: str) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
             restore_signals=False,
             start_new_session=True,
         )
-    except FileNotFoundError:
+    except OSError as error:
         os.close(read_fd)
-        raise CameraError("gst-launch-1.0 is not installed: sudo apt install gstreamer1.0-tools") from None
+        absent = isinstance(error, FileNotFoundError)
+        what = "is not installed" if absent else f"can't be started ({reason_of(error)})"
+        raise CameraError(f"gst-launch-1.0 {what}: sudo apt install gstreamer1.0-tools") from None
     finally:
         os.close(write_fd)
     try:

@@ -4,6 +4,7 @@ Times are the recording's own, from 0: a folder's from its `fps`, a video's from
 """
 
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,9 +20,9 @@ log = logging.getLogger(__name__)
 
 def open_replay(path: Path, fps: float = 30.0) -> "FolderCamera | VideoCamera":
     """A folder or a video file -> camera. CameraError where there is none, or nothing in it."""
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112  Path.is_dir() raises where a folder may not be entered
         return FolderCamera(path, fps)
-    if not path.exists():
+    if not os.path.exists(path):  # noqa: PTH110
         raise CameraError(f"there is no folder or video {path} to replay")
     return VideoCamera(path, fps)
 

@@ -3,6 +3,8 @@
 They lie in a file without a name as cameras give them (4:2:0, 12 bits a pixel) and go round for ever.
 """
 
+import contextlib
+import errno
 import os
 import tempfile
 import time
@@ -12,7 +14,7 @@ from itertools import count
 import cv2
 import numpy as np
 
-from edge.errors import CameraError
+from edge.errors import CameraError, reason_of
 from edge.records import CameraState, Frame, Image
 
 
@@ -29,17 +31,25 @@ class SpooledCamera:
     ) -> None:
         self.dropped = 0
         self._name, self._fps, self._clock, self._sleep = name, fps, clock, sleep
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115  closed by __exit__
         self._count, self._shape = 0, (0, 0)
-        for image in pictures:
-            even = image[: image.shape[0] & ~1, : image.shape[1] & ~1]
-            planes = cv2.cvtColor(even, cv2.COLOR_RGB2YUV_I420)
-            self._file.write(planes.tobytes())
-            self._count, self._shape = self._count + 1, (planes.shape[0], planes.shape[1])
-        self._file.flush()
-        if not self._count:
-            self._file.close()
-            raise CameraError(f"{name} gave no picture to measure with")
+        with contextlib.ExitStack() as undo:
+            try:
+                self._file = undo.enter_context(tempfile.TemporaryFile(buffering=0))
+                for image in pictures:
+                    self._write(image)
+            except OSError as error:
+                kept = f"the pictures of {name} can't be kept in {tempfile.gettempdir()}"
+                raise CameraError(f"{kept}: {reason_of(error)}") from None
+            if not self._count:
+                raise CameraError(f"{name} gave no picture to measure with")
+            undo.pop_all()  # from now on __exit__ closes it
+
+    def _write(self, image: Image) -> None:
+        even = image[: image.shape[0] & ~1, : image.shape[1] & ~1]
+        planes = cv2.cvtColor(even, cv2.COLOR_RGB2YUV_I420)
+        if self._file.write(planes.tobytes()) < planes.size:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._count, self._shape = self._count + 1, (planes.shape[0], planes.shape[1])
 
     def __enter__(self) -> "SpooledCamera":
         return self

@@ -12,6 +12,7 @@ from edge.cameras.opening import Driver, Pictures
 from edge.cameras.turn import UPRIGHT, Turn, turned
 from edge.cameras.watched import Patience, WatchedCamera
 from edge.errors import CameraError
+from edge.kernel_files import text_of
 
 SIZE_PX = (640, 480)  # a hand fills enough of it at arm's length, and every webcam has it
 # How long OpenCV's read() waits for a camera that hangs; 10 s if nothing is set (cap_v4l.cpp). Nobody waits
@@ -24,8 +25,8 @@ def found_cameras() -> list[tuple[str, str]]:
     """(device, name) of every V4L2 device; one camera may have several, and not all of them give pictures."""
     found = []
     for device in sorted(Path("/dev").glob("video*")):
-        name = Path("/sys/class/video4linux", device.name, "name")
-        found.append((str(device), name.read_text().strip() if name.is_file() else "no name"))
+        name = text_of(Path("/sys/class/video4linux", device.name, "name"))
+        found.append((str(device), name or "no name"))
     return found
 
 

@@ -33,6 +33,10 @@ class TorchScriptEngine:
                 "the torchscript engine needs PyTorch, which is not installed: pip install torch, "
                 "or take --engine onnx"
             ) from None
+        except OSError as error:  # a library of CUDA that is missing, on a Jetson
+            raise EngineError(
+                f"PyTorch can't be loaded ({error}): install it anew, or take --engine onnx"
+            ) from None
         torch.set_num_threads(threads)
         if kernels is None and platform.machine() == "aarch64":
             kernels = ARM_KERNELS

@@ -99,7 +99,7 @@ function startPicture() {
 // --- gauges
 
 function showGauges(state) {
-  say(at("fps"), `${state.fps.toFixed(1)} a second`);
+  say(at("fps"), state.rests ? "at rest" : `${state.fps.toFixed(1)} a second`);
   say(at("latency"), `${state.latency_ms} ms`);
   at("warm").hidden = state.temperature_c === null;
   if (state.temperature_c !== null) say(at("temperature"), `${state.temperature_c.toFixed(0)} °C`);
@@ -128,6 +128,7 @@ function showTeaching(teaching) {
     button.disabled = teaching.busy || (teaching.recording !== null && teaching.recording !== letter);
     say(button.lastChild, teaching.recording === letter ? `${teaching.left_s.toFixed(1)} s` : kept ? `${kept}` : "");
   }
+  at("lesson-forget").disabled = teaching.busy;
   at("lesson-try").disabled = teaching.busy || teaching.recording !== null || !Object.keys(teaching.kept).length;
   say(at("lesson-says"), teaching.says);
 }

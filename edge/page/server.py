@@ -1,6 +1,7 @@
 """The page's addresses: what is answered where. Everything is made from the newest turn of the loop."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def application(
 
     async def health(request: web.Request) -> web.Response:
         seen = live.seen
-        age_s = None if seen is None else seen.camera.frame_age_s
+        age_s = None if seen is None else seen.frame_age_s(time.monotonic())
         alive = seen is not None and seen.read > 0 and age_s is not None and age_s < STALE_S
         told = {
             "alive": alive,

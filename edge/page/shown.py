@@ -60,6 +60,7 @@ class Shown:
                 for e in seen.history
             ],
             "fps": round(seen.fps, 1),
+            "rests": seen.moment.still,
             "latency_ms": round(1000 * seen.latency_s),
             "temperature_c": self._temperature_c(),
             "camera": {"name": seen.camera.name, "state": seen.camera.what},

@@ -3,10 +3,11 @@
 import contextlib
 import json
 import logging
+import os
 import threading
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import NoReturn, TextIO
+from typing import Any, NoReturn, TextIO
 
 from edge.errors import SettingsError
 from edge.records import LetterEvent
@@ -50,8 +51,9 @@ class JsonFile:
     def __init__(self, path: Path) -> None:
         try:
             path.open("a").close()
-        except OSError as error:
-            raise SettingsError(f"'output' is {path}, which can't be written: {error.strerror}") from None
+        except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
+            reason = getattr(error, "strerror", None) or str(error)
+            raise SettingsError(f"'output' is {path}, which can't be written: {reason}") from None
         self._file = _Rotated(path, maxBytes=FILE_BYTES, backupCount=OLD_FILES, encoding="utf-8", delay=True)
 
     def __call__(self, event: LetterEvent) -> None:
@@ -59,10 +61,25 @@ class JsonFile:
             with contextlib.closing(self._file):  # it opens again: the file may be moved away meanwhile
                 self._file.emit(logging.makeLogRecord({"msg": line_of(event)}))
         except OSError as error:
+            self._file.take_back()
             raise OSError(error.errno, error.strerror, self._file.baseFilename) from None
 
 
 class _Rotated(RotatingFileHandler):
+    _whole_bytes: int | None = None  # of the file, before the newest line
+
+    def _open(self) -> Any:
+        stream = super()._open()
+        self._whole_bytes = os.fstat(stream.fileno()).st_size
+        return stream
+
+    def take_back(self) -> None:
+        """What a full disk took of the newest line: the next one would be joined to it."""
+        with contextlib.suppress(OSError):
+            path = Path(self.baseFilename)
+            if self._whole_bytes is not None and path.stat().st_size > self._whole_bytes:
+                os.truncate(path, self._whole_bytes)
+
     def handleError(self, record: logging.LogRecord) -> NoReturn:  # noqa: N802  logging's name
         """The original prints the record to standard error, and with it the letter."""
         raise

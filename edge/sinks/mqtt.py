@@ -8,6 +8,7 @@ asl-edge/NAME/availability  online, or offline when the board is gone (the broke
 All are retained. paho's own thread connects, and connects again for ever; the loop leaves the newest state.
 """
 
+import contextlib
 import json
 import logging
 import re
@@ -84,9 +85,9 @@ class Mqtt:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
     ) -> None:
         if self._client.is_connected():
-            self._client.publish(self._topic("availability"), "offline", qos=1, retain=True).wait_for_publish(
-                1
-            )
+            told = self._client.publish(self._topic("availability"), "offline", qos=1, retain=True)
+            with contextlib.suppress(RuntimeError, ValueError):  # the connection broke in this very moment
+                told.wait_for_publish(1)
         self._client.disconnect()
         self._client.loop_stop()
 
@@ -168,14 +169,14 @@ class Mqtt:
 
 def broker_of(url: str) -> tuple[str, str, int]:
     """mqtt://HOST[:PORT] or mqtts://... -> scheme, host, port. SettingsError for anything else."""
-    parts = urlsplit(url)
     try:
+        parts = urlsplit(url)
         port = parts.port
-    except ValueError:
-        port = -1
+    except ValueError:  # of a port or of brackets
+        parts, port = urlsplit(""), -1
     plain = not (parts.path.strip("/") or parts.query or parts.username or parts.password)
     if parts.scheme not in PORTS or not parts.hostname or port == -1 or not plain:
-        shown = f"{parts.scheme}://..." if "@" in url else url  # never a password into a log
+        shown = f"{url.partition(':')[0]}://..." if "@" in url else url  # never a password into a log
         raise SettingsError(
             f"'mqtt' is {shown!r}; mqtt://HOST:PORT or mqtts://HOST:PORT was wanted, "
             "user and password stand in mqtt_user and mqtt_password_file"
