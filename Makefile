@@ -134,9 +134,9 @@ train-default: venv-dev ## train and package the shipped model again from DATA (
 
 .PHONY: requirements
 requirements: venv-dev ## pin requirements/*.in again, by version and hash
-	@uv=$$(command -v uv || echo .venv-dev/bin/uv); cd requirements; for name in device extras nano dev build uv deploy peers mediapipe; do \
-	oldest=3.10; case $$name in nano|peers|mediapipe) oldest=3.11;; esac; \
-	$$uv pip compile -q --universal --python-version $$oldest --generate-hashes --no-header \
+	@uv=$$(command -v uv || echo .venv-dev/bin/uv); cd requirements; for name in device extras nano dev build uv deploy peers mediapipe pnnx; do \
+	oldest=3.10; alone=; case $$name in nano|peers|mediapipe) oldest=3.11;; pnnx) alone=--no-deps;; esac; \
+	$$uv pip compile -q $$alone --universal --python-version $$oldest --generate-hashes --no-header \
 	  --no-emit-index-url --no-emit-find-links $$name.in -o $$name.txt; done
 
 .PHONY: clean

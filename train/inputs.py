@@ -141,7 +141,9 @@ def _list_manifest(path: Path, source: str, prefix: str, items: list[Item], prob
             if missing := {"file", "letter"} - set(reader.fieldnames or ()):
                 raise DataError(f"{path} has no column '{min(missing)}'; file and letter are needed")
             rows = list(reader)
-    except (UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError:
+        raise DataError(f"{path} can't be read as a CSV table: it is no text in UTF-8") from None
+    except csv.Error as error:
         raise DataError(f"{path} can't be read as a CSV table: {error}") from None
     for number, row in enumerate(rows, start=2):
         file, written = row["file"] or "", row["letter"] or ""

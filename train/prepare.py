@@ -1,4 +1,4 @@
-"""`python -m train prepare`: photographs -> the prepared folder that `fit` reads, naming every fault."""
+"""`python -m train prepare`: photographs -> the prepared folder that `cut` reads, naming every fault."""
 
 import argparse
 import os
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a manifest.csv; a folder of letters (A/image1.png), or of signers that hold them (anna/A/...); "
         "NAME=FOLDER names the source of a folder",
     )
-    parser.add_argument("--output", type=Path, default=Path("prepared"), help="folder that fit reads")
+    parser.add_argument("--output", type=Path, default=Path("prepared"), help="folder that cut reads")
     parser.add_argument(
         "--max-side-px",
         type=int,
