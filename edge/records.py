@@ -32,7 +32,7 @@ class Frame:
 class CameraState:
     """How a camera is doing, at one moment. `frozen` and `black` still give pictures, `blind` gives none."""
 
-    name: str  # as the user wrote it: usb:0
+    name: str  # usb:0, pi:0, synthetic
     what: Literal["opening", "live", "blind", "frozen", "black"]
     reopened: int  # how often it was opened again since the start
     frame_age_s: float  # since the newest picture was captured; before the first one, since the start
