@@ -19,6 +19,7 @@ from edge.errors import DataError
 from edge.golden import check_golden
 from edge.package import METADATA_NAME, VARIANTS, open_package
 from export.__main__ import main
+from export.metadata import command_without_folders, without_folders
 from export.package import map_class_to_letter
 
 ROOT = Path(__file__).parent.parent
@@ -109,6 +110,39 @@ def test_metadata_tells_how_int8_was_chosen_and_nothing_of_the_workstation(tiny:
     assert metadata["training"]["command"] == "python -m train fit --data prepared --leave-out ben"
     assert "/home/" not in text
     assert str(tiny) not in text
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        (
+            "fit --data '/home/anna/my pictures/prepared' --leave-out ben",
+            "fit --data prepared --leave-out ben",
+        ),
+        (
+            "export --data '/home/anna/my pictures' --output=/home/anna/x",
+            "export --data 'my pictures' --output=x",
+        ),
+        ("fit '--run=/home/anna/my runs/first one'", "fit '--run=first one'"),
+        ("fit --run runs/first", "fit --run runs/first"),
+        ("prepare_model_for_deployment(...)", "prepare_model_for_deployment(...)"),
+    ],
+)
+def test_no_folder_stands_in_a_command(typed: str, told: str) -> None:
+    assert command_without_folders(typed) == told
+
+
+def test_no_folder_stands_in_what_training_tells() -> None:
+    training = {
+        "command": "fit --crops '/home/anna/my crops'",
+        "options": {"crops": "/home/anna/my crops", "init": "anna's/model.pt", "batch": 64},
+        "sources": ["anna"],
+    }
+    assert without_folders(training) == {
+        "command": "fit --crops 'my crops'",
+        "options": {"crops": "my crops", "init": "anna's/model.pt", "batch": 64},
+        "sources": ["anna"],
+    }
 
 
 @pytest.fixture(scope="module")
