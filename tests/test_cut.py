@@ -83,6 +83,14 @@ def test_crops_hold_both_people_and_what_is_made(folder):
     assert np.median(np.abs([turn_of(points) for points in upright])) < np.deg2rad(15)
 
 
+def test_a_long_name_of_a_source_stays_whole(folder, tmp_path, monkeypatch):
+    name = "anna-in-the-kitchen-" * 4
+    photographs = f"{name}={folder / 'photographs' / 'anna'}"
+    assert run_here(monkeypatch, "prepare", photographs, "--output", tmp_path / "prepared") == 0
+    assert run_here(monkeypatch, *cut_flags(tmp_path, tmp_path / "crops", crops=4), "--workers", 0) == 0
+    assert set(open_crops(tmp_path / "crops").source.tolist()) - {""} == {name}
+
+
 @pytest.mark.parametrize("turn_deg", [0, 70, -130])
 def test_crop_is_turned_until_the_hand_stands_upright(turn_deg):
     fan = np.deg2rad(turn_deg + np.linspace(-15, 15, 21))
@@ -151,7 +159,7 @@ def test_a_folder_that_can_not_be_made_is_one_sentence(folder, monkeypatch, caps
 
 
 def test_arrays_take_their_room_at_once(tmp_path):
-    make_arrays(tmp_path, 20)
+    make_arrays(tmp_path, 20, np.dtype("<U4"))
     for name in ARRAYS:
         took = (tmp_path / f"{name}.npy").stat()
         assert took.st_blocks * 512 >= took.st_size

@@ -51,14 +51,15 @@ class Crops:
 ARRAYS = tuple(field.name for field in fields(Crops) if field.name != "about")
 
 
-def make_arrays(folder: Path, n: int) -> dict[str, Any]:
-    """New arrays for n crops, on disk, zero. DataError where there is no room; nothing is left then."""
+def make_arrays(folder: Path, n: int, names: "np.dtype[Any]") -> dict[str, Any]:
+    """New arrays for n crops, on disk, zero; `names` is wide enough for every source. DataError where there
+    is no room; nothing is left then."""
     shapes: dict[str, tuple[tuple[int, ...], Any]] = {
         "image": ((SIZE_PX, SIZE_PX, 3), np.uint8),
         "letter": ((), np.int64),
         "presence": ((), np.float32),
         "points": ((N_POINTS, 2), np.float32),
-        "source": ((), "<U64"),
+        "source": ((), names),
         "picture": ((), np.int64),
         **{name: (shape, np.float16) for name, shape in HINTS.items()},
         "late": ((2, *LATE_SHAPE), np.float16),
