@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edge.errors import AslEdgeError
 from edge.package import VARIANTS, Package
+from train.command_line import names
 
 FOLDS_HELP = "packages of the folds, each of a checkpoint that left a source out: for the model card"
 
@@ -47,16 +48,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--checkpoint", type=Path, required=True, help="model.pt or last.pt of a run of fit")
     add("--data", type=Path, default=Path("prepared"), help="folder that prepare wrote")
     add("--output", type=Path, default=Path("deployment_package"), help="replaced as a whole, at the end")
-    add("--variants", type=_names, default=",".join(VARIANTS), metavar="A,B", help="to package")
-    add("--sources", type=_names, metavar="A,B", help="to measure on; otherwise those that training left out")
+    add("--variants", type=names, default=",".join(VARIANTS), metavar="A,B", help="to package")
+    add("--sources", type=names, metavar="A,B", help="to measure on; otherwise those that training left out")
     add("--accept-drop", action="store_true", help="package an int8 model that reads worse than float32")
     add("--quick", action="store_true", help="quantise in the usual way, try no others: for the folds")
     add("--leave-one-out", type=Path, nargs="+", default=[], metavar="PACKAGE", help=FOLDS_HELP)
     return parser
-
-
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _print_table(package: Package) -> None:
