@@ -7,13 +7,14 @@ from pathlib import Path
 
 from edge.errors import AslEdgeError
 from edge.package import VARIANTS, Package
-from train.command_line import names
+from train.command_line import names, print_any_name
 
 FOLDS_HELP = "packages of the folds, each of a checkpoint that left a source out: for the model card"
 
 
 def main(argv: list[str] | None = None) -> int:
     """The project's own errors are one line and exit code 2."""
+    print_any_name()
     given = sys.argv[1:] if argv is None else argv
     args = _parser().parse_args(given)
     from export.package import prepare_model_for_deployment  # torch takes seconds to import, --help none

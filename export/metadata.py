@@ -90,7 +90,7 @@ def files(folder: Path, quantisation: dict[str, str]) -> dict[str, dict[str, Any
 def write_metadata(folder: Path, metadata: dict[str, Any]) -> None:
     """The file that makes a folder a package."""
     text = json.dumps(metadata, indent=1, ensure_ascii=False, allow_nan=False)
-    (folder / METADATA_NAME).write_text(text + "\n", encoding="utf-8")
+    (folder / METADATA_NAME).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
 
 
 def keep_variants(metadata: dict[str, Any], variants: Sequence[str]) -> dict[str, Any]:

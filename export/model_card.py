@@ -35,7 +35,8 @@ OTHER_FIGURES = {
 def write_model_card(folder: Path, metadata: Metadata) -> None:
     """Write the card beside the metadata that it is made of."""
     parts = [part for section in SECTIONS for part in section(metadata)]
-    (folder / NAME).write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    text = "\n\n".join(parts) + "\n"
+    (folder / NAME).write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def _head(metadata: Metadata) -> Iterator[str]:

@@ -19,7 +19,8 @@ from edge.errors import DataError
 from edge.golden import check_golden
 from edge.package import METADATA_NAME, VARIANTS, open_package
 from export.__main__ import main
-from export.metadata import command_without_folders, without_folders
+from export.metadata import command_without_folders, without_folders, write_metadata
+from export.model_card import write_model_card
 from export.package import map_class_to_letter
 
 ROOT = Path(__file__).parent.parent
@@ -190,6 +191,15 @@ def test_model_card_says_what_it_is_not_for_and_what_dynamic_does_not_gain(tiny:
     assert card.index(unseen) < card.index(limits)
     assert "neither smaller nor faster" in card
     assert "Not to interpret for anybody: not in medicine" in card
+
+
+def test_source_whose_name_is_no_utf8_is_written_escaped(tiny: Path, tmp_path: Path) -> None:
+    text = (tiny / "deployment_package" / METADATA_NAME).read_text()
+    metadata = json.loads(text.replace("ben", r"caf\udce9"))
+    write_metadata(tmp_path, metadata)
+    write_model_card(tmp_path, metadata)
+    assert json.loads((tmp_path / METADATA_NAME).read_text()) == metadata
+    assert r"| caf\udce9 | 24 |" in (tmp_path / "MODEL_CARD.md").read_text()
 
 
 def test_fold_that_saw_every_signer_is_refused(
