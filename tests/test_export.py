@@ -215,6 +215,16 @@ def test_fold_that_saw_every_signer_is_refused(
     assert not (tmp_path / "package").exists()
 
 
+def test_two_folds_of_one_source_are_refused_before_the_work(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folds = [tiny / "deployment_package", shutil.copytree(tiny / "deployment_package", tmp_path / "again")]
+    assert export(tiny, "--output", tmp_path / "package", "--leave-one-out", *folds) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith(f"export: {folds[0]} and {folds[1]} both left out 'ben': give ")
+    assert not (tmp_path / "package").exists()
+
+
 def test_int8_that_reads_worse_is_refused_and_the_old_package_stays_whole(
     tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
