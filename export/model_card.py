@@ -19,7 +19,7 @@ single fingerspelled letters and nothing else.
 - Not where a wrong letter does harm: the tables below say how often it is wrong."""
 
 DYNAMIC = """\
-`dynamic` gains nothing but its format. It quantises the fully connected layer alone, about 0.3 % of the \
+`dynamic` gains nothing but its format. It quantises the two last layers alone, about 0.7 % of the \
 weights; every convolution stays in float32, so that it is neither smaller nor faster than `float` (the \
 table shows both). It is there for devices that run PyTorch anyway. What is small and fast is `int8`."""
 

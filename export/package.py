@@ -126,9 +126,9 @@ def _write_variants(
         recipe, trials = quantise_best(paths["float"], paths["int8"], calibration, pictures, quick)
         quantisation["int8"] = f"static QDQ, a scale per channel: {recipe.name}"
     if "dynamic" in variants:
-        _say("TorchScript with its last layer quantised")
+        _say("TorchScript with its two last layers quantised")
         export_torchscript(model, trained.size_px, paths["dynamic"], inputs)
-        quantisation["dynamic"] = "dynamic, qint8: the fully connected layer alone"
+        quantisation["dynamic"] = "dynamic, qint8: the two last layers alone"
     return {variant: quantisation[variant] for variant in VARIANTS if variant in quantisation}, trials
 
 
