@@ -22,7 +22,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from edge.errors import DataError
+from edge.errors import DataError, reason_of
 from edge.records import LETTERS
 from train.checkpoint import read_checkpoint, write_checkpoint
 from train.crops import NO_PICTURE, Crops, open_crops
@@ -35,6 +35,7 @@ from train.model import AslNet, input_px
 from train.options import Options, add_arguments, read_options
 from train.prepared import Prepared, open_prepared
 from train.reading import fit_reading, stored_features
+from train.replace import replaced_file
 from train.start import GREY, start_model, unfold
 from train.teacher import Learner
 from train.validate import validate
@@ -107,7 +108,10 @@ def fit(crops: Crops, prepared: Prepared, options: Options, run: Path, place: Pl
             optimizer.load_state_dict(state["optimizer"])
     learner = learner.to(place.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     network = DistributedDataParallel(learner) if place.world > 1 else learner
-    run.mkdir(parents=True, exist_ok=True)  # only now: flags that can't be used leave nothing behind
+    try:
+        run.mkdir(parents=True, exist_ok=True)  # only now: flags that can't be used leave nothing behind
+    except OSError as error:
+        raise DataError(f"{run} can't be written: {reason_of(error)}") from None
 
     of_resnet = keeper.history_of(RESNET)
     with _progress(steps * len(sizes), steps * len(of_resnet), place) as progress:
@@ -212,7 +216,8 @@ class Keeper:
         write_checkpoint(
             self._run / "last.pt", {**shared, **resume, "best": self._best, "options": asdict(options)}
         )
-        (self._run / "history.json").write_text(json.dumps(history, indent=1), encoding="utf-8")
+        with replaced_file(self._run / "history.json") as partial:
+            partial.write_text(json.dumps(history, indent=1), encoding="utf-8")
         tqdm.write(_line(report), file=sys.stderr)
 
 
