@@ -107,12 +107,28 @@ def fit(crops: Crops, prepared: Prepared, options: Options, run: Path, place: Pl
             learner.projections.load_state_dict(state["projections"])
             optimizer.load_state_dict(state["optimizer"])
     learner = learner.to(place.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    network = DistributedDataParallel(learner) if place.world > 1 else learner
     try:
         run.mkdir(parents=True, exist_ok=True)  # only now: flags that can't be used leave nothing behind
     except OSError as error:
         raise DataError(f"{run} can't be written: {reason_of(error)}") from None
+    _fit_resnet(learner, optimizer, keeper, crops, rows, options, steps, place)
+    if place.rank == 0:
+        _fit_last_blocks(model, keeper, crops, rows, options, state, run, place)
 
+
+def _fit_resnet(
+    learner: Learner,
+    optimizer: torch.optim.Optimizer,
+    keeper: "Keeper",
+    crops: Crops,
+    rows: np.ndarray,
+    options: Options,
+    steps: int,  # of an epoch
+    place: Place,
+) -> None:
+    """The epochs that are left of the schedule; none where the last blocks have begun."""
+    network = DistributedDataParallel(learner) if place.world > 1 else learner
+    sizes = options.epoch_sizes()
     of_resnet = keeper.history_of(RESNET)
     with _progress(steps * len(sizes), steps * len(of_resnet), place) as progress:
         while len(of_resnet) < len(sizes) and not keeper.history_of(LAST_BLOCKS):
@@ -134,10 +150,21 @@ def fit(crops: Crops, prepared: Prepared, options: Options, run: Path, place: Pl
             keeper.keep({**about, **report}, started, projections=learner.projections, optimizer=optimizer)
             keeper.agree()
             of_resnet = keeper.history_of(RESNET)
-    if place.rank > 0:
-        return
+
+
+def _fit_last_blocks(
+    model: AslNet,
+    keeper: "Keeper",
+    crops: Crops,
+    rows: np.ndarray,
+    options: Options,
+    state: dict[str, Any] | None,
+    run: Path,
+    place: Place,
+) -> None:
+    """The passes that are left; `state` is the last.pt that the run goes on from."""
     of_blocks = keeper.history_of(LAST_BLOCKS)
-    if of_resnet and not of_blocks:  # they go on from the best epoch, which need not be the last
+    if keeper.history_of(RESNET) and not of_blocks:  # from the best epoch, which need not be the last
         model.load_state_dict(read_checkpoint(run / "model.pt")["model"])
     blocks = LastBlocks(model, crops, rows, options.seed, options.blocks_epochs)
     if of_blocks and state is not None:
