@@ -7,12 +7,14 @@ from pathlib import Path
 
 from edge.errors import AslEdgeError
 from edge.package import VARIANTS, Package
+from train.command_line import names, print_any_name
 
 FOLDS_HELP = "packages of the folds, each of a checkpoint that left a source out: for the model card"
 
 
 def main(argv: list[str] | None = None) -> int:
     """The project's own errors are one line and exit code 2."""
+    print_any_name()
     given = sys.argv[1:] if argv is None else argv
     args = _parser().parse_args(given)
     from export.package import prepare_model_for_deployment  # torch takes seconds to import, --help none
@@ -47,16 +49,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--checkpoint", type=Path, required=True, help="model.pt or last.pt of a run of fit")
     add("--data", type=Path, default=Path("prepared"), help="folder that prepare wrote")
     add("--output", type=Path, default=Path("deployment_package"), help="replaced as a whole, at the end")
-    add("--variants", type=_names, default=",".join(VARIANTS), metavar="A,B", help="to package")
-    add("--sources", type=_names, metavar="A,B", help="to measure on; otherwise those that training left out")
+    add("--variants", type=names, default=",".join(VARIANTS), metavar="A,B", help="to package")
+    add("--sources", type=names, metavar="A,B", help="to measure on; otherwise those that training left out")
     add("--accept-drop", action="store_true", help="package an int8 model that reads worse than float32")
     add("--quick", action="store_true", help="quantise in the usual way, try no others: for the folds")
     add("--leave-one-out", type=Path, nargs="+", default=[], metavar="PACKAGE", help=FOLDS_HELP)
     return parser
-
-
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _print_table(package: Package) -> None:

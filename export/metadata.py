@@ -3,6 +3,7 @@
 import datetime
 import json
 import platform
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,7 @@ def files(folder: Path, quantisation: dict[str, str]) -> dict[str, dict[str, Any
 def write_metadata(folder: Path, metadata: dict[str, Any]) -> None:
     """The file that makes a folder a package."""
     text = json.dumps(metadata, indent=1, ensure_ascii=False, allow_nan=False)
-    (folder / METADATA_NAME).write_text(text + "\n", encoding="utf-8")
+    (folder / METADATA_NAME).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
 
 
 def keep_variants(metadata: dict[str, Any], variants: Sequence[str]) -> dict[str, Any]:
@@ -103,13 +104,28 @@ def keep_variants(metadata: dict[str, Any], variants: Sequence[str]) -> dict[str
 
 
 def without_folders(value: Any) -> Any:
-    """Absolute paths in commands and settings -> their last part: a package that is given away tells
-    nothing of the workstation's folders or its user's name."""
+    """Absolute paths in settings, and in the command among them -> their last part: a package that is given
+    away tells nothing of the workstation's folders or its user's name."""
     if isinstance(value, dict):
-        return {key: without_folders(inner) for key, inner in value.items()}
+        return {
+            key: command_without_folders(inner) if key == "command" else without_folders(inner)
+            for key, inner in value.items()
+        }
     if isinstance(value, list):
         return [without_folders(inner) for inner in value]
-    if not isinstance(value, str) or "/" not in value:
-        return value
-    words = [Path(word).name if word.startswith("/") else word for word in value.split(" ")]
-    return " ".join(words)
+    return _last_part(value) if isinstance(value, str) else value
+
+
+def command_without_folders(command: str) -> str:
+    """The same of a command as it was typed, quotes and all."""
+    if "/" not in command:
+        return command
+    return shlex.join(_last_part(word) for word in shlex.split(command))
+
+
+def _last_part(word: str) -> str:
+    """'/home/anna/x' and '--output=/home/anna/x' -> 'x' and '--output=x'."""
+    if word.startswith("/"):
+        return Path(word).name
+    name, equals, value = word.partition("=")
+    return name + equals + _last_part(value) if equals else word

@@ -19,7 +19,7 @@ single fingerspelled letters and nothing else.
 - Not where a wrong letter does harm: the tables below say how often it is wrong."""
 
 DYNAMIC = """\
-`dynamic` gains nothing but its format. It quantises the fully connected layer alone, about 0.3 % of the \
+`dynamic` gains nothing but its format. It quantises the two last layers alone, about 0.7 % of the \
 weights; every convolution stays in float32, so that it is neither smaller nor faster than `float` (the \
 table shows both). It is there for devices that run PyTorch anyway. What is small and fast is `int8`."""
 
@@ -35,7 +35,8 @@ OTHER_FIGURES = {
 def write_model_card(folder: Path, metadata: Metadata) -> None:
     """Write the card beside the metadata that it is made of."""
     parts = [part for section in SECTIONS for part in section(metadata)]
-    (folder / NAME).write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    text = "\n\n".join(parts) + "\n"
+    (folder / NAME).write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def _head(metadata: Metadata) -> Iterator[str]:

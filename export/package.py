@@ -67,6 +67,7 @@ def prepare_model_for_deployment(
     chosen = [variant for variant in VARIANTS if variant in variants]
     if unknown := set(variants) - set(VARIANTS) or ({"nothing"} if not chosen else set()):
         raise DataError(f"there is no variant '{min(unknown)}': take one or more of {', '.join(VARIANTS)}")
+    command = told.command_without_folders(command)
     trained = load_checkpoint(checkpoint)
     prepared = open_prepared(data)
     folds = folds_of(leave_one_out)
@@ -84,7 +85,7 @@ def prepare_model_for_deployment(
         refuse_losses(figures, accept_drop)
         opset, ir_version = versions_of(package.file("float"))
         metadata |= {
-            "export": {"command": told.without_folders(command)},
+            "export": {"command": command},
             "opset": opset,
             "ir_version": ir_version,
             "leave_one_out": folds,
@@ -125,9 +126,9 @@ def _write_variants(
         recipe, trials = quantise_best(paths["float"], paths["int8"], calibration, pictures, quick)
         quantisation["int8"] = f"static QDQ, a scale per channel: {recipe.name}"
     if "dynamic" in variants:
-        _say("TorchScript with its last layer quantised")
+        _say("TorchScript with its two last layers quantised")
         export_torchscript(model, trained.size_px, paths["dynamic"], inputs)
-        quantisation["dynamic"] = "dynamic, qint8: the fully connected layer alone"
+        quantisation["dynamic"] = "dynamic, qint8: the two last layers alone"
     return {variant: quantisation[variant] for variant in VARIANTS if variant in quantisation}, trials
 
 

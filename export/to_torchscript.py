@@ -1,4 +1,4 @@
-"""The network -> asl_resnet18.dynamic.pt: TorchScript, its last layer quantised; for devices with PyTorch.
+"""The network -> asl_resnet18.dynamic.pt: TorchScript, two last layers quantised; for devices with PyTorch.
 
 Every use of torch.ao.quantization and torch.jit is in this file, with the warnings that they give.
 """
@@ -27,7 +27,7 @@ def export_torchscript(model: AslNet, size_px: int, path: Path, inputs: Sequence
     """Write `path` -> the largest difference from `model` over `inputs`, by kernels.
 
     The file is TorchScript: loading it runs no Python of whoever made it. DataError where a loaded copy
-    answers further from the original than quantising the last layer explains.
+    answers further from the original than quantising the last layers explains.
     """
     example = torch.zeros(1, 3, size_px, size_px), torch.zeros(UPRIGHT_SHAPE)
     # Tried with torch 2.13: a file traced under any of the kernels loads under any other and answers
@@ -47,13 +47,13 @@ def export_torchscript(model: AslNet, size_px: int, path: Path, inputs: Sequence
         if not difference <= allowed:
             raise DataError(
                 f"{path.name} answers {difference:.2g} away from the checkpoint with {kernels} kernels; "
-                f"quantising the last layer explains at most {allowed:.2g}: this torch converts it wrongly"
+                f"quantising the last layers explains at most {allowed:.2g}: this torch converts it wrongly"
             )
     return differences
 
 
 def rounding_bound(model: AslNet, inputs: Sequence[Array]) -> float:
-    """How far 8-bit weights and 7-bit inputs of the last layer can move an answer: six standard deviations.
+    """How far 8-bit weights and 7-bit inputs of a last layer can move an answer: six standard deviations.
 
     Each rounding is off by up to half a step, evenly spread (variance step^2 / 12); an answer sums one such
     error for each of its weights and for each of its inputs. x86 rounds inputs to 7 bits, so that

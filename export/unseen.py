@@ -23,8 +23,21 @@ KEPT = (
 
 
 def folds_of(folders: Sequence[Path]) -> list[dict[str, Any]]:
-    """Deployment packages, each of a checkpoint that left sources out -> one entry a fold, by source."""
-    return sorted((_fold(Path(folder)) for folder in folders), key=lambda fold: str(fold["sources"]))
+    """Deployment packages, each of a checkpoint that left sources out -> one entry a fold, by source.
+    DataError where two left out the same."""
+    of_source: dict[str, Path] = {}
+    folds = []
+    for folder in folders:
+        fold = _fold(Path(folder))
+        folds.append(fold)
+        for source in fold["sources"]:
+            if source in of_source:
+                raise DataError(
+                    f"{of_source[source]} and {folder} both left out '{source}': "
+                    "give --leave-one-out one package for each source"
+                )
+            of_source[source] = folder
+    return sorted(folds, key=lambda fold: str(fold["sources"]))
 
 
 def temperature_of(folds: Sequence[dict[str, Any]], sources: Collection[str]) -> float:

@@ -1,5 +1,6 @@
 """Cutting: each crop is what its place says, a stopped run goes on, a bad folder is one sentence."""
 
+import errno
 import json
 import os
 import shutil
@@ -17,7 +18,7 @@ from tiny_data import write_two_signers
 
 from edge.hand import turn_of
 from train.__main__ import main
-from train.crops import ARRAYS, open_crops
+from train.crops import ARRAYS, make_arrays, open_crops
 from train.cut import TURN_OFF, turned_upright
 from train.dataset import NO_LETTER, OTHER_SIGN
 from train.landmarker.network import HandNetwork
@@ -80,6 +81,14 @@ def test_crops_hold_both_people_and_what_is_made(folder):
             np.testing.assert_allclose(crops.features[:, int(upright)], seen, atol=0.02)
     upright = crops.named[crops.presence > 0, 1]
     assert np.median(np.abs([turn_of(points) for points in upright])) < np.deg2rad(15)
+
+
+def test_a_long_name_of_a_source_stays_whole(folder, tmp_path, monkeypatch):
+    name = "anna-in-the-kitchen-" * 4
+    photographs = f"{name}={folder / 'photographs' / 'anna'}"
+    assert run_here(monkeypatch, "prepare", photographs, "--output", tmp_path / "prepared") == 0
+    assert run_here(monkeypatch, *cut_flags(tmp_path, tmp_path / "crops", crops=4), "--workers", 0) == 0
+    assert set(open_crops(tmp_path / "crops").source.tolist()) - {""} == {name}
 
 
 @pytest.mark.parametrize("turn_deg", [0, 70, -130])
@@ -147,6 +156,28 @@ def test_a_process_that_the_system_ends_is_one_sentence_and_ends_the_others(fold
 def test_a_folder_that_can_not_be_made_is_one_sentence(folder, monkeypatch, capsys):
     assert run_here(monkeypatch, *cut_flags(folder, "/proc/asl-edge/crops")) == 2
     assert "/proc/asl-edge/crops can't be written: no such file" in capsys.readouterr().err
+
+
+def test_arrays_take_their_room_at_once(tmp_path):
+    make_arrays(tmp_path, 20, np.dtype("<U4"))
+    for name in ARRAYS:
+        took = (tmp_path / f"{name}.npy").stat()
+        assert took.st_blocks * 512 >= took.st_size
+
+
+def test_a_disk_without_room_is_one_sentence_at_the_start(folder, tmp_path, monkeypatch, capsys):
+    made = []
+
+    def fill(file: int, start: int, length: int) -> None:
+        made.append(length)
+        if len(made) == 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", fill)
+    assert run_here(monkeypatch, *cut_flags(folder, tmp_path / "crops")) == 2
+    said = capsys.readouterr().err
+    assert said == f"train cut: {tmp_path / 'crops'} can't be written: no space left on device\n"
+    assert list((tmp_path / "crops").iterdir()) == []
 
 
 def test_unfinished_crops_are_refused_by_number(folder, tmp_path, monkeypatch, capsys):

@@ -19,6 +19,8 @@ from edge.errors import DataError
 from edge.golden import check_golden
 from edge.package import METADATA_NAME, VARIANTS, open_package
 from export.__main__ import main
+from export.metadata import command_without_folders, without_folders, write_metadata
+from export.model_card import write_model_card
 from export.package import map_class_to_letter
 
 ROOT = Path(__file__).parent.parent
@@ -111,6 +113,39 @@ def test_metadata_tells_how_int8_was_chosen_and_nothing_of_the_workstation(tiny:
     assert str(tiny) not in text
 
 
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        (
+            "fit --data '/home/anna/my pictures/prepared' --leave-out ben",
+            "fit --data prepared --leave-out ben",
+        ),
+        (
+            "export --data '/home/anna/my pictures' --output=/home/anna/x",
+            "export --data 'my pictures' --output=x",
+        ),
+        ("fit '--run=/home/anna/my runs/first one'", "fit '--run=first one'"),
+        ("fit --run runs/first", "fit --run runs/first"),
+        ("prepare_model_for_deployment(...)", "prepare_model_for_deployment(...)"),
+    ],
+)
+def test_no_folder_stands_in_a_command(typed: str, told: str) -> None:
+    assert command_without_folders(typed) == told
+
+
+def test_no_folder_stands_in_what_training_tells() -> None:
+    training = {
+        "command": "fit --crops '/home/anna/my crops'",
+        "options": {"crops": "/home/anna/my crops", "init": "anna's/model.pt", "batch": 64},
+        "sources": ["anna"],
+    }
+    assert without_folders(training) == {
+        "command": "fit --crops 'my crops'",
+        "options": {"crops": "my crops", "init": "anna's/model.pt", "batch": 64},
+        "sources": ["anna"],
+    }
+
+
 @pytest.fixture(scope="module")
 def one_variant(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A package of the dynamic variant alone, measured on the signer that training saw."""
@@ -158,6 +193,15 @@ def test_model_card_says_what_it_is_not_for_and_what_dynamic_does_not_gain(tiny:
     assert "Not to interpret for anybody: not in medicine" in card
 
 
+def test_source_whose_name_is_no_utf8_is_written_escaped(tiny: Path, tmp_path: Path) -> None:
+    text = (tiny / "deployment_package" / METADATA_NAME).read_text()
+    metadata = json.loads(text.replace("ben", r"caf\udce9"))
+    write_metadata(tmp_path, metadata)
+    write_model_card(tmp_path, metadata)
+    assert json.loads((tmp_path / METADATA_NAME).read_text()) == metadata
+    assert r"| caf\udce9 | 24 |" in (tmp_path / "MODEL_CARD.md").read_text()
+
+
 def test_fold_that_saw_every_signer_is_refused(
     tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -168,6 +212,16 @@ def test_fold_that_saw_every_signer_is_refused(
     path.write_text(json.dumps(metadata))
     assert export(tiny, "--output", tmp_path / "package", "--leave-one-out", tmp_path / "fold") == 2
     assert "measured on no signer that its training did not see" in capsys.readouterr().err
+    assert not (tmp_path / "package").exists()
+
+
+def test_two_folds_of_one_source_are_refused_before_the_work(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folds = [tiny / "deployment_package", shutil.copytree(tiny / "deployment_package", tmp_path / "again")]
+    assert export(tiny, "--output", tmp_path / "package", "--leave-one-out", *folds) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith(f"export: {folds[0]} and {folds[1]} both left out 'ben': give ")
     assert not (tmp_path / "package").exists()
 
 

@@ -183,6 +183,7 @@ def test_imagenet_weights_out_of_reach_name_the_two_other_choices(crops, tmp_pat
         (["--leave-out", "anna"], "no picture is left"),
         (["--init", "missing.pt"], "missing.pt does not exist"),
         (["--batch", "4096"], "smaller --batch"),
+        (["--batch", "0"], "--batch 0: wanted 1 or more"),
         (["--strength", "0.5"], "wanted FIRST,LAST"),
     ],
 )
@@ -245,6 +246,19 @@ def test_full_disk_keeps_the_last_checkpoint(whole_run, crops, tmp_path):
     assert "can't be written" in process.stderr
     assert "Traceback" not in process.stderr
     assert list(run.iterdir()) == []
+
+
+def test_a_run_that_can_not_be_made_is_one_sentence(crops, tmp_path, monkeypatch, capsys):
+    (tmp_path / "run").write_text("a file where the folder should be")
+    assert fit_here(monkeypatch, "--crops", crops, "--run", tmp_path / "run", *TINY) == 2
+    assert f"train fit: {tmp_path / 'run'} can't be written: file exists" in capsys.readouterr().err
+
+
+def test_history_that_can_not_be_written_is_one_sentence(crops, tmp_path, monkeypatch, capsys):
+    (tmp_path / "run" / "history.json").mkdir(parents=True)
+    assert fit_here(monkeypatch, "--crops", crops, "--run", tmp_path / "run", *TINY) == 2
+    assert "history.json can't be written (is a directory)" in capsys.readouterr().err
+    assert not (tmp_path / "run" / "history.partial").exists()
 
 
 def test_the_teacher_is_learned_from(crops, tmp_path, monkeypatch):

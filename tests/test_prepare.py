@@ -1,6 +1,8 @@
 import argparse
 import csv
 import json
+import os
+import sys
 from pathlib import Path
 
 import cv2
@@ -11,6 +13,7 @@ from test_inputs import write_manifest
 
 from edge.errors import DataError
 from edge.pictures import read_picture
+from train.__main__ import main as program
 from train.inputs import BOX_COLUMNS, POINT_COLUMNS
 from train.prepare import add_arguments, main, prepare
 from train.prepared import INDEX_NAME, PICTURES_NAME, REPORT_NAME
@@ -167,6 +170,19 @@ def test_what_is_printed_counts_warns_and_names(tmp_path: Path, capsys: pytest.C
     assert "warning: no picture of 'nothing'" in said
     assert "left out: 1 files\n  ben/A/broken.png: the file is empty (0 bytes)" in said
     assert f"wrote {tmp_path / 'out'}: 3 pictures" in said
+
+
+def test_names_that_are_no_utf8_are_printed_and_reported_escaped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(tmp_path / "raw" / "A" / "good.png", scene(0))
+    stray = os.fsdecode(b"caf\xe9.png")
+    (tmp_path / "raw" / "A" / stray).write_bytes(b"")
+    flags = ["prepare", str(tmp_path / "raw"), "--output", str(tmp_path / "out")]
+    monkeypatch.setattr(sys, "argv", ["train", *flags])
+    assert program() == 0
+    assert "  A/caf\\udce9.png: the file is empty" in capsys.readouterr().out
+    assert problems_of(tmp_path / "out")[0][0] == f"A/{stray}"
 
 
 def test_photographs_keep_their_roles_letters_and_boxes(tmp_path: Path) -> None:

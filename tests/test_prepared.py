@@ -10,7 +10,7 @@ from made_pictures import save, scene
 from edge.errors import DataError
 from train.prepare import prepare
 from train.prepared import ARRAYS, INDEX_NAME, PICTURES_NAME, open_prepared, refuse_strangers
-from train.replace import replaced_folder
+from train.replace import replaced_file, replaced_folder
 
 ROOT = Path(__file__).parents[1]
 
@@ -98,6 +98,21 @@ def test_full_disk_is_one_sentence_and_leaves_the_old_folder_whole(folder: Path)
         run_out_of_disk()
     assert len(open_prepared(folder)) == 4
     assert sorted(path.name for path in folder.parent.iterdir()) == before
+
+
+def test_full_disk_leaves_the_old_file_whole(tmp_path: Path) -> None:
+    path = tmp_path / "history.json"
+    path.write_text("old")
+
+    def run_out_of_disk() -> None:
+        with replaced_file(path) as partial:
+            partial.write_text("half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(DataError, match=r"history.json can't be written \(no space left on device\)"):
+        run_out_of_disk()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_write_that_the_system_refuses_leaves_nothing_half_written(tmp_path: Path) -> None:

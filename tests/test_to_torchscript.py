@@ -1,4 +1,4 @@
-"""The TorchScript file with its last layer quantised, under the kernels of a workstation and of a board."""
+"""The TorchScript file, two last layers quantised, under the kernels of a workstation and of a board."""
 
 import zipfile
 from pathlib import Path
@@ -11,7 +11,9 @@ from tiny_export import SIZE_PX
 from edge.errors import DataError
 from edge.golden import golden_tensor
 from edge.records import Array
-from export.to_torchscript import export_torchscript, quantised_kernels, rounding_bound
+from export.model_card import DYNAMIC
+from export.to_onnx import WithFeatures
+from export.to_torchscript import LAST_LAYERS, export_torchscript, quantised_kernels, rounding_bound
 from train.model import AslNet
 
 Exported = tuple[Path, dict[str, float]]
@@ -43,6 +45,16 @@ def test_both_kinds_of_kernels_stay_within_what_rounding_explains(
     assert set(differences) == {"x86", "qnnpack"}
     # It is quantised (there is a difference), and no further off than its rounding.
     assert all(0 < difference <= rounding_bound(model, inputs) for difference in differences.values())
+
+
+def test_model_card_says_what_share_of_the_weights_is_quantised(model: AslNet) -> None:
+    exported = WithFeatures(model)
+    layers = [exported.get_submodule(name) for name in LAST_LAYERS]
+    quantised = sum(layer.get_parameter("weight").numel() for layer in layers)
+    assert len(layers) == 2
+    assert quantised == 96_768
+    share = quantised / sum(weights.numel() for weights in exported.parameters())
+    assert f"two last layers alone, about {100 * share:.1f} % of the weights" in DYNAMIC
 
 
 def test_file_is_torchscript_and_no_pickled_module(exported: Exported) -> None:

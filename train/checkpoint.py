@@ -9,6 +9,7 @@ import torch
 
 from edge.errors import DataError
 from train.model import AslNet
+from train.replace import replaced_file
 
 SCHEMA_VERSION = 4
 
@@ -27,13 +28,8 @@ class Checkpoint:
 
 def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Written beside and renamed: a killed run or a full disk leaves the last good one."""
-    partial = path.with_suffix(".partial")
-    try:
+    with replaced_file(path) as partial:
         torch.save({"schema_version": SCHEMA_VERSION, **state}, partial)
-        partial.replace(path)
-    except (OSError, RuntimeError) as error:  # torch reports a failed write as RuntimeError
-        partial.unlink(missing_ok=True)
-        raise DataError(f"{path} can't be written ({error}); the checkpoint before it is whole") from None
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

@@ -5,7 +5,9 @@ crops/
   about.json    what they were cut from and how, and how many are done: a stopped run goes on
 """
 
+import contextlib
 import json
+import os
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -49,27 +51,34 @@ class Crops:
 ARRAYS = tuple(field.name for field in fields(Crops) if field.name != "about")
 
 
-def make_arrays(folder: Path, n: int) -> dict[str, Any]:
-    """New arrays for n crops, on disk, zero. DataError where there is no room."""
+def make_arrays(folder: Path, n: int, names: "np.dtype[Any]") -> dict[str, Any]:
+    """New arrays for n crops, on disk, zero; `names` is wide enough for every source. DataError where there
+    is no room; nothing is left then."""
     shapes: dict[str, tuple[tuple[int, ...], Any]] = {
         "image": ((SIZE_PX, SIZE_PX, 3), np.uint8),
         "letter": ((), np.int64),
         "presence": ((), np.float32),
         "points": ((N_POINTS, 2), np.float32),
-        "source": ((), "<U64"),
+        "source": ((), names),
         "picture": ((), np.int64),
         **{name: (shape, np.float16) for name, shape in HINTS.items()},
         "late": ((2, *LATE_SHAPE), np.float16),
         "features": ((2, N_FEATURES), np.float16),
         "named": ((2, N_POINTS, 2), np.float32),
     }
+    paths = {name: folder / f"{name}.npy" for name in shapes}
+    arrays = {}
     try:
-        return {
-            name: np.lib.format.open_memmap(folder / f"{name}.npy", "w+", dtype, (n, *shape))
-            for name, (shape, dtype) in shapes.items()
-        }
+        for name, (shape, dtype) in shapes.items():
+            arrays[name] = np.lib.format.open_memmap(paths[name], "w+", dtype, (n, *shape))
+            with paths[name].open("r+b") as file:  # a map that finds it full later ends its process
+                os.posix_fallocate(file.fileno(), 0, paths[name].stat().st_size)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            for path in (*paths.values(), folder / ABOUT_NAME):
+                path.unlink(missing_ok=True)
         raise _cannot_be_written(folder, error) from None
+    return arrays
 
 
 def open_arrays(folder: Path, mode: str = "r") -> dict[str, Any]:

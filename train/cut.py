@@ -82,8 +82,10 @@ def main(args: argparse.Namespace) -> int:
         write_about(args.output, about)
     elif differ := sorted(name for name in wanted if wanted[name] != about.get(name)):
         raise DataError(f"{args.output} holds crops of another {', '.join(differ)}: name another --output")
-    # where none is done, it may have been killed while it made the arrays
-    arrays = open_arrays(args.output, "r+") if about["done"] else make_arrays(args.output, args.crops)
+    if about["done"]:
+        arrays = open_arrays(args.output, "r+")
+    else:  # it may have been killed while it made the arrays
+        arrays = make_arrays(args.output, args.crops, prepared.source.dtype)
     cv2.setNumThreads(0)  # the processes are the parallelism
     loader = DataLoader(
         Cutting(prepared, arrays, args.synthetic_share, args.seed),

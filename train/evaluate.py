@@ -23,6 +23,7 @@ from edge.hand import HandReader
 from edge.package import Package, open_package
 from edge.palm import PalmFinder
 from edge.records import LETTERS, Engine
+from train.command_line import names
 from train.confidence import shares_at
 from train.plots import plot_confusion, plot_history
 from train.prepared import ROLES, Prepared, Rows, open_prepared
@@ -47,11 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("model", type=Path, metavar="PACKAGE_OR_CHECKPOINT", help="deployment package, or a .pt file of fit")
     add("--data", type=Path, default=Path("prepared"), help="folder that prepare wrote")
-    add("--sources", type=_names, metavar="A,B", help="these alone; otherwise all that training did not see")
-    add(
-        "--roles", type=_names, metavar="ROLE,ROLE", help=f"pictures of these roles alone: {', '.join(ROLES)}"
-    )
-    add("--variants", type=_names, metavar="A,B", help="of a package; otherwise each ONNX variant it has")
+    add("--sources", type=names, metavar="A,B", help="these alone; otherwise all that training did not see")
+    add("--roles", type=names, metavar="ROLE,ROLE", help=f"pictures of these roles alone: {', '.join(ROLES)}")
+    add("--variants", type=names, metavar="A,B", help="of a package; otherwise each ONNX variant it has")
     add("--threads", type=int, default=os.cpu_count() or 1, help="pictures read at a time")
     add("--output", type=Path, default=Path("evaluation"), help="folder for tables and plots")
 
@@ -261,7 +260,3 @@ def _print_row(name: str, values: Sequence[str]) -> None:
 
 def _percent(value: float | None) -> str:
     return "-" if value is None else f"{value:.1%}"
-
-
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]

@@ -22,7 +22,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from edge.errors import DataError
+from edge.errors import DataError, reason_of
 from edge.records import LETTERS
 from train.checkpoint import read_checkpoint, write_checkpoint
 from train.crops import NO_PICTURE, Crops, open_crops
@@ -35,6 +35,7 @@ from train.model import AslNet, input_px
 from train.options import Options, add_arguments, read_options
 from train.prepared import Prepared, open_prepared
 from train.reading import fit_reading, stored_features
+from train.replace import replaced_file
 from train.start import GREY, start_model, unfold
 from train.teacher import Learner
 from train.validate import validate
@@ -106,9 +107,28 @@ def fit(crops: Crops, prepared: Prepared, options: Options, run: Path, place: Pl
             learner.projections.load_state_dict(state["projections"])
             optimizer.load_state_dict(state["optimizer"])
     learner = learner.to(place.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    network = DistributedDataParallel(learner) if place.world > 1 else learner
-    run.mkdir(parents=True, exist_ok=True)  # only now: flags that can't be used leave nothing behind
+    try:
+        run.mkdir(parents=True, exist_ok=True)  # only now: flags that can't be used leave nothing behind
+    except OSError as error:
+        raise DataError(f"{run} can't be written: {reason_of(error)}") from None
+    _fit_resnet(learner, optimizer, keeper, crops, rows, options, steps, place)
+    if place.rank == 0:
+        _fit_last_blocks(model, keeper, crops, rows, options, state, run, place)
 
+
+def _fit_resnet(
+    learner: Learner,
+    optimizer: torch.optim.Optimizer,
+    keeper: "Keeper",
+    crops: Crops,
+    rows: np.ndarray,
+    options: Options,
+    steps: int,  # of an epoch
+    place: Place,
+) -> None:
+    """The epochs that are left of the schedule; none where the last blocks have begun."""
+    network = DistributedDataParallel(learner) if place.world > 1 else learner
+    sizes = options.epoch_sizes()
     of_resnet = keeper.history_of(RESNET)
     with _progress(steps * len(sizes), steps * len(of_resnet), place) as progress:
         while len(of_resnet) < len(sizes) and not keeper.history_of(LAST_BLOCKS):
@@ -130,10 +150,21 @@ def fit(crops: Crops, prepared: Prepared, options: Options, run: Path, place: Pl
             keeper.keep({**about, **report}, started, projections=learner.projections, optimizer=optimizer)
             keeper.agree()
             of_resnet = keeper.history_of(RESNET)
-    if place.rank > 0:
-        return
+
+
+def _fit_last_blocks(
+    model: AslNet,
+    keeper: "Keeper",
+    crops: Crops,
+    rows: np.ndarray,
+    options: Options,
+    state: dict[str, Any] | None,
+    run: Path,
+    place: Place,
+) -> None:
+    """The passes that are left; `state` is the last.pt that the run goes on from."""
     of_blocks = keeper.history_of(LAST_BLOCKS)
-    if of_resnet and not of_blocks:  # they go on from the best epoch, which need not be the last
+    if keeper.history_of(RESNET) and not of_blocks:  # from the best epoch, which need not be the last
         model.load_state_dict(read_checkpoint(run / "model.pt")["model"])
     blocks = LastBlocks(model, crops, rows, options.seed, options.blocks_epochs)
     if of_blocks and state is not None:
@@ -212,7 +243,8 @@ class Keeper:
         write_checkpoint(
             self._run / "last.pt", {**shared, **resume, "best": self._best, "options": asdict(options)}
         )
-        (self._run / "history.json").write_text(json.dumps(history, indent=1), encoding="utf-8")
+        with replaced_file(self._run / "history.json") as partial:
+            partial.write_text(json.dumps(history, indent=1), encoding="utf-8")
         tqdm.write(_line(report), file=sys.stderr)
 
 

@@ -72,7 +72,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def read_options(args: argparse.Namespace, prepared: Prepared) -> Options:
-    """Flags -> Options. DataError in one sentence for a source that does not exist or a bad schedule."""
+    """Flags -> Options. DataError in one sentence for a source that does not exist or a bad value."""
+    if args.batch < 1:
+        raise DataError(f"--batch {args.batch}: wanted 1 or more")
     if args.blocks_epochs < 0:
         raise DataError(f"--blocks-epochs {args.blocks_epochs}: wanted 0 or more")
     return Options(

@@ -109,7 +109,8 @@ def write_index(folder: Path, arrays: dict[str, Any], report: dict[str, Any]) ->
             with index.open(f"{name}.npy", "w", force_zip64=True) as file:
                 np.lib.format.write_array(file, np.asanyarray(arrays[name]), allow_pickle=False)
     text = json.dumps(report, indent=1, ensure_ascii=False)
-    (folder / REPORT_NAME).write_text(text + "\n", encoding="utf-8")
+    # a file's name may hold bytes that are no UTF-8: JSON, too, writes them as this does
+    (folder / REPORT_NAME).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
 
 
 def refuse_strangers(folder: Path) -> None:

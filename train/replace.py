@@ -1,4 +1,4 @@
-"""A folder written beside the one that it replaces: whatever goes wrong, one of the two is whole."""
+"""A file or folder written beside the one that it replaces: whatever goes wrong, one of the two is whole."""
 
 import contextlib
 import errno
@@ -7,9 +7,25 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from edge.errors import DataError
+from edge.errors import DataError, reason_of
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@contextlib.contextmanager
+def replaced_file(path: Path) -> Iterator[Path]:
+    """Gives a path beside `path` to write to, and puts that file in its place at the end.
+
+    DataError where it can't be written; `path` is as it was then, and nothing lies beside it.
+    """
+    partial = path.with_suffix(".partial")
+    try:
+        yield partial
+        partial.replace(path)
+    except (OSError, RuntimeError) as error:  # torch reports a failed write as RuntimeError
+        partial.unlink(missing_ok=True)
+        why = reason_of(error) if isinstance(error, OSError) else str(error)
+        raise DataError(f"{path} can't be written ({why}); what was there before is whole") from None
 
 
 @contextlib.contextmanager
