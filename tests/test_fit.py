@@ -20,7 +20,7 @@ from train.__main__ import main
 from train.checkpoint import load_checkpoint
 from train.crops import open_crops
 from train.evaluate import SEEN, group_rows
-from train.fit import LAST_BLOCKS, RESNET, pictures_held_back
+from train.fit import LAST_BLOCKS, RESNET, Keeper, pictures_held_back
 from train.landmarker.network import HandNetwork
 from train.loss import normalise
 from train.model import input_px
@@ -135,6 +135,25 @@ def test_killed_run_goes_on_and_ends_as_if_it_had_not_been_killed(whole_run, cro
     assert 1 <= done < 3, "the run ended before it was killed: the test needs a longer schedule"
     code, errors = run_to_end(train("fit", "--crops", crops, "--run", run, *TINY))
     assert code == 0, errors
+    uninterrupted, resumed = weights(whole_run), weights(run)
+    for name, value in uninterrupted.items():
+        assert torch.equal(value, resumed[name]), name
+
+
+@pytest.mark.parametrize("kept", [3, 4])  # before the last blocks' first pass, and between their two
+def test_run_stopped_among_the_last_blocks_goes_on_as_well(whole_run, crops, tmp_path, monkeypatch, kept):
+    run, keep = tmp_path / "stopped", Keeper.keep
+
+    def keep_and_stop(keeper, *about, **states):
+        keep(keeper, *about, **states)
+        if sum(len(keeper.history_of(part)) for part in (RESNET, LAST_BLOCKS)) == kept:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as until_then:
+        until_then.setattr(Keeper, "keep", keep_and_stop)
+        assert fit_here(until_then, "--crops", crops, "--run", run, *TINY) == 128 + signal.SIGINT
+    assert len(load_checkpoint(run / "last.pt").history) == kept
+    assert fit_here(monkeypatch, "--crops", crops, "--run", run, *TINY) == 0
     uninterrupted, resumed = weights(whole_run), weights(run)
     for name, value in uninterrupted.items():
         assert torch.equal(value, resumed[name]), name

@@ -50,8 +50,7 @@ class LastBlocks:
         rng = np.random.default_rng([self._seed, epoch])
         torch.manual_seed(int(rng.integers(2**31)))  # of dropout
         order = rng.permutation(self._rows)
-        self._model.reading.hidden.train()
-        self._model.upright.hidden.train()
+        self._model.train()  # what is usual moves along with the features
         sums, rate = torch.zeros(5), 0.0
         for step in range(self.steps):
             rate = self._rate * rate_at((epoch * self.steps + step) / self._total_steps)
