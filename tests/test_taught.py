@@ -230,7 +230,7 @@ def test_nothing_is_forgotten_while_it_is_learned_from(
     assert (teaching.words()["kept"], list(tmp_path.iterdir())) == ({}, [])
 
 
-def test_user_without_a_home_names_a_folder_or_is_told_to(
+def test_user_without_a_home_has_nothing_taught_or_names_a_folder(
     tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package = open_package(tiny_folder)
@@ -238,8 +238,9 @@ def test_user_without_a_home_names_a_folder_or_is_told_to(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("os.getuid", lambda: 98765)  # of nobody in /etc/passwd
     assert belongs_of(package, "int8", str(tmp_path)).folder == tmp_path
-    with pytest.raises(TeachError, match="there is no home folder"):
-        belongs_of(package, "int8", "")
+    belongs = belongs_of(package, "int8", "")
+    assert belongs.folder == Path("/nonexistent/asl-edge")
+    assert load(belongs) is None
 
 
 def test_recording_without_a_hand_ends_and_keeps_nothing(tmp_path: Path) -> None:
