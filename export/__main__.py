@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edge.errors import AslEdgeError
 from edge.package import VARIANTS, Package
-from train.command_line import names, print_any_name
+from train.command_line import Parser, names, print_any_name
 
 FOLDS_HELP = "packages of the folds, each of a checkpoint that left a source out: for the model card"
 
@@ -42,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m export", description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     add = parser.add_argument

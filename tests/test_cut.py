@@ -212,6 +212,15 @@ def test_a_strangers_folder_is_not_written_into(folder, tmp_path, monkeypatch, c
     assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
 
 
+def test_command_line_that_is_none_is_one_sentence(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["train", "cut", "--crops", "many"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    says = "train cut: argument --crops: invalid int value: 'many' (see python -m train cut --help)\n"
+    assert capsys.readouterr().err == says
+
+
 def test_damaged_crops_are_one_sentence(folder, tmp_path, monkeypatch, capsys):
     damaged = tmp_path / "damaged"
     shutil.copytree(folder / "crops", damaged)

@@ -6,13 +6,13 @@ from importlib import import_module
 from types import ModuleType
 
 from edge.errors import AslEdgeError
-from train.command_line import print_any_name
+from train.command_line import Parser, print_any_name
 
 
 def main() -> int:
     """Run one of the four; the project's own errors are one line and exit code 2."""
     print_any_name()
-    parser = argparse.ArgumentParser(prog="python -m train", description=__doc__)
+    parser = Parser(prog="python -m train", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     chosen = sys.argv[1] if len(sys.argv) > 1 else ""
     for name, text in (

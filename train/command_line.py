@@ -1,7 +1,16 @@
 """What the command lines of train and export have in common."""
 
+import argparse
 import io
 import sys
+from typing import NoReturn
+
+
+class Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong with a command line, and ends with exit code 2."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog.removeprefix('python -m ')}: {message} (see {self.prog} --help)\n")
 
 
 def names(text: str) -> list[str]:
