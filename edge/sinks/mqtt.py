@@ -173,10 +173,10 @@ def broker_of(url: str) -> tuple[str, str, int]:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:  # of a port or of brackets
-        parts, port = urlsplit(""), -1
+        parts, port = urlsplit(url.partition("://")[0] + "://" if "://" in url else ""), -1
     plain = not (parts.path.strip("/") or parts.query or parts.username or parts.password)
     if parts.scheme not in PORTS or not parts.hostname or port == -1 or not plain:
-        shown = f"{url.partition(':')[0]}://..." if "@" in url else url  # never a password into a log
+        shown = f"{parts.scheme}://..." if "@" in url else url  # never a password into a log
         raise SettingsError(
             f"'mqtt' is {shown!r}; mqtt://HOST:PORT or mqtts://HOST:PORT was wanted, "
             "user and password stand in mqtt_user and mqtt_password_file"
