@@ -78,7 +78,7 @@ class Metrics:
             if not moment.still:
                 self._read.inc()
                 self._reading_s.observe(moment.reading_s)
-                self._waiting_s.observe(max(0.0, seen.waited_s))
+                self._waiting_s.observe(seen.waited_s)
             elif before is not None and before.picture is not None:
                 self._still_s.inc(max(0.0, moment.frame.t - before.picture.t))
             if seen.why.kind:
