@@ -12,7 +12,7 @@ from edge.records import LETTERS
 from train.hand_mesh import FILE, hand_mesh, normals_of, pose_hand
 from train.hand_mesh.held import bent_wrist, seen_from
 from train.hand_mesh.paint import Light, paint_mesh, skin_colours
-from train.hand_mesh.poses import THUMBS, posed_letter
+from train.hand_mesh.poses import STANDS_OUT, THUMBS, posed_letter
 from train.rendered import render_hand
 
 GREEN = np.full((8, 8, 3), (0, 255, 0), np.uint8)
@@ -83,13 +83,18 @@ def test_bones_keep_their_length_and_people_have_their_own():
     np.testing.assert_allclose(longer[6:], at_rest[6:])
 
 
+def joints_with(letter: str, thumb: tuple[float, ...]) -> np.ndarray:
+    """(21, 3) of the hand at rest."""
+    pose = POSES[letter].copy()
+    pose[16:22], pose[22:] = thumb, 0
+    return pose_hand(pose, ONES)[1]
+
+
 def test_thumb_goes_through_no_finger():
     """Its bones keep from the others' by most of both radii (about 0.1 each), in all letters but M and N,
     whose fingers lie on it."""
     for letter in sorted(set(THUMBS) - {"M", "N"}):
-        pose = POSES[letter].copy()
-        pose[16:22] = THUMBS[letter]
-        _, joints = pose_hand(pose, ONES)
+        joints = joints_with(letter, THUMBS[letter])
         along = np.linspace(0, 1, 9)[:, None]
         thumb = joints[3] + (joints[4] - joints[3]) * along
         for first in (5, 9, 13, 17):
@@ -97,6 +102,15 @@ def test_thumb_goes_through_no_finger():
                 finger = joints[bone] + (joints[bone + 1] - joints[bone]) * along
                 apart = np.linalg.norm(thumb[:, None] - finger[None], axis=2).min()
                 assert apart > 0.11, (letter, bone, apart)
+
+
+@pytest.mark.parametrize(("letter", "between"), [("M", (14, 18)), ("N", (10, 14)), ("T", (6, 10))])
+def test_tip_of_a_thumb_stands_out_between_two_fingers(letter, between):
+    joints = joints_with(letter, {**THUMBS, **STANDS_OUT}[letter])
+    tip, one, other = joints[4], *joints[list(between)]  # their middle joints
+    assert other[0] < tip[0] < one[0]
+    assert tip[1] > (joints[between[0] + 1, 1] + joints[between[1] + 1, 1]) / 2  # higher than their ends
+    assert tip[2] > max(one[2], other[2])  # and before them
 
 
 @pytest.mark.parametrize("letter", [*LETTERS, None])

@@ -13,7 +13,7 @@ fit() { # NAME SCHEDULE SAMPLES FLAGS...: one run; fixed length, nothing chosen 
 }
 
 [ -d prepared ] || "$python" -m train prepare "$manifest" --output prepared
-"$python" -m train cut --data prepared --crops 80000 --output crops
+"$python" -m train cut --data prepared --crops 160000 --output crops
 
 # 1. Every source is left out once, three at a time.
 fold() { # SCHEDULE SAMPLES SOURCES TO LEAVE OUT...

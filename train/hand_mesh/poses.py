@@ -27,11 +27,14 @@ THUMBS = {
     **dict.fromkeys("IJS", ON_FINGERS),
     **dict.fromkeys("HRUVX", ON_RING),
 }
+# Some let the thumb's tip stand out between the fingers of M and N, as T's does: half of them here.
+STANDS_OUT = {"M": (-67, 27, -70, 24, -11, 27), "N": (-48, 30, -54, 38, 11, 15)}
 
 Turn = tuple[float, float, float]  # yaw, pitch, roll; degrees
 # How far people turn the whole hand: pairs, between which anybody's lies. C, D, F, O and X are seen from the
 # palm, from the little finger's side and from the thumb's; C and O also lie, palm down. Z's finger stands,
-# leans or points at who looks; J is caught early or late in its motion, from the palm or from the back.
+# leans, points at who looks or aside, palm down; J is caught early or late in its motion, from the palm or
+# from the back.
 THUMBS_SIDE = ((-35, 0, -12), (-115, 0, 12))
 LYING = ((-60, 0, 35), (-110, 0, 105)), ((60, 0, -35), (100, 0, -105))
 TURNS: dict[str, tuple[tuple[Turn, Turn], ...]] = {
@@ -39,21 +42,30 @@ TURNS: dict[str, tuple[tuple[Turn, Turn], ...]] = {
     "D": (((0, 0, 0), (38, 0, 0)), ((38, 0, 0), (95, 0, 0)), THUMBS_SIDE),
     "F": (((0, 0, 0), (15, 0, 0)), ((0, 0, 0), (15, 0, 0)), THUMBS_SIDE),
     "G": (((95, 0, -85), (160, 0, -85)),),
-    "J": (((15, 5, 40), (30, 10, 110)), ((30, 5, 60), (30, 10, 110)), ((130, 0, 95), (170, 0, 150))),
+    "J": (((15, 5, 40), (30, 10, 110)), ((20, 5, 80), (80, 10, 150)), ((130, 0, 95), (170, 0, 150))),
     "O": (((10, 0, 0), (72, 0, 0)), ((10, 0, 0), (72, 0, 0)), THUMBS_SIDE, THUMBS_SIDE, *LYING),
-    "P": (((100, 0, -70), (150, 0, -100)),),
-    "Q": (((105, 0, -150), (160, 0, -150)),),
+    "P": (((100, 0, -60), (160, 0, -105)), ((90, 15, -90), (150, 15, -135))),
+    "Q": (((105, 0, -150), (160, 0, -150)), ((120, 20, -110), (170, 20, -160))),
     "X": (((5, 0, 0), (75, 0, 0)), ((5, 0, 0), (75, 0, 0)), THUMBS_SIDE),
-    "Z": (((-5, -5, 8), (14, 30, -32)), ((-5, -5, 8), (14, 30, -32)), ((0, 50, -40), (0, 80, 30))),
+    "Z": (
+        *[((-5, -5, 8), (14, 30, -32))] * 3,
+        ((0, 50, -40), (0, 80, 30)),
+        ((0, 45, -70), (0, 85, 50)),
+        ((60, 0, -60), (130, 45, -100)),
+    ),
 }
 NARROWEST_V, WIDEST_V = 0.45, 1.15  # of the spread that the letter has
 
 # A thumb that holds down no finger, as some people leave it: how often, and how far on its way to AWAY.
 AWAY = (62, 18, 50, 15, 40, 5)
 LEFT_AWAY = {"R": (0.3, 1.0), "U": (0.15, 0.6), "H": (0.15, 0.6), "V": (0.15, 0.5)}
-# The fingers of M and N lie flatter or steeper on the thumb; D's are between a ring and a fist.
+# The fingers of M and N lie flatter or steeper on the thumb; D's are between a wide ring and a fist; K's and
+# P's middle finger is bent little or much; R's fingers are crossed so far.
 STEEPER = (-6.0, 16.0)  # degrees at the knuckle
 D_IN_FIST = make_pose((UP, (0, 76, 84, 45), (0, 80, 86, 45), (0, 84, 88, 45)), (25, 66, -36, 40, -70, -6))
+D_WIDE = make_pose((UP, (0, 55, 47, 30), (0, 57, 48, 30), (2, 60, 48, 30)), THUMBS["O"])
+MIDDLE_BENT = {"K": (6.0, 36.0), "P": (30.0, 85.0)}  # degrees at the knuckle
+CROSSED = (0.7, 1.3)
 
 # Hands that sign no letter, beside those of `edge.handshapes`: lax, spread and cupped ones hang, as from a
 # bent wrist, or are held out; flat ones and those bent at the knuckles, which would be a B, only hang.
@@ -82,9 +94,10 @@ def posed_letter(rng: np.random.Generator, letter: str | None) -> Pose:
         return SIGNERS_VIEW[letter].copy()
     pose = POSES[letter].copy()
     if letter in THUMBS:
-        pose[16:22] = THUMBS[letter]
+        stands_out = letter in STANDS_OUT and rng.random() < 0.5
+        pose[16:22] = (STANDS_OUT if stands_out else THUMBS)[letter]
     if letter == "D":
-        pose = blend(pose, D_IN_FIST, float(rng.random()))
+        pose = blend(pose, D_IN_FIST if rng.random() < 0.7 else D_WIDE, float(rng.random()))
     if letter in TURNS:
         a_turn, b_turn = TURNS[letter][rng.integers(len(TURNS[letter]))]
         pose[22:] = blend(np.array(a_turn, np.float64), np.array(b_turn, np.float64), float(rng.random()))
@@ -92,6 +105,10 @@ def posed_letter(rng: np.random.Generator, letter: str | None) -> Pose:
         pose[[0, 4]] *= rng.uniform(NARROWEST_V, WIDEST_V)
     if letter in "MN":
         pose[1:16:4] += rng.uniform(*STEEPER)
+    if letter in MIDDLE_BENT:
+        pose[5] = rng.uniform(*MIDDLE_BENT[letter])
+    if letter == "R":
+        pose[[0, 4]] *= rng.uniform(*CROSSED)
     if letter in LEFT_AWAY:
         share, most = LEFT_AWAY[letter]
         if rng.random() < share:
