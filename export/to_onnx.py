@@ -114,13 +114,14 @@ def versions_of(path: Path) -> tuple[int, int]:
 
 
 def largest_difference(model: AslNet, path: Path, inputs: Sequence[Array]) -> float:
-    """Over all three outputs and all inputs, as they are and as if turned, between torch and onnxruntime."""
+    """Over all outputs and all inputs, as they are and as if turned, between torch and onnxruntime."""
+    network = WithFeatures(model).eval()
     session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     worst = 0.0
     for tensor, upright in itertools.product(inputs, (AS_IT_IS, TURNED)):
         with torch.inference_mode():
-            wanted = model(torch.from_numpy(tensor), torch.from_numpy(upright))
-        got = session.run(list(OUTPUT_SHAPES), feed(tensor, upright))
+            wanted = network(torch.from_numpy(tensor), torch.from_numpy(upright))
+        got = session.run([*OUTPUT_SHAPES, FEATURES], feed(tensor, upright))
         differences = [np.abs(g - w.numpy()).max() for g, w in zip(got, wanted, strict=True)]
         worst = max(worst, *map(float, differences)) if np.isfinite(differences).all() else np.inf
     return worst

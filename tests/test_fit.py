@@ -175,6 +175,14 @@ def test_two_processes_share_every_epoch(crops, tmp_path):
     assert all(np.isfinite(epoch["loss"]) for epoch in checkpoint.history)
 
 
+def test_batch_that_gives_some_process_nothing_is_one_sentence(crops, tmp_path):
+    flags = ("--crops", crops, "--folder", tmp_path / "two", *TINY, "--batch", 1)
+    code, errors = run_to_end(train("fit", *flags, torchrun=2))
+    assert code != 0
+    assert "--batch 1 is for all 2 processes: wanted one for each or more" in errors
+    assert not (tmp_path / "two").exists()
+
+
 def fit_here(monkeypatch: pytest.MonkeyPatch, *flags: object) -> int:
     """The command line in this process: spares a start of torch for each flag."""
     monkeypatch.setattr(sys, "argv", ["train", "fit", *map(str, flags)])

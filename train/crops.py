@@ -18,6 +18,7 @@ import numpy.typing as npt
 from edge.errors import DataError, reason_of
 from edge.records import N_POINTS, Array
 from train.landmarker import HINTS, LATE_SHAPE, N_FEATURES
+from train.replace import replaced_file
 
 SIZE_PX = 128  # of the stored pictures; `fit` scales them down
 ABOUT_NAME = "about.json"
@@ -102,14 +103,13 @@ def read_about(folder: Path) -> dict[str, Any] | None:
 
 
 def write_about(folder: Path, about: dict[str, Any]) -> None:
-    """Written beside and renamed, into a new folder where there is none. DataError where it can't be."""
-    partial = folder / f"{ABOUT_NAME}.partial"
+    """Into a new folder where there is none. DataError where it can't be."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
-        partial.replace(folder / ABOUT_NAME)
     except OSError as error:
         raise _cannot_be_written(folder, error) from None
+    with replaced_file(folder / ABOUT_NAME) as partial:
+        partial.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
 
 def _cannot_be_written(folder: Path, error: OSError) -> DataError:

@@ -79,6 +79,10 @@ def fit(crops: Crops, prepared: Prepared, options: Options, run: Path, place: Pl
     steps = samples // options.batch
     if steps < 1:
         raise DataError(f"{samples} crops fill no batch of {options.batch}: choose a smaller --batch")
+    if options.batch < place.world:
+        raise DataError(
+            f"--batch {options.batch} is for all {place.world} processes: wanted one for each or more"
+        )
 
     state = _resumable(run, options)
     model = start_model(options.init) if state is None else AslNet()
@@ -97,7 +101,8 @@ def fit(crops: Crops, prepared: Prepared, options: Options, run: Path, place: Pl
             print(words, file=sys.stderr)
     model.reading.requires_grad_(requires_grad=False)
     model.upright.requires_grad_(requires_grad=False)
-    learner = Learner(model)
+    # onto the device before the optimizer is made: what it remembers of a stopped run follows the weights
+    learner = Learner(model).to(place.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(_groups(learner, options.weight_decay), lr=options.learning_rate)
     keeper = Keeper(run, model, prepared, choosing, options, story, place)
     if state is not None:
@@ -106,7 +111,6 @@ def fit(crops: Crops, prepared: Prepared, options: Options, run: Path, place: Pl
         if "projections" in state:
             learner.projections.load_state_dict(state["projections"])
             optimizer.load_state_dict(state["optimizer"])
-    learner = learner.to(place.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     try:
         run.mkdir(parents=True, exist_ok=True)  # only now: flags that can't be used leave nothing behind
     except OSError as error:

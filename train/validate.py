@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from edge.records import LETTERS
+from train.confidence import best_temperature, curve
 from train.dataset import letter_index, plain_crop
 from train.loss import normalise
 from train.prepared import Prepared
@@ -49,16 +50,5 @@ def validate(
     right = scores.argmax(axis=1) == labels
     sources = prepared.source[rows]
     per_source = {str(name): float(right[sources == name].mean()) for name in np.unique(sources)}
-    return Validation(float(right.mean()), per_source, best_temperature(scores, labels))
-
-
-def best_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """The divisor of the (N, 26) logits that makes the labels likeliest (Guo et al. 2017, section 4.2)."""
-    candidates = np.exp(np.linspace(np.log(0.5), np.log(5), 60))
-    losses = []
-    for temperature in candidates:
-        scaled = logits / temperature
-        scaled = scaled - scaled.max(axis=1, keepdims=True)
-        log_shares = scaled - np.log(np.exp(scaled).sum(axis=1, keepdims=True))
-        losses.append(-log_shares[np.arange(len(labels)), labels].mean())
-    return float(candidates[int(np.argmin(losses))])
+    shares = torch.softmax(torch.from_numpy(scores).double(), dim=1).numpy()
+    return Validation(float(right.mean()), per_source, best_temperature([curve(shares, labels)]))
