@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
 
+from edge.errors import DataError
 from edge.records import LETTERS
+from export.verify import refuse_losses
 from train.confidence import calibration_error
+from train.evaluate import UNSEEN
 from train.scores import (
     NOTHING_SAID,
     Answers,
@@ -12,6 +15,7 @@ from train.scores import (
     confusion_matrix,
     recall_of,
     score,
+    spoilt_share,
 )
 
 
@@ -142,6 +146,30 @@ def test_changed_share_counts_pictures_that_are_read_differently() -> None:
     )
     assert changed_share(one, other) == 0.5
     assert changed_share(one, one) == 0
+
+
+def test_spoilt_share_counts_what_was_right_alone() -> None:
+    one = answers(("A", "A", 1, "x", 1), ("B", "", 1, "x", 1), ("C", "C", 1, "x", 1), ("D", "E", 1, "x", 1))
+    other = answers(("A", "A", 1, "x", 1), ("B", "B", 1, "x", 1), ("C", "", 1, "x", 1), ("D", "O", 1, "x", 1))
+    assert spoilt_share(one, other) == 0.5
+    assert spoilt_share(other, one) == 0.5
+    assert spoilt_share(one, one) == 0
+    nothing_right = answers(("A", "", 1, "x", 1))
+    assert spoilt_share(nothing_right, nothing_right) == 0
+
+
+def test_variant_may_change_what_was_wrong_but_not_what_was_right() -> None:
+    def read(*said: str) -> Scores:
+        return score(answers(*[("A", letter, 1, "x", 1) for letter in said]))
+
+    before = read(*["A"] * 60, *["S"] * 40)
+    read_anew = read(*["A"] * 60, *["E"] * 39, "A")
+    refuse_losses({"float": {UNSEEN: before}, "int8": {UNSEEN: read_anew}}, accept_drop=False)
+    as_many_right = read(*["A"] * 58, "S", "S", "A", "A", *["S"] * 38)
+    figures = {"float": {UNSEEN: before}, "int8": {UNSEEN: as_many_right}}
+    with pytest.raises(DataError, match=r"60\.0% right .* wrong 3\.3% of what that reads right"):
+        refuse_losses(figures, accept_drop=False)
+    refuse_losses(figures, accept_drop=True)
 
 
 def test_iou_of_boxes() -> None:

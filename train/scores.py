@@ -151,6 +151,12 @@ def changed_share(one: Answers, other: Answers) -> float:
     return float((one.said != other.said).mean())
 
 
+def spoilt_share(before: Answers, after: Answers) -> float:
+    """Of the N pictures whose letter `before` says right, the share that `after` does not; 0 without any."""
+    right = before.said == before.truth
+    return float((after.said != after.truth)[right].mean()) if right.any() else 0.0
+
+
 def box_iou(a: Box, b: Box) -> float:
     """Intersection over union of two boxes, 0..1."""
     width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
