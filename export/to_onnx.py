@@ -48,6 +48,13 @@ class WithFeatures(nn.Module):
         return said[:, :N_LETTERS], said[:, N_LETTERS:], points, features
 
 
+def answers_of(model: AslNet, tensor: Array, upright: Array) -> tuple[Tensor, ...]:
+    """What a device is to get of a square, by the network as it was trained, last layers not merged."""
+    image, turned = torch.from_numpy(tensor), torch.from_numpy(upright)
+    with torch.inference_mode():
+        return *model(image, turned), model.features(image, turned)[0]
+
+
 def export_onnx(model: AslNet, size_px: int, path: Path, inputs: Sequence[Array]) -> float:
     """Write `path` -> the largest difference from torch over `inputs`, each (1, 3, S, S) float32.
 
@@ -115,12 +122,10 @@ def versions_of(path: Path) -> tuple[int, int]:
 
 def largest_difference(model: AslNet, path: Path, inputs: Sequence[Array]) -> float:
     """Over all outputs and all inputs, as they are and as if turned, between torch and onnxruntime."""
-    network = WithFeatures(model).eval()
     session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     worst = 0.0
     for tensor, upright in itertools.product(inputs, (AS_IT_IS, TURNED)):
-        with torch.inference_mode():
-            wanted = network(torch.from_numpy(tensor), torch.from_numpy(upright))
+        wanted = answers_of(model, tensor, upright)
         got = session.run([*OUTPUT_SHAPES, FEATURES], feed(tensor, upright))
         differences = [np.abs(g - w.numpy()).max() for g, w in zip(got, wanted, strict=True)]
         worst = max(worst, *map(float, differences)) if np.isfinite(differences).all() else np.inf

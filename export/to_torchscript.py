@@ -15,7 +15,7 @@ import torch
 from edge.errors import DataError
 from edge.package import UPRIGHT_SHAPE
 from edge.records import Array
-from export.to_onnx import AS_IT_IS, TURNED, WithFeatures
+from export.to_onnx import AS_IT_IS, TURNED, WithFeatures, answers_of
 from train.model import AslNet
 
 LAST_LAYERS = {"last", "last_upright"}  # in WithFeatures
@@ -90,14 +90,13 @@ def quantised_kernels(name: str) -> Iterator[None]:
 
 def _difference(model: AslNet, path: Path, inputs: Sequence[Array], kernels: str) -> float:
     """Largest difference over all outputs and inputs between `model` and the file, loaded with `kernels`."""
-    network = WithFeatures(model).eval()
     worst = 0.0
     with known_warnings(), quantised_kernels(kernels), torch.inference_mode():
         loaded = torch.jit.load(str(path), map_location="cpu")
         for tensor in inputs:
             for up in BOTH:
-                image, upright = torch.from_numpy(tensor), torch.from_numpy(up)
-                for got, wanted in zip(loaded(image, upright), network(image, upright), strict=True):
+                answers = loaded(torch.from_numpy(tensor), torch.from_numpy(up))
+                for got, wanted in zip(answers, answers_of(model, tensor, up), strict=True):
                     worst = max(worst, float((got - wanted).abs().nan_to_num(math.inf).max()))
     return worst
 
