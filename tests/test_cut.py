@@ -114,6 +114,42 @@ def test_a_smaller_run_is_the_beginning_of_a_larger_one(folder, tmp_path, monkey
     np.testing.assert_array_equal(fewer.at_16, more.at_16[:7])
 
 
+def test_pictures_may_be_stored_larger(folder, tmp_path, monkeypatch):
+    flags = cut_flags(folder, tmp_path / "larger", crops=7)
+    assert run_here(monkeypatch, *flags, "--picture-px", 192) == 0
+    larger, usual = open_crops(tmp_path / "larger"), open_crops(folder / "crops")
+    assert larger.image.shape == (7, 192, 192, 3)
+    for big, small in zip(larger.image, usual.image[:7], strict=True):
+        shrunk = cv2.resize(big, (128, 128), interpolation=cv2.INTER_AREA)
+        np.testing.assert_allclose(shrunk, small, atol=1)
+    np.testing.assert_array_equal(larger.at_16, usual.at_16[:7])
+
+
+@pytest.mark.parametrize("size_px", [31, 193])
+def test_pictures_larger_than_a_crop_are_refused(folder, tmp_path, monkeypatch, capsys, size_px):
+    flags = cut_flags(folder, tmp_path / "crops", crops=7)
+    assert run_here(monkeypatch, *flags, "--picture-px", size_px) == 2
+    assert f"--picture-px {size_px}: wanted 32 to 192" in capsys.readouterr().err
+    assert not (tmp_path / "crops").exists()
+
+
+def test_a_folder_from_before_the_size_could_be_chosen_goes_on(folder, tmp_path, monkeypatch):
+    before = tmp_path / "before"
+    shutil.copytree(folder / "crops", before)
+    about = json.loads((before / "about.json").read_text())
+    del about["picture_px"]
+    (before / "about.json").write_text(json.dumps(about))
+    assert run_here(monkeypatch, *cut_flags(folder, before)) == 0
+
+
+def test_fit_refuses_a_size_that_the_crops_do_not_have(folder, tmp_path, monkeypatch, capsys):
+    flags = ("fit", "--crops", folder / "crops", "--run", tmp_path / "run", "--schedule", "96x1,160x1")
+    assert run_here(monkeypatch, *flags, "--validate", "none") == 2
+    assert "asks for 160 px" in (said := capsys.readouterr().err)
+    assert "--picture-px 160" in said
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_stopped_run_goes_on_and_ends_as_if_it_had_not_been_stopped(folder, tmp_path, monkeypatch):
     stopped = tmp_path / "stopped"
     shutil.copytree(folder / "crops", stopped)

@@ -20,7 +20,7 @@ from edge.records import N_POINTS, Array
 from train.landmarker import HINTS, LATE_SHAPE, N_FEATURES
 from train.replace import replaced_file
 
-SIZE_PX = 128  # of the stored pictures; `fit` scales them down
+PICTURE_PX = 128  # of the stored pictures, unless `cut` is told otherwise; `fit` scales them down
 ABOUT_NAME = "about.json"
 NO_PICTURE = -1  # of a crop that shows no photographed hand
 AGAIN = "run python -m train cut again"
@@ -32,7 +32,7 @@ class Crops:
     """N crops; memory maps."""
 
     about: dict[str, Any]
-    image: npt.NDArray[np.uint8]  # (N, 128, 128, 3) RGB: what the ResNet sees of a crop (train.model.near)
+    image: npt.NDArray[np.uint8]  # (N, P, P, 3) RGB: what the ResNet sees of a crop (train.model.near)
     letter: npt.NDArray[np.int64]  # (N,) 0..25, NO_LETTER or OTHER_SIGN (train.dataset)
     presence: Array  # (N,) 0 or 1
     points: Array  # (N, 21, 2) fractions of that picture's side, NaN where they are not known
@@ -52,11 +52,11 @@ class Crops:
 ARRAYS = tuple(field.name for field in fields(Crops) if field.name != "about")
 
 
-def make_arrays(folder: Path, n: int, names: "np.dtype[Any]") -> dict[str, Any]:
+def make_arrays(folder: Path, n: int, names: "np.dtype[Any]", picture_px: int = PICTURE_PX) -> dict[str, Any]:
     """New arrays for n crops, on disk, zero; `names` is wide enough for every source. DataError where there
     is no room; nothing is left then."""
     shapes: dict[str, tuple[tuple[int, ...], Any]] = {
-        "image": ((SIZE_PX, SIZE_PX, 3), np.uint8),
+        "image": ((picture_px, picture_px, 3), np.uint8),
         "letter": ((), np.int64),
         "presence": ((), np.float32),
         "points": ((N_POINTS, 2), np.float32),

@@ -25,7 +25,7 @@ from edge.records import LETTERS, N_POINTS, Array, Image
 from edge.signer import draw_background, draw_hand
 from train import augment
 from train.augment import Rng
-from train.crops import NO_PICTURE, SIZE_PX, make_arrays, open_arrays, read_about, write_about
+from train.crops import NO_PICTURE, PICTURE_PX, make_arrays, open_arrays, read_about, write_about
 from train.dataset import NO_LETTER, OTHER_SIGN, balance, letter_index, points_of
 from train.landmarker import FEATURES, LATE, Landmarker
 from train.landmarker import SIZE_PX as TEACHER_PX
@@ -44,6 +44,7 @@ RELIT_SHARE = 0.5  # of the crops
 RELIT_STRENGTH = (0.2, 0.9)  # of the changes of light
 # How far the turned square is off, as it will be on the device: radians, and shares of its side.
 TURN_OFF, PLACE_OFF, SIZE_OFF = np.deg2rad(8), 0.05, 0.1
+MOST_PX = TEACHER_PX - 2 * BORDER_PX  # of what the ResNet may see: there is no more in a crop
 BLOCK = 1000  # crops between two notes of how far it is
 
 Cut = dict[str, Any]  # a value for each array of train.crops
@@ -56,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--output", type=Path, default=Path("crops"), help="goes on where it was stopped; 123 kB a crop")
     add("--crops", type=int, default=80000, help="how many, over all pictures")
     add("--synthetic-share", type=float, default=0.38, help="of the crops: made hands, 0..1")
+    add("--picture-px", type=int, default=PICTURE_PX, help=f"what the ResNet may see: 32 to {MOST_PX} px")
     add("--seed", type=int, default=0, help="the same seed gives the same crops")
     add("--workers", type=int, default=os.cpu_count() or 1, help="processes that cut")
 
@@ -66,12 +68,15 @@ def main(args: argparse.Namespace) -> int:
         raise DataError(f"--synthetic-share {args.synthetic_share}: wanted 0 to {1 - NO_HAND_SHARE}")
     if args.crops < 1:
         raise DataError(f"--crops {args.crops}: wanted 1 or more")
+    if not 32 <= args.picture_px <= MOST_PX:
+        raise DataError(f"--picture-px {args.picture_px}: wanted 32 to {MOST_PX}")
     prepared = open_prepared(args.data)
     wanted = {
         "data": str(args.data),
         "pictures": len(prepared),
         "crops": args.crops,
         "synthetic_share": args.synthetic_share,
+        "picture_px": args.picture_px,
         "seed": args.seed,
     }
     about = read_about(args.output)
@@ -80,12 +85,13 @@ def main(args: argparse.Namespace) -> int:
             raise DataError(f"{args.output} exists and is no folder of cut: name another --output")
         about = {**wanted, "done": 0}
         write_about(args.output, about)
-    elif differ := sorted(name for name in wanted if wanted[name] != about.get(name)):
+    about.setdefault("picture_px", PICTURE_PX)  # folders were cut before it could be chosen
+    if differ := sorted(name for name in wanted if wanted[name] != about.get(name)):
         raise DataError(f"{args.output} holds crops of another {', '.join(differ)}: name another --output")
     if about["done"]:
         arrays = open_arrays(args.output, "r+")
     else:  # it may have been killed while it made the arrays
-        arrays = make_arrays(args.output, args.crops, prepared.source.dtype)
+        arrays = make_arrays(args.output, args.crops, prepared.source.dtype, args.picture_px)
     cv2.setNumThreads(0)  # the processes are the parallelism
     loader = DataLoader(
         Cutting(prepared, arrays, args.synthetic_share, args.seed),
@@ -130,10 +136,9 @@ class Cutting(Dataset[int]):
 
     def __getitem__(self, position: int) -> int:
         made = self._cutter(position)
-        crop = made.pop("image")
-        small = cv2.resize(
-            crop[BORDER_PX:-BORDER_PX, BORDER_PX:-BORDER_PX], (SIZE_PX, SIZE_PX), interpolation=cv2.INTER_AREA
-        )
+        crop, size = made.pop("image"), self._arrays["image"].shape[1:3]
+        middle = crop[BORDER_PX:-BORDER_PX, BORDER_PX:-BORDER_PX]
+        small = cv2.resize(middle, size, interpolation=cv2.INTER_AREA)
         seen = self._teacher(crop)
         turned = self._teacher(turned_upright(self._seed, position, crop, seen["points"]))
         late, features = (np.stack([seen.pop(name), turned[name]]) for name in (LATE, FEATURES))

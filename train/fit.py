@@ -75,6 +75,11 @@ def fit(crops: Crops, prepared: Prepared, options: Options, run: Path, place: Pl
     rows = _training_rows(crops, prepared, held_back)
     story = _story(crops, prepared, options, held_back, choosing)
     sizes = options.epoch_sizes()
+    if max(sizes) > (stored_px := crops.image.shape[1]):
+        raise DataError(
+            f"--schedule asks for {max(sizes)} px, and {options.crops} holds pictures of {stored_px}: cut "
+            f"others with --picture-px {max(sizes)}"
+        )
     samples = options.samples or len(rows)
     steps = samples // options.batch
     if steps < 1:

@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
 # What each part of the ResNet's training is worth on people that it has not seen: short runs of the recipe
 # (train/default_recipe.sh), each without one part or at another size of picture, and parts.py on them.
-# Usage: tests/benchmarks/training_parts.sh [CROPS] [RUNS]; about an hour on two cores; goes on where it was stopped.
+# Usage: tests/benchmarks/training_parts.sh [RUNS]; about two hours on two cores; goes on where it was stopped.
+# Reads the folder prepared; its crops, RUNS/crops, are larger than the recipe's, for the sizes above 128 px.
 set -euo pipefail
-crops=${1:-crops} runs=${2:-runs/parts}
+runs=${1:-runs/parts}
+crops=$runs/crops
 python=${PYTHON:-.venv-dev/bin/python}
+"$python" -m train cut --crops 30000 --picture-px 192 --output "$crops"
 
 short() { # NAME SIZE_PX FLAGS...
   "$python" -m train fit --crops "$crops" --run "$runs/$1" --schedule "$2x2" --samples 8000 --batch 32 \
@@ -12,10 +15,9 @@ short() { # NAME SIZE_PX FLAGS...
     --blocks-epochs 0 --leave-out faseeha keptsecret seeeeeeel "${@:3}"
 }
 short recipe 96
+for size in 64 112 128 160 192; do short "at-$size-px" "$size"; done
 short without-the-teacher 96 --hint-weight 0
 short without-points 96 --points-weight 0
 short without-changes-of-light 96 --strength 0,0
 short from-nothing 96 --init scratch
-short at-64-px 64
-short at-128-px 128
 "$python" tests/benchmarks/parts.py "$runs"/*/model.pt --plain
