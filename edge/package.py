@@ -49,7 +49,10 @@ class Package:
         """The model file of a variant; PackageError names those that the package has."""
         if variant not in self.files:
             has = ", ".join(self.files)
-            raise PackageError(f"{self.folder} has no variant '{variant}', only: {has}")
+            raise PackageError(
+                f"{self.folder} has no variant '{variant}', only: {has}; python -m export writes all of them "
+                "('dynamic' is what the engine torchscript runs)"
+            )
         return self.files[variant]
 
 

@@ -1,5 +1,7 @@
 """Picture files -> upright RGB arrays. One reader for `predict`, the replay camera and training."""
 
+import os
+import stat
 from pathlib import Path
 
 import cv2
@@ -10,6 +12,7 @@ from edge.errors import PictureError
 from edge.records import Image
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".avif")
+MOST_BYTES = 8 * MAX_PICTURE_PIXELS  # of a file: four channels of 16 bits, not compressed
 MIN_SIDE_PX = 16  # a hand in fewer pixels than this can't be told from a smudge
 MAX_SIDE_PX = 12_000  # a square that holds the whole picture is made of it: 430 MB
 
@@ -46,8 +49,19 @@ def _too_large(name: str) -> str:
 def read_picture(path: Path) -> Image:
     """A picture file -> (H, W, 3) uint8 RGB, upright. PictureError where it can't be read."""
     try:
-        data = path.read_bytes()
+        data = _bytes_of(path)
     except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
         reason = getattr(error, "strerror", None) or str(error)
         raise PictureError(f"{path}: {reason.lower()}") from None
     return decode_picture(data, str(path))
+
+
+def _bytes_of(path: Path) -> bytes:
+    """All of a file; PictureError where there may be no end to it."""
+    with path.open("rb") as file:
+        kind = os.fstat(file.fileno())
+        if stat.S_ISCHR(kind.st_mode):
+            raise PictureError(f"{path}: a device, not a picture file")
+        if kind.st_size > MOST_BYTES:
+            raise PictureError(f"{path}: {kind.st_size // 1_000_000:,} MB; no picture is so large")
+        return file.read()

@@ -33,6 +33,8 @@ def predict_files(names: Iterable[str], reader: HandReader, at_a_time: int = 1) 
     """
 
     def answer(name: str) -> dict[str, Any]:
+        if not name:  # as a path it would be the folder here
+            return {"file": name, "error": "the name is empty"}
         try:
             image = read_picture(Path(name))
         except PictureError as error:
@@ -58,9 +60,14 @@ def _input_lines() -> Iterator[str]:
     rest = b""
     while block := _input_block():
         *lines, rest = (rest + block).split(b"\n")
-        yield from (os.fsdecode(line) for line in lines if line)
-    if rest:
-        yield os.fsdecode(rest)
+        yield from filter(None, map(_name_in, lines))
+    if name := _name_in(rest):
+        yield name
+
+
+def _name_in(line: bytes) -> str:
+    """Without what a list that was made on Windows has at its end."""
+    return os.fsdecode(line.removesuffix(b"\r"))
 
 
 def _input_block() -> bytes:

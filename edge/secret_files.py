@@ -16,10 +16,18 @@ def read_secret(key: str, file: str, credential: str) -> str:
     if path is None or not (file or path.exists()):
         return ""
     try:
-        secret = path.read_text(encoding="utf-8").strip()
+        secret = _text_of(path).strip()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is no text"
         raise SettingsError(f"'{key}' is {path}, which can't be read: {reason.lower()}") from None
     if file and not secret:  # a credential may be empty: the unit asks for all that there can be
         raise SettingsError(f"'{key}' is {path}, which is empty: write the secret into it")
     return secret
+
+
+def _text_of(path: Path) -> str:
+    """A named pipe into which nobody writes is empty; opened as usual it would be waited for, for ever."""
+    file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    os.set_blocking(file, True)
+    with os.fdopen(file, encoding="utf-8") as opened:
+        return opened.read()

@@ -172,10 +172,8 @@ def load(belongs: Belongs) -> Examples | None:
             f"{belongs.path} can't be read ({reason_of(error)}): "
             "make it readable, or name another folder with teach_folder"
         ) from None
-    except Exception as error:  # whatever numpy, zip and zlib make of flipped bytes
-        raise TeachError(
-            f"{belongs.path} is damaged ({error}): forget it with asl-edge teach --forget"
-        ) from None
+    except Exception:  # whatever numpy, zip and zlib make of flipped bytes; numpy advises to unpickle them
+        raise TeachError(f"{belongs.path} is damaged: forget it with asl-edge teach --forget") from None
     if sha256 != belongs.sha256:
         raise TeachError(
             f"{belongs.path} was taught to another model ({sha256[:12]}, this one is {belongs.sha256[:12]}): "

@@ -134,14 +134,24 @@ def test_names_from_standard_input_may_be_any_bytes_and_stand_between_others(
 ) -> None:
     save(tmp_path / "a.png", scene(1))
     odd = os.fsdecode(b"odd \xff name.png")
-    for name in (odd, "last.png"):
+    for name in (odd, "of windows.png", "last.png"):
         shutil.copy(tmp_path / "a.png", tmp_path / name)
     with (tmp_path / "names").open("wb") as names:
-        names.write(b"odd \xff name.png\n\nlast.png")  # an empty line, and no newline at the end
+        # empty lines, line ends of Windows, and no newline at the end
+        names.write(b"odd \xff name.png\n\n\r\nof windows.png\r\nlast.png")
     with (tmp_path / "names").open("rb") as names:
         done = asl_edge("predict", "--model", tiny_folder, "a.png", "-", "a.png", cwd=tmp_path, stdin=names)
-    assert [answer["file"] for answer in json_lines(done.stdout)] == ["a.png", odd, "last.png", "a.png"]
+    files = [answer["file"] for answer in json_lines(done.stdout)]
+    assert files == ["a.png", odd, "of windows.png", "last.png", "a.png"]
     assert done.returncode == 0
+
+
+def test_an_empty_name_is_one_sentence_and_the_others_are_read(tiny_folder: Path, tmp_path: Path) -> None:
+    done = asl_edge("predict", "--model", tiny_folder, "", save(tmp_path / "a.png", scene(1)))
+    empty, read = json_lines(done.stdout)
+    assert empty == {"file": "", "error": "the name is empty"}
+    assert "letter" in read
+    assert done.returncode == 1
 
 
 def test_closed_standard_input_is_one_sentence(tiny_folder: Path) -> None:

@@ -100,3 +100,9 @@ def test_file_that_can_not_be_written_is_one_sentence(tmp_path: Path) -> None:
         JsonFile(tmp_path / "absent" / "letters")
     with pytest.raises(SettingsError, match="which can't be written: embedded null byte"):
         JsonFile(tmp_path / "\0letters")
+
+
+def test_named_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(SettingsError, match=r"'output' is \S+/pipe, a named pipe: take '-'"):
+        JsonFile(tmp_path / "pipe")

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image as Pillow
 
 from edge.errors import PictureError
-from edge.pictures import MAX_SIDE_PX, MIN_SIDE_PX, decode_picture, read_picture
+from edge.pictures import MAX_SIDE_PX, MIN_SIDE_PX, MOST_BYTES, decode_picture, read_picture
 
 ORIENTATION = 0x0112  # the EXIF tag
 RED, BLUE = (255, 0, 0), (0, 0, 255)
@@ -141,3 +141,15 @@ def test_smallest_picture_is_read() -> None:
 def test_name_that_is_no_file_is_one_sentence(tmp_path: Path, name: str) -> None:
     with pytest.raises(PictureError, match=r"no such file|is a directory|null byte|null character"):
         read_picture(tmp_path / name)
+
+
+def test_what_has_no_end_is_not_read() -> None:
+    with pytest.raises(PictureError, match="/dev/zero: a device, not a picture file"):
+        read_picture(Path("/dev/zero"))
+
+
+def test_file_larger_than_any_picture_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "disk.img").open("wb") as file:
+        file.truncate(MOST_BYTES + 1)
+    with pytest.raises(PictureError, match=r"disk\.img: 512 MB; no picture is so large"):
+        read_picture(tmp_path / "disk.img")

@@ -50,6 +50,8 @@ class JsonFile:
 
     def __init__(self, path: Path) -> None:
         try:
+            if path.is_fifo():  # whoever opens it waits for a reader, and it can't be renamed when full
+                raise SettingsError(f"'output' is {path}, a named pipe: take '-', and > {path} in the shell")
             path.open("a").close()
         except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
             reason = getattr(error, "strerror", None) or str(error)
