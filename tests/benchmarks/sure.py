@@ -1,17 +1,22 @@
-"""What a threshold of confidence lets through: letters read right, letters read wrong, hands that sign none.
+"""What a threshold of confidence lets through: letters right and wrong, and what signs none.
 
     python tests/benchmarks/sure.py PACKAGE... [--most 200] [--data MANIFEST]
 
 Each package reads pictures of the sources that its training left out, as `predict` does, at the temperature
-of the shipped model. One picture stands for one event: of that, `edge.letters` asks SURE_ENOUGH.
+of the shipped model. One picture stands for one event: of that, `edge.letters` asks SURE_ENOUGH. What signs
+no letter are pictures that say so, and squares cut from beside the hands: faces, arms, rooms.
 """
 
 import argparse
 import csv
+import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from edge.engines import USUAL_VARIANT, open_engine
 from edge.hand import HandReader
@@ -19,11 +24,14 @@ from edge.letters import SURE_ENOUGH
 from edge.package import DEFAULT_MODEL, open_package
 from edge.palm import PalmFinder
 from edge.pictures import read_picture
-from edge.records import LETTERS
+from edge.preprocess import cut_square
+from edge.records import LETTERS, N_POINTS, Image, Prediction
+from train.augment import background_square
 
 DATA = Path("../shared/data/asl-frames/manifest.csv")
 THRESHOLDS = (0.0, 0.3, 0.4, 0.5, 0.6, 0.7)
 OTHERS = ("nothing", "space", "del")
+SIDE_PX, ATTEMPTS = 320, 10  # of a square beside the hand
 
 Row = dict[str, str]
 
@@ -39,23 +47,27 @@ def main() -> None:
     with args.data.open() as file:
         rows = list(csv.DictReader(file))
     show("confidence of at least", [f"{t:g}" for t in THRESHOLDS])
-    right, wrong = [], []
+    right, wrong, beside = [], [], []
     for folder in args.packages:
         reader, left_out = reader_of(folder)
         for source in left_out:
             of_source = [row for row in rows if row["source"] == source]
             letters = some([row for row in of_source if row["letter"] in LETTERS], args.most)
-            passed, is_right = read(reader, letters, args.data.parent)
-            right.append((passed & is_right).mean(axis=0))
-            wrong.append((passed & ~is_right).mean(axis=0))
+            found = read(reader, pictures_of(letters, args.data.parent))
+            is_right = np.array([[p.letter == row["letter"]] for p, row in zip(found, letters, strict=True)])
+            right.append((passed(found) & is_right).mean(axis=0))
+            wrong.append((passed(found) & ~is_right).mean(axis=0))
             show(f"{source}, right", percent(right[-1]))
             show(f"{source}, wrong", percent(wrong[-1]))
             for label in OTHERS:
                 if labelled := some([row for row in of_source if row["letter"] == label], args.most):
-                    passed, _ = read(reader, labelled, args.data.parent)
-                    show(f"{source}, `{label}` gives a letter", percent(passed.mean(axis=0)))
+                    found = read(reader, pictures_of(labelled, args.data.parent))
+                    show(f"{source}, `{label}` gives a letter", percent(passed(found).mean(axis=0)))
+            beside.append(passed(read(reader, beside_the_hand(letters, args.data.parent))))
+            show(f"{source}, {len(beside[-1])} beside the hand", percent(beside[-1].mean(axis=0)))
     show("mean of the sources, right", percent(np.mean(right, axis=0)))
     show("mean of the sources, wrong", percent(np.mean(wrong, axis=0)))
+    show(f"all {sum(map(len, beside))} beside the hand", percent(np.concatenate(beside).mean(axis=0)))
     print(f"an event asks {SURE_ENOUGH:g}")
 
 
@@ -71,13 +83,32 @@ def some(rows: list[Row], most: int) -> list[Row]:
     return [rows[i] for i in np.random.default_rng(0).permutation(len(rows))[:most]]
 
 
-def read(reader: HandReader, rows: list[Row], folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    """(N, thresholds) whether a letter passes each, and (N, 1) whether it is right."""
-    found = [reader.read(read_picture(folder / row["file"])) for row in rows]
-    passed = [[p.letter is not None and p.confidence >= t for t in THRESHOLDS] for p in found]
-    return np.array(passed), np.array(
-        [[p.letter == row["letter"]] for p, row in zip(found, rows, strict=True)]
-    )
+def pictures_of(rows: list[Row], folder: Path) -> Iterator[Image]:
+    return (read_picture(folder / row["file"]) for row in rows)
+
+
+def beside_the_hand(rows: list[Row], folder: Path) -> Iterator[Image]:
+    """A square of each picture that holds next to nothing of its hand, where there is room for one."""
+    rng = np.random.default_rng(0)
+    for row, image in zip(rows, pictures_of(rows, folder), strict=True):
+        names = [(f"hand{i}_x", f"hand{i}_y") for i in range(N_POINTS)]
+        if not row[names[0][0]]:
+            continue
+        points = np.array([[float(row[x]), float(row[y])] for x, y in names], np.float32)
+        squares = (background_square(rng, image, points) for _ in range(ATTEMPTS))
+        if square := next(filter(None, squares), None):
+            yield cut_square(image, square, SIDE_PX)
+
+
+def read(reader: HandReader, images: Iterator[Image]) -> list[Prediction]:
+    return [reader.read(image) for image in images]
+
+
+def passed(found: list[Prediction]) -> np.ndarray:
+    """(N, thresholds) whether a letter passes each."""
+    return np.array(
+        [[p.letter is not None and p.confidence >= t for t in THRESHOLDS] for p in found], bool
+    ).reshape(len(found), len(THRESHOLDS))
 
 
 def percent(shares: np.ndarray) -> list[str]:
