@@ -107,7 +107,8 @@ check: venv-dev ## ruff, ruff format --check, mypy, import-linter
 venv-deploy: .venv-deploy/.made ## .venv-deploy: ansible, to install boards from this workstation
 BOARDS = $(basename $(notdir $(wildcard ansible/group_vars/*.yml)))
 board-named: # before minutes of making .venv-deploy
-	@$(if $(filter 1,$(words $(filter $(BOARD),$(BOARDS)))),:,echo "there is no board '$(BOARD)': make wheelhouse BOARD=... takes one of $(BOARDS)" >&2; exit 2)
+	@test -f "ansible/group_vars/$(BOARD).yml" || \
+	{ echo "there is no board '$(BOARD)': make wheelhouse BOARD=... takes one of $(BOARDS)" >&2; exit 2; }
 wheelhouse: board-named venv-deploy ## collect the wheels of a board (make wheelhouse BOARD=pi_bookworm)
 	.venv-deploy/bin/python ansible/wheelhouse.py $(BOARD) $(if $(EXTRAS),extras)
 

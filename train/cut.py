@@ -54,7 +54,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `python -m train cut`."""
     add = parser.add_argument
     add("--data", type=Path, default=Path("prepared"), help="folder that prepare wrote")
-    add("--output", type=Path, default=Path("crops"), help="goes on where it was stopped; 123 kB a crop")
+    add(
+        "--output",
+        type=Path,
+        default=Path("crops"),
+        help="goes on where it was stopped; 123 kB a crop of the usual size",
+    )
     add("--crops", type=int, default=80000, help="how many, over all pictures")
     add("--synthetic-share", type=float, default=0.38, help="of the crops: made hands, 0..1")
     add("--picture-px", type=int, default=PICTURE_PX, help=f"what the ResNet may see: 32 to {MOST_PX} px")

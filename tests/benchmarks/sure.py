@@ -25,8 +25,9 @@ from edge.package import DEFAULT_MODEL, open_package
 from edge.palm import PalmFinder
 from edge.pictures import read_picture
 from edge.preprocess import cut_square
-from edge.records import LETTERS, N_POINTS, Image, Prediction
+from edge.records import LETTERS, Image, Prediction
 from train.augment import background_square
+from train.inputs import POINT_COLUMNS
 
 DATA = Path("../shared/data/asl-frames/manifest.csv")
 THRESHOLDS = (0.0, 0.3, 0.4, 0.5, 0.6, 0.7)
@@ -91,10 +92,9 @@ def beside_the_hand(rows: list[Row], folder: Path) -> Iterator[Image]:
     """A square of each picture that holds next to nothing of its hand, where there is room for one."""
     rng = np.random.default_rng(0)
     for row, image in zip(rows, pictures_of(rows, folder), strict=True):
-        names = [(f"hand{i}_x", f"hand{i}_y") for i in range(N_POINTS)]
-        if not row[names[0][0]]:
+        if not row[POINT_COLUMNS[0]]:
             continue
-        points = np.array([[float(row[x]), float(row[y])] for x, y in names], np.float32)
+        points = np.array([row[name] for name in POINT_COLUMNS], np.float32).reshape(-1, 2)
         squares = (background_square(rng, image, points) for _ in range(ATTEMPTS))
         if square := next(filter(None, squares), None):
             yield cut_square(image, square, SIDE_PX)
