@@ -58,7 +58,8 @@ $(MACHINE)/root.img: tests/machines/make_root.sh tests/machines/guest_init.sh re
 .PHONY: test-cameras
 test-cameras: venv-dev $(MACHINE)/root.img ## cameras: GStreamer, and V4L2 in an emulated machine (as root; half an hour)
 	tests/machines/need_packages.sh gstreamer1.0-tools gstreamer1.0-plugins-base qemu-system-x86 seabios
-	.venv-dev/bin/pytest tests/test_camera_*.py tests/test_jetson.py tests/test_pi.py tests/test_usb.py
+	.venv-dev/bin/pytest tests/edge/test_frame_faults.py tests/edge/test_orientation.py tests/edge/test_reconnecting.py \
+	  tests/edge/test_jetson.py tests/edge/test_pi.py tests/edge/test_usb.py
 	MACHINE=$(MACHINE) .venv-dev/bin/pytest -s -m machine tests/machines
 
 ARM := build/arm
@@ -72,7 +73,7 @@ test-arm: venv-dev $(ARM)/.made ## the same letters on emulated Cortex-A72 and A
 	.venv-dev/bin/python tests/arm/prove.py $(CURDIR)/$(ARM)
 
 golden: venv-dev ## write down what the shipped model answers to the golden inputs (after a new model)
-	.venv-dev/bin/python tests/golden_logits.py
+	.venv-dev/bin/python tests/support/golden_logits.py
 
 .venv-peers/.made: requirements/peers.txt requirements/pnnx.txt requirements/mediapipe.txt | venv-dev
 	for name in peers mediapipe; do \
@@ -89,7 +90,7 @@ PICTURES ?= 300
 .PHONY: venv-peers peers
 venv-peers: .venv-peers/.made ## .venv-peers, .venv-mediapipe: what asl-edge is measured beside (x86, Python 3.11 or 3.12)
 peers: venv-dev venv-peers ## asl-edge beside its peers, from frame to letter (make peers FOLDS="DIR DIR")
-	.venv-dev/bin/python tests/benchmarks/peers.py $(dir $(DATA)).. $(FOLDS:%=--fold %) --pictures $(PICTURES)
+	.venv-dev/bin/python benchmarks/peers.py $(dir $(DATA)).. $(FOLDS:%=--fold %) --pictures $(PICTURES)
 
 .PHONY: check
 check: venv-dev ## ruff, ruff format --check, mypy, import-linter

@@ -1,5 +1,5 @@
 """`python -m edge` is `asl-edge`."""
 
-from edge.cli import program
+from edge.commands.cli import program
 
 program()

@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from edge.cameras import Camera
-from edge.hand import HandReader
-from edge.letters import LetterFilter
-from edge.motion import Stillness
+from edge.hand.motion_gate import Stillness
+from edge.hand.reader import HandReader
+from edge.letters.filter import LetterFilter
 from edge.records import LetterEvent, Moment, Prediction, Sink
 
 log = logging.getLogger(__name__)

@@ -1,6 +1,6 @@
 """The pixel contract: a square cut from a picture -> the tensor that the network reads.
 
-One copy, used by training, export and the device alike; `tests/test_preprocess.py` holds all three to
+One copy, used by training, export and the device alike; `tests/edge/test_preprocess.py` holds all three to
 the same golden tensors.
 """
 
@@ -26,7 +26,7 @@ AROUND = 1.42  # a square of so many sides holds a turned one, whichever way it 
 
 # Where the brightest hundredth of a picture is darker than DARK, of 255, it is shown as if that were LIT: at
 # 235 more noise shows, too, and fewer letters are right. At most MOST_GAIN times as bright, or a covered lens
-# would be all noise. tests/benchmarks/dark.py says what it is worth; of 8,836 photographs of six sources one
+# would be all noise. benchmarks/dark.py says what it is worth; of 8,836 photographs of six sources one
 # is so dark.
 DARK, LIT, MOST_GAIN = 100.0, 170.0, 8.0
 LOOKED_AT = 64  # pixels along the shorter side

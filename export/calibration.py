@@ -8,8 +8,8 @@ import numpy as np
 from edge.errors import DataError
 from edge.preprocess import cut_square, to_tensor, whole_square
 from edge.records import LETTERS, Array
-from train.dataset import plain_crop
-from train.prepared import Prepared, Rows
+from train.data.prepared import Prepared, Rows
+from train.fit.dataset import plain_crop
 
 CALIBRATION_PICTURES = 128  # two crops of each; with 64, half a point more of unseen letters changed
 TRIAL_PICTURES = 400

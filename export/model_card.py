@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.records import LETTERS
-from train.evaluate import SEEN, UNSEEN
+from train.evaluate.evaluate import SEEN, UNSEEN
 
 NAME = "MODEL_CARD.md"
 Metadata = dict[str, Any]

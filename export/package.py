@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from edge.engines.golden import golden_tensor
 from edge.errors import DataError
-from edge.golden import golden_tensor
 from edge.package import VARIANTS, Package, open_package
 from edge.records import LETTERS, Array
 from export import metadata as told
@@ -20,12 +20,12 @@ from export.calibration import (
     spread,
     trial_rows,
 )
+from export.leave_one_out import calibrated_errors, folds_of, temperature_of
 from export.model_card import write_model_card
+from export.recipe_search import TrialPictures, quantise_best
 from export.replace import replaced_package
 from export.to_onnx import export_onnx, versions_of
 from export.to_torchscript import export_torchscript
-from export.trials import TrialPictures, quantise_best
-from export.unseen import calibrated_errors, folds_of, temperature_of
 from export.verify import (
     accuracy_report,
     check_answers,
@@ -35,8 +35,8 @@ from export.verify import (
     measure,
     refuse_losses,
 )
-from train.checkpoint import Checkpoint, load_checkpoint
-from train.prepared import Prepared, open_prepared
+from train.data.prepared import Prepared, open_prepared
+from train.fit.checkpoint import Checkpoint, load_checkpoint
 
 
 def map_class_to_letter(index: int) -> str:
@@ -93,7 +93,7 @@ def prepare_model_for_deployment(
             "accuracy": accuracy_report(figures),
             "latency_ms": latency_report(package),
             "quantisation_trials": trials,
-            "golden": {"picture": "edge.golden.golden_picture", "letters": golden_letters(package)},
+            "golden": {"picture": "edge.engines.golden.golden_picture", "letters": golden_letters(package)},
         }
         sizes = {variant: entry["bytes"] for variant, entry in metadata["files"].items()}
         metadata = told.keep_variants(metadata | {"measured_bytes": sizes}, chosen)

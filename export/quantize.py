@@ -24,7 +24,7 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from edge.records import Array
-from export.branch import only_as_held
+from export.conditional import only_as_held
 from export.replace import NEEDED_BYTES
 from export.to_onnx import feed, write_checked
 

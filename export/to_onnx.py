@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from edge.errors import DataError
 from edge.package import FEATURES, OUTPUT_SHAPES, UPRIGHT, UPRIGHT_SHAPE
 from edge.records import Array
-from train.model import N_LETTERS, AslNet, either
+from train.model.network import N_LETTERS, AslNet, either
 
 INPUT_NAME = "image"
 AS_IT_IS, TURNED = np.zeros(UPRIGHT_SHAPE, np.float32), np.ones(UPRIGHT_SHAPE, np.float32)  # for UPRIGHT

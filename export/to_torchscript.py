@@ -16,7 +16,7 @@ from edge.errors import DataError
 from edge.package import UPRIGHT_SHAPE
 from edge.records import Array
 from export.to_onnx import AS_IT_IS, TURNED, WithFeatures, answers_of
-from train.model import AslNet
+from train.model.network import AslNet
 
 LAST_LAYERS = {"last", "last_upright"}  # in WithFeatures
 BOTH = (AS_IT_IS, TURNED)

@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from edge.engines import open_engine
+from edge.engines.golden import check_golden, golden_tensor, reading_ms
 from edge.engines.torchscript import TorchScriptEngine
 from edge.errors import DataError
-from edge.golden import check_golden, golden_tensor, reading_ms
 from edge.package import Package
 from edge.records import Engine
 from export.calibration import spread
 from export.to_torchscript import KERNELS, known_warnings, quantised_kernels
-from train.evaluate import SEEN, UNSEEN, evaluate_engine, group_rows
-from train.prepared import Prepared, Rows
-from train.scores import Scores, changed_share, spoilt_share
+from train.data.prepared import Prepared, Rows
+from train.evaluate.evaluate import SEEN, UNSEEN, evaluate_engine, group_rows
+from train.evaluate.metrics import Scores, changed_share, spoilt_share
 
 MAX_DROP_POINTS = 1.0
 MAX_SPOILT = 0.02  # of the letters that float32 reads right

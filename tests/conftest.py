@@ -3,20 +3,19 @@
 import contextlib
 import os
 import resource
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
+from support.full_disk import FullAfter
+
+import edge  # noqa: F401  first: it sets OpenCV's limits, which are read once, when OpenCV is loaded
 
 # no test may fail because the machine was busy
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read once, when torch is imported
-
-
-FullAfter = Callable[[int], AbstractContextManager[None]]
 
 
 @pytest.fixture
@@ -38,6 +37,6 @@ def full_after() -> FullAfter:
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A real deployment package, to be copied before it is changed. It reads F from every picture."""
-    from tiny_package import build_tiny_package  # imports torch: only where a test needs a package
+    from support.tiny_package import build_tiny_package  # imports torch: only where a test needs a package
 
     return build_tiny_package(tmp_path_factory.mktemp("tiny") / "deployment_package").folder

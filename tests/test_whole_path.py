@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from made_pictures import photographs
+from support.made_pictures import photographs
 
 ROOT = Path(__file__).parent.parent
 LETTERS = "BLY"  # shapes that a minute of training tells apart

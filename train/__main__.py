@@ -8,6 +8,17 @@ from types import ModuleType
 from edge.errors import AslEdgeError
 from train.command_line import Parser, print_any_name
 
+# command -> its module, and what --help says of it
+STAGES = {
+    "prepare": ("train.data.prepare", "check photographs and write what cut reads"),
+    "cut": ("train.crops.crop", "cut the photographs many times and let the teacher look at each"),
+    "fit": ("train.fit.fit", "train the network"),
+    "evaluate": (
+        "train.evaluate.evaluate",
+        "accuracy of a checkpoint or a package, per letter and per source",
+    ),
+}
+
 
 def main() -> int:
     """Run one of the four; the project's own errors are one line and exit code 2."""
@@ -15,12 +26,7 @@ def main() -> int:
     parser = Parser(prog="python -m train", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     chosen = sys.argv[1] if len(sys.argv) > 1 else ""
-    for name, text in (
-        ("prepare", "check photographs and write what cut reads"),
-        ("cut", "cut the photographs many times and let the teacher look at each"),
-        ("fit", "train the network"),
-        ("evaluate", "accuracy of a checkpoint or a package, per letter and per source"),
-    ):
+    for name, (_, text) in STAGES.items():
         command = commands.add_parser(name, help=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
         if name == chosen:  # the others need not be imported
             _stage(name).add_arguments(command)
@@ -37,7 +43,7 @@ def main() -> int:
 
 def _stage(name: str) -> ModuleType:
     """The module behind a command, imported only when it is wanted: fit alone needs torch's loader."""
-    return import_module(f"train.{name}")
+    return import_module(STAGES[name][0])
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from edge.errors import DataError, reason_of
 from edge.records import LETTERS
-from train.scores import Counts
+from train.evaluate.metrics import Counts
 
 DPI = 110
 

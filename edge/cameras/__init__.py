@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
-from edge.cameras.turn import UPRIGHT, Turn
+from edge.cameras.orientation import UPRIGHT, Turn
 from edge.errors import CameraError
 from edge.records import CameraState, Frame
 

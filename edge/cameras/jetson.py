@@ -17,9 +17,9 @@ from typing import IO, cast
 import cv2
 import numpy as np
 
-from edge.cameras.opening import Driver, Pictures
-from edge.cameras.turn import UPRIGHT, Turn, turned
-from edge.cameras.watched import Patience, WatchedCamera
+from edge.cameras.capture_thread import Driver, Pictures
+from edge.cameras.orientation import UPRIGHT, Turn, turned
+from edge.cameras.reconnecting import Patience, WatchedCamera
 from edge.errors import CameraError, reason_of
 
 # 16:9 as the source below: nvvidconv scales each side by itself. A hand fills enough of it at arm's length.

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from edge.cameras.opening import Driver, Pictures
-from edge.cameras.turn import UPRIGHT, Turn, turned
-from edge.cameras.watched import Patience, WatchedCamera
+from edge.cameras.capture_thread import Driver, Pictures
+from edge.cameras.orientation import UPRIGHT, Turn, turned
+from edge.cameras.reconnecting import Patience, WatchedCamera
 from edge.errors import CameraError
 
 SIZE_PX = (640, 480)  # the camera scales it down itself; a hand fills enough of it at arm's length

@@ -12,11 +12,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge.backdrop import made_background
 from edge.errors import CameraError
-from edge.handpaint import paint_hand, random_look
-from edge.handshapes import POSES, RELAXED, Pose, blend, hand_joints, rotation
 from edge.records import CameraState, Frame, Image
+from edge.synthetic.background import made_background
+from edge.synthetic.painter import paint_hand, random_look
+from edge.synthetic.poses import POSES, RELAXED, Pose, blend, hand_joints, rotation
 
 START_S, END_S, DOWN_S = 0.6, 1.0, 0.5  # hand out of view before the word, after it, and at a space
 # The scene of `make demo`: one in which the shipped model reads all letters but N, R, T and Z. Of 35 scenes

@@ -8,11 +8,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edge.cameras.opening import Driver, Pictures
-from edge.cameras.turn import UPRIGHT, Turn, turned
-from edge.cameras.watched import Patience, WatchedCamera
+from edge.cameras.capture_thread import Driver, Pictures
+from edge.cameras.orientation import UPRIGHT, Turn, turned
+from edge.cameras.reconnecting import Patience, WatchedCamera
 from edge.errors import CameraError
-from edge.kernel_files import text_of
+from edge.system.sysfs import text_of
 
 SIZE_PX = (640, 480)  # a hand fills enough of it at arm's length, and every webcam has it
 # How long OpenCV's read() waits for a camera that hangs; 10 s if nothing is set (cap_v4l.cpp). Nobody waits

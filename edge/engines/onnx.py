@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from edge.engines.session import open_session
 from edge.errors import PackageError
 from edge.package import AGAIN, UPRIGHT, Package
 from edge.records import Array, Output
-from edge.session import open_session
 
 INPUT_NAME = "image"
 

@@ -11,7 +11,7 @@ from edge.errors import EngineError
 from edge.records import LETTERS, N_POINTS, Array, Output
 
 SURE = 12.0  # a logit this far above the others is a confidence of more than 99.9 %
-REACH = 2 / 7  # of the square's side: half of 1 / MARGIN of edge.hand
+REACH = 2 / 7  # of the square's side: half of 1 / MARGIN of edge.hand.reader
 
 
 def answer(letter: str | None, points: Array | None = None) -> Output:

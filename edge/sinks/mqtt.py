@@ -22,9 +22,9 @@ from urllib.parse import urlsplit
 from edge import __version__
 from edge.errors import SettingsError, not_installed
 from edge.records import Seen
-from edge.secret_files import read_secret
 from edge.settings import Settings
 from edge.sinks.jsonlines import line_of
+from edge.system.credentials import read_secret
 
 log = logging.getLogger(__name__)
 

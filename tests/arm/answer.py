@@ -12,9 +12,9 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parents[1])]
 
-from golden_logits import engine_of, logits_of  # noqa: E402  the checkout is put on the path above
+from support.golden_logits import engine_of, logits_of  # noqa: E402  the checkout is put on the path above
 
-from edge.hand import MARGIN, SKIN, square_around  # noqa: E402
+from edge.hand.reader import MARGIN, SKIN, square_around  # noqa: E402
 from edge.package import open_package  # noqa: E402
 from edge.pictures import read_picture  # noqa: E402
 from edge.preprocess import cut_square, to_tensor  # noqa: E402

@@ -20,13 +20,13 @@ HERE = Path(__file__).resolve().parent
 TOP = HERE.parents[1]
 sys.path[:0] = [str(HERE.parent), str(TOP)]
 
-from golden_logits import is_hand, unlike  # noqa: E402
-from golden_logits import main as write_logits  # noqa: E402
-from golden_package import build  # noqa: E402  the checkout is put on the path above
+from support.golden_logits import is_hand, unlike  # noqa: E402
+from support.golden_logits import main as write_logits  # noqa: E402
+from support.golden_package import build  # noqa: E402  the checkout is put on the path above
 
 from edge.package import DEFAULT_MODEL  # noqa: E402
 from edge.records import LETTERS  # noqa: E402
-from train.inputs import list_inputs  # noqa: E402
+from train.data.inputs import list_inputs  # noqa: E402
 
 PROCESSORS = {
     "cortex-a72": "Pi 4; no dot product, as the Nano's A57",
@@ -61,7 +61,7 @@ def main() -> int:
     failed = [name for name, code in zip(PROCESSORS, tests, strict=True) if code]
     lines, alike = parity(here, there)
     print("\n".join(lines))
-    print(f"tests/test_golden_logits.py: {'FAILED on ' + ', '.join(failed) if failed else 'passed'}")
+    print(f"tests/export/test_golden_logits.py: {'FAILED on ' + ', '.join(failed) if failed else 'passed'}")
     print(f"{(time.monotonic() - began) / 60:.1f} minutes; emulated: no time here says anything of a board")
     return 0 if alike and not failed else 1
 
@@ -108,7 +108,7 @@ def answers_of(python: list[str], output: Path, made: Path, listed: Path | None)
 def tested(folder: Path, processor: str, made: Path) -> int:
     """pytest's exit code on the emulated processor; torch's variant is tested on x86 with ARM's kernels."""
     command = [*emulated(folder, processor), "-m", "pytest", "-q", "--noconftest", "-p", "no:cacheprovider"]
-    command += [str(HERE.parent / "test_golden_logits.py")]
+    command += [str(HERE.parent / "export/test_golden_logits.py")]
     return subprocess.run(
         command, env={**os.environ, "ASL_EDGE_GOLDEN": str(made)}, cwd=TOP, check=False
     ).returncode

@@ -17,7 +17,7 @@ from pathlib import Path
 from camera_faults import tell
 
 import edge.cameras.pi as pi
-from edge.cameras.watched import Patience
+from edge.cameras.reconnecting import Patience
 from edge.errors import CameraError
 
 CAMERA = """%YAML 1.1

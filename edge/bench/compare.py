@@ -1,0 +1,90 @@
+"""`asl-edge bench --compare`: latency cards side by side, and what ncnn published for the same board."""
+
+import json
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from edge.bench.card import NAMES, Card
+from edge.bench.stopwatch import STAGES
+
+PUBLISHED = Path(__file__).parent / "ncnn_resnet18.json"
+COLUMNS = 80
+BESIDE = 3  # cards in that; more follow below, each time beside the first
+NAME, VALUE, RATIO = 22, 11, 8
+
+
+def comparison(cards: Sequence[Card], names: Sequence[str]) -> list[str]:
+    """Lines of at most COLUMNS; ratios are to the first card."""
+    shown = list(zip(names, cards, strict=True))
+    lines = [f"{Path(name).stem}: {_machine(card)}"[:COLUMNS] for name, card in shown]
+    others = shown[1:] or [shown[0]]
+    for begin in range(0, len(others), BESIDE - 1):
+        block = [shown[0], *others[begin : begin + BESIDE - 1]] if len(shown) > 1 else shown
+        lines += [*_block([card for _, card in block], [name for name, _ in block]), ""]
+    for name, card in dict(shown).items():
+        lines += _published(name, card)
+    return lines
+
+
+def _block(cards: list[Card], names: list[str]) -> list[str]:
+    lines = [_line("", [Path(name).stem for name in names])]
+    lines.append(_line("threads, input px", [_way(card) for card in cards]))
+    lines.append(_line("model", [card["package"]["sha256"][:8] for card in cards]))
+    lines.append("medians, ms")
+    lines += [
+        _row(NAMES[stage].replace("of it: ", ""), [card["whole"][stage]["p50"] for card in cards])
+        for stage in STAGES
+    ]
+    lines.append(_row("frame to letter p99", [card["whole"]["frame_to_letter"]["p99"] for card in cards]))
+    lines.append(_row("frames read a second", [card["frames"]["read_per_s"] for card in cards]))
+    lines.append(_row("processor, s a minute", [card["cpu_s_per_minute_of_video"] for card in cards]))
+    lines.append(_row("memory, MB at most", [card["memory_mb"]["peak"] for card in cards]))
+    lines.append(_line("throttled", ["yes" if card.get("held_back") else "no" for card in cards]))
+    return lines
+
+
+def _machine(card: Card) -> str:
+    return str(card["machine"]["board"] or card["machine"]["cpu"])
+
+
+def _way(card: Card) -> str:
+    return f"{card['settings']['threads']}, {card['package']['input_px']}"
+
+
+def _line(name: str, words: list[str]) -> str:
+    width = VALUE + RATIO
+    first, *rest = (f"{word[: width - 2]:>{width if number else VALUE}}" for number, word in enumerate(words))
+    return f"{name[:NAME]:<{NAME}}{first[:VALUE]}{''.join(rest)}".rstrip()
+
+
+def _row(name: str, values: list[float | None]) -> str:
+    cells = [f"{_number(values[0]):>{VALUE}}"]
+    for value in values[1:]:
+        ratio = f"x{value / values[0]:.2f}" if value is not None and values[0] else ""
+        cells.append(f"{_number(value):>{VALUE}}{ratio:>{RATIO}}")
+    return f"{name[:NAME]:<{NAME}}{''.join(cells)}"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _published(name: str, card: Card) -> list[str]:
+    """The board's line of the published table, if it is there."""
+    table: dict[str, Any] = json.loads(PUBLISHED.read_text(encoding="utf-8"))
+    for board in table["boards"]:
+        if board["model"] in card["machine"]["board"]:
+            threads = str(card["settings"]["threads"])
+            reading_ms = card["frames"]["reading_ms"]
+            lines = [f"{Path(name).stem}: ncnn's ResNet-18 at 224 px on a {board['name']} (published)"]
+            for kind in ("float_ms", "int8_ms"):
+                known = board[kind]
+                used = threads if threads in known else str(board["threads"])
+                lines.append(
+                    f"  {kind[:-3]:<6}{used} threads {known[used]:>6g} ms,"
+                    f" a reading here {reading_ms:.2f} ms: x{known[used] / reading_ms:.1f}"
+                )
+            return [*lines, *(f"  {line}" for line in textwrap.wrap(table["source"], 78))]
+    return []

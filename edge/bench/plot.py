@@ -1,0 +1,59 @@
+"""A latency card as a picture: how long frames took, and how that went over time. Needs matplotlib."""
+
+from pathlib import Path
+
+import numpy as np
+
+from edge.bench.card import Card
+from edge.bench.measure import Measured
+from edge.bench.stopwatch import ROW
+from edge.errors import SettingsError, not_installed
+
+BLUE, GREY, RED = "#1f5fa8", "#8a8a8a", "#c23b22"
+
+
+def check_matplotlib() -> None:
+    """SettingsError where there is none: said before minutes of measuring, not after."""
+    try:
+        import matplotlib  # noqa: F401  an extra, and no part of what a device needs
+    except ImportError:
+        raise not_installed("--plot", "matplotlib", "plot") from None
+
+
+def draw(card: Card, measured: Measured, path: Path) -> None:
+    """Writes a PNG. SettingsError where it can't be written."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 4), dpi=120, layout="constrained")
+    spread, curve = figure.subplots(1, 2)
+    total_ms = 1000 * measured.table[:, ROW.index("frame_to_letter")]
+    edge_ms = float(np.percentile(total_ms, 99.5))
+    bins = np.linspace(0, edge_ms, 60)
+    spread.hist(total_ms.clip(0, edge_ms), bins=bins, color=BLUE)
+    for name, style in (("p50", "-"), ("p95", "--"), ("p99", ":")):
+        value = card["whole"]["frame_to_letter"][name]
+        spread.axvline(value, color="black", linestyle=style, linewidth=1, label=f"{name} {value:.1f} ms")
+    spread.set(xlabel="frame to letter, ms", ylabel="frames", xlim=(0, edge_ms))
+    spread.legend(frameon=False)
+    points = card["over_time"]
+    times = [point["t_s"] for point in points]
+    curve.plot(
+        times, [point["hand_ms"] or np.nan for point in points], color=BLUE, label="hand found and read, ms"
+    )
+    curve.plot(times, [point["frames_per_s"] for point in points], color=GREY, label="frames read a second")
+    curve.set(xlabel="seconds", xlim=(0, max(measured.span_s, 1)), ylim=(0, None))
+    if any(point["temperature_c"] for point in points):
+        curve.plot(
+            times, [point["temperature_c"] or np.nan for point in points], color=RED, label="temperature, C"
+        )
+    curve.set_ylim(0, 1.35 * curve.get_ylim()[1])  # room for the words
+    curve.legend(frameon=False, loc="upper right")
+    machine = card["machine"]
+    held_back = ", throttled" if card["held_back"] else ""
+    figure.suptitle(f"{machine['board'] or machine['name']}: {machine['cpu']}{held_back}")
+    for axes in (spread, curve):
+        axes.spines[["top", "right"]].set_visible(False)
+    try:
+        figure.savefig(path, format="png")
+    except OSError as error:
+        raise SettingsError(f"the plot can't be written to {path}: {error.strerror}") from None

@@ -1,0 +1,1 @@
+"""Where the hand is and what it signs."""

@@ -1,0 +1,1 @@
+"""What a page, a gauge or a person is told of the loop."""

@@ -1,0 +1,1 @@
+"""The drawn hand of the test card."""

@@ -1,0 +1,1 @@
+"""systemd, the journal, credentials and the kernel's files."""

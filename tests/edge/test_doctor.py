@@ -1,0 +1,131 @@
+"""The table of `asl-edge doctor`, and whether it finds what is wrong."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pytest
+from support import tiny_package
+
+from edge.commands.doctor import examine, examine_camera
+from edge.package import open_package
+from edge.personalize.correction import Examples, belongs_of, save
+from edge.records import CameraState, Frame
+from edge.settings import Settings
+
+
+@pytest.fixture
+def spoiled(tiny_folder: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(tiny_folder, tmp_path / "deployment_package")
+
+
+def test_healthy_installation_is_well(tiny_folder: Path) -> None:
+    lines, well = examine(lambda: Settings(model=str(tiny_folder)))
+    assert well
+    rows = [line.split() for line in lines]
+    assert [row[0] for row in rows[:5]] == ["Python", "numpy", "onnxruntime", "OpenCV", "torch"]
+    assert sum("answers the golden input" in line for line in lines) == 3
+    assert "BAD" not in "\n".join(lines)
+
+
+def test_changed_byte_is_reported(spoiled: Path) -> None:
+    with (spoiled / "tiny.int8.onnx").open("ab") as file:
+        file.write(b"!")
+    lines, well = examine(lambda: Settings(model=str(spoiled)))
+    assert not well
+    assert lines[-1].startswith("model        BAD  ")
+    assert "copy the package again" in lines[-1]
+
+
+def test_model_that_answers_otherwise_than_at_export_is_reported(spoiled: Path) -> None:
+    tiny_package.write_metadata(spoiled, {variant: [9.0] * 26 for variant in tiny_package.FILES})
+    lines, well = examine(lambda: Settings(model=str(spoiled)))
+    assert not well
+    assert sum("BAD" in line and "answers the golden input" in line for line in lines) == 3
+
+
+def test_torch_is_optional(tiny_folder: Path) -> None:
+    code = (
+        "import sys; sys.modules['torch'] = None  # what an import finds where torch is not installed\n"
+        f"from edge.commands.cli import main; sys.exit(main(['doctor', '--model', {str(tiny_folder)!r}]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "not installed (optional: for --engine torchscript)" in done.stdout
+    assert "dynamic: not tried, torch is not installed" in done.stdout
+
+
+@pytest.mark.parametrize("module", ["cv2", "onnxruntime"])
+def test_broken_installation_is_a_row_and_no_traceback(tiny_folder: Path, module: str) -> None:
+    code = (
+        f"import sys; sys.modules[{module!r}] = sys.modules['torch'] = None\n"
+        f"from edge.commands.cli import main; sys.exit(main(['doctor', '--model', {str(tiny_folder)!r}]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "can't be imported" in done.stdout
+
+
+def test_camera_is_measured_for_some_seconds() -> None:
+    command = [sys.executable, "-m", "edge", "doctor", "--camera", "synthetic:HELLO", "--fps", "5"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
+    assert rows["camera"] == "synthetic: live"
+    assert rows["pictures"].startswith("640x480 px, mean brightness ")
+    assert 4.5 < float(rows["frames/s"].split()[0]) < 5.5
+    assert rows["verdict"] == "ok"
+
+
+class SlowAndDark:
+    """A camera of the test's own: 4 frames a second, black."""
+
+    dropped = 0
+
+    def __enter__(self) -> "SlowAndDark":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        pass
+
+    def __init__(self, what: Literal["live", "black"]) -> None:
+        self._what = what
+
+    def state(self) -> CameraState:
+        return CameraState("test:0", self._what, 0, 0.0, 0)
+
+    def __iter__(self) -> Iterator[Frame | None]:
+        for index in range(100):
+            yield Frame(np.zeros((48, 64, 3), np.uint8), index / 4, index)
+
+
+@pytest.mark.parametrize(
+    ("what", "says"),
+    [("live", "BAD: 30 frames/s were asked for: "), ("black", "BAD: its pictures are black: ")],
+)
+def test_camera_that_is_not_well_is_said_to_be_so(what: Literal["live", "black"], says: str) -> None:
+    lines, well = examine_camera(SlowAndDark(what), 30.0)
+    assert not well
+    assert lines[2].split()[1] == "4.0"
+    assert says in lines[3]
+
+
+def test_what_was_taught_is_told(tiny_folder: Path, tmp_path: Path) -> None:
+    settings = Settings(model=str(tiny_folder), teach_folder=str(tmp_path))
+    belongs = belongs_of(open_package(tiny_folder), "int8", settings.teach_folder)
+    assert not any(line.startswith("taught") for line in examine(lambda: settings)[0])
+
+    features = np.ones((3, belongs.features), np.float32)
+    save(Examples(features, np.zeros((3, 26), np.float32), np.array([6, 4, 6])), belongs)
+    lines, well = examine(lambda: settings)
+    assert well
+    assert any(line.split()[:6] == ["taught", "ok", "3", "examples", "of", "E,"] for line in lines)
+
+    belongs.path.write_bytes(b"not what was taught")
+    lines, well = examine(lambda: settings)
+    assert not well
+    assert any("taught" in line and "asl-edge teach --forget" in line for line in lines)

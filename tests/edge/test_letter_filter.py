@@ -1,0 +1,229 @@
+"""The letter filter, with properties that hold for every stream that hypothesis can think of."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.letters.filter import GONE_SHARE, MAX_TEXT, MIN_FRAMES, SHARE, STALL_S, LetterFilter
+from edge.records import LETTERS, Hand, LetterEvent, Prediction
+
+HAND = Hand((0.0, 0.0, 10.0, 10.0), None, 0.9)
+NO_HAND = "-"  # in a script; "." is a hand whose letter is unsure
+
+
+def predicted(sign: str, t: float, confidence: float = 0.9) -> Prediction:
+    letter = sign if sign in LETTERS else None
+    return Prediction(letter, confidence, None if sign == NO_HAND else HAND, t)
+
+
+def events_of(predictions: list[Prediction], letters: LetterFilter | None = None) -> list[LetterEvent]:
+    letters = letters or LetterFilter()
+    return [event for p in predictions if (event := letters.update(p)) is not None]
+
+
+def signed(script: list[tuple[str, float]], fps: float = 30.0, start_s: float = 100.0) -> list[Prediction]:
+    """[(sign, seconds), ...] -> one prediction a frame."""
+    ends = np.cumsum([seconds for _, seconds in script])
+    times = np.arange(0, ends[-1], 1 / fps)
+    return [predicted(script[int(np.searchsorted(ends, t, "right"))][0], start_s + t) for t in times]
+
+
+def text_of(script: list[tuple[str, float]], fps: float = 30.0) -> str:
+    events = events_of(signed(script, fps))
+    return events[-1].text if events else ""
+
+
+def test_held_letter_is_sent_once() -> None:
+    events = events_of(signed([("A", 10.0)]))
+    assert [event.letter for event in events] == ["A"]
+    assert events[0].t_start == 100.0
+    assert 0.5 <= events[0].t_end - events[0].t_start <= 0.55
+    assert events[0].confidence == pytest.approx(0.9)
+
+
+def test_letter_held_too_briefly_is_not_sent() -> None:
+    assert text_of([("A", 0.4), (NO_HAND, 1.0)]) == ""
+
+
+def test_two_frames_are_never_enough_however_long_they_last() -> None:
+    assert events_of([predicted("A", 0.0), predicted("A", 1.0)]) == []
+
+
+def test_one_wavering_frame_in_five_does_not_hide_a_held_letter() -> None:
+    signs = "AAAAB" * 6
+    events = events_of([predicted(sign, i / 30) for i, sign in enumerate(signs)])
+    assert [event.letter for event in events] == ["A"]
+
+
+def test_confidence_is_the_mean_over_the_frames_that_agree() -> None:
+    confidences = (0.6, 0.8, 0.1, 0.7)
+    stream = [predicted("B" if c == 0.1 else "A", i * 0.2, c) for i, c in enumerate(confidences)]
+    assert events_of(stream)[0].confidence == pytest.approx(0.7)
+
+
+def test_double_letter_needs_a_gap() -> None:
+    assert text_of([("L", 2.0)]) == "L"
+    assert text_of([("L", 1.0), (NO_HAND, 0.1), ("L", 1.0)]) == "L"
+    assert text_of([("L", 1.0), (NO_HAND, 0.4), ("L", 1.0)]) == "LL"
+
+
+def test_double_letter_may_be_formed_again_through_an_unsure_shape_or_another() -> None:
+    assert text_of([("L", 1.0), (".", 0.4), ("L", 1.0)]) == "LL"
+    assert text_of([("L", 1.0), ("C", 0.4), ("L", 1.0)]) == "LL"
+    assert text_of([("L", 1.0), ("C", 1.0), ("L", 1.0)]) == "LCL"
+
+
+def test_stalled_camera_is_no_gap_and_no_hold() -> None:
+    first, second = signed([("A", 0.4)]), signed([("A", 0.4)], start_s=110.0)
+    assert events_of(first + second) == []
+    held = signed([("A", 1.0)]) + signed([("A", 1.0)], start_s=110.0)
+    assert [event.text for event in events_of(held)] == ["A"]
+
+
+def test_absent_hand_puts_one_space_before_the_next_letter_and_never_at_an_end() -> None:
+    script = [(NO_HAND, 3.0), ("H", 1.0), ("I", 1.0), (NO_HAND, 5.0), ("A", 1.0), (NO_HAND, 9.0)]
+    assert [event.text for event in events_of(signed(script))] == ["H", "HI", "HI A"]
+
+
+def test_letting_the_hand_drop_between_double_letters_makes_no_space() -> None:
+    word = [("H", 1.0), ("E", 1.0), ("L", 1.0), (NO_HAND, 1.0), ("L", 1.0), ("O", 1.0), (NO_HAND, 9.0)]
+    assert text_of(word) == "HELLO"
+
+
+def test_spaces_can_be_turned_off() -> None:
+    events = events_of(signed([("A", 1.0), (NO_HAND, 9.0), ("B", 1.0)]), LetterFilter(space_s=0))
+    assert events[-1].text == "AB"
+
+
+def test_text_keeps_the_latest_letters_only() -> None:
+    letters = LetterFilter(hold_s=0.05)
+    script = [("AB"[i % 2], 0.3) for i in range(MAX_TEXT + 10)]
+    events = events_of(signed(script, fps=20.0), letters)
+    assert len(events) > MAX_TEXT
+    assert len(events[-1].text) == MAX_TEXT
+    assert events[-1].text.endswith(events[-1].letter)
+
+
+def test_clock_that_begins_again_starts_afresh() -> None:
+    assert [e.text for e in events_of(signed([("A", 1.0)]) + signed([("B", 1.0)], start_s=0.0))] == [
+        "A",
+        "AB",
+    ]
+
+
+def test_frame_given_twice_counts_once() -> None:
+    twice = [p for p in signed([("A", 0.4)]) for _ in range(5)]
+    assert events_of(twice) == []
+
+
+SIGNS = st.sampled_from("AAAABBN.-")  # a few that repeat: a uniform alphabet never holds anything
+STREAMS = st.lists(st.tuples(SIGNS, st.integers(1, 12), st.floats(0.01, 0.6)), max_size=25)
+SPANS_S = st.floats(0.05, 2.0)
+
+
+def stream_of(runs: list[tuple[str, int, float]]) -> list[Prediction]:
+    """[(sign, frames, seconds between them), ...] -> predictions."""
+    steps = [(sign, gap_s) for sign, frames, gap_s in runs for _ in range(frames)]
+    times = np.cumsum([gap_s for _, gap_s in steps])
+    return [predicted(sign, float(t)) for (sign, _), t in zip(steps, times, strict=True)]
+
+
+@given(STREAMS, SPANS_S, SPANS_S)
+def test_event_is_held_as_long_as_asked_by_more_than_its_share_of_frames(
+    runs: list[tuple[str, int, float]], hold_s: float, gap_s: float
+) -> None:
+    stream = stream_of(runs)
+    for event in events_of(stream, LetterFilter(hold_s, gap_s)):
+        held = [p for p in stream if event.t_start <= p.t <= event.t_end]
+        agreeing = [p for p in held if p.letter == event.letter]
+        assert event.t_end - event.t_start >= hold_s
+        assert len(agreeing) >= MIN_FRAMES
+        assert len(agreeing) > SHARE * len(held)
+
+
+@given(STREAMS, SPANS_S, SPANS_S)
+def test_same_letter_is_never_sent_twice_without_a_gap(
+    runs: list[tuple[str, int, float]], hold_s: float, gap_s: float
+) -> None:
+    stream = stream_of(runs)
+    for one, two in pairwise(events_of(stream, LetterFilter(hold_s, gap_s))):
+        if one.letter != two.letter:
+            continue
+        between = [p for p in stream if one.t_end <= p.t <= two.t_end]
+        assert any(
+            end.t - begin.t >= gap_s and rare(one.letter, between[i : j + 1])
+            for i, begin in enumerate(between)
+            for j, end in enumerate(between)
+        )
+
+
+def rare(letter: str, stretch: list[Prediction]) -> bool:
+    return sum(p.letter == letter for p in stretch) < GONE_SHARE * len(stretch)
+
+
+@given(STREAMS)
+def test_times_never_run_backwards_and_the_text_is_what_was_sent(runs: list[tuple[str, int, float]]) -> None:
+    events = events_of(stream_of(runs))
+    for one, two in pairwise(events):
+        assert one.t_start < one.t_end <= two.t_start < two.t_end
+    for count, event in enumerate(events, 1):
+        assert event.text.replace(" ", "") == "".join(e.letter for e in events[:count])
+        assert event.text == event.text.strip()
+        assert "  " not in event.text
+
+
+@given(st.lists(st.tuples(SIGNS, st.floats(-3.0, 5.0)), max_size=80))
+def test_no_event_reaches_over_a_stall_or_a_clock_that_went_back(steps: list[tuple[str, float]]) -> None:
+    letters, t, begun = LetterFilter(), 50.0, 50.0
+    for sign, passed_s in steps:
+        before, t = t, t + passed_s
+        if not 0 <= t - before <= STALL_S:  # as floats have it: a step too small for them is none
+            begun = t
+        event = letters.update(predicted(sign, t))
+        assert event is None or event.t_start >= begun - 1e-6
+
+
+@given(st.lists(st.sampled_from("ABMN."), max_size=120), st.floats(0.01, 0.6))
+def test_letters_that_change_with_every_frame_send_nothing(signs: list[str], gap_s: float) -> None:
+    changing = [sign for i, sign in enumerate(signs) if i == 0 or sign != signs[i - 1]]
+    assert events_of([predicted(sign, i * gap_s) for i, sign in enumerate(changing)]) == []
+
+
+@given(st.integers(0, 10_000), st.floats(25.0, 60.0))
+def test_shuffled_noise_sends_nothing(seed: int, fps: float) -> None:
+    noise = np.random.default_rng(seed).permutation(list(LETTERS) * 20)
+    assert events_of([predicted(str(sign), i / fps) for i, sign in enumerate(noise)]) == []
+
+
+WORDS = st.text("ABC", min_size=1, max_size=6)
+
+
+@given(WORDS, st.floats(6.0, 60.0))
+def test_the_same_signing_reads_the_same_at_every_frame_rate(word: str, fps: float) -> None:
+    script: list[tuple[str, float]] = []
+    for i, letter in enumerate(word):
+        if i and letter == word[i - 1]:
+            script.append((NO_HAND, 0.9))
+        script += [(letter, 1.0), (".", 0.1)]
+    assert text_of(script, fps) == word
+
+
+def test_text_can_be_edited_and_goes_on_from_there() -> None:
+    letters = LetterFilter()
+    for what, text in (("space", ""), ("delete", "")):
+        letters.edit(what)
+        assert letters.text == text
+    for index in range(12):
+        letters.update(Prediction("A", 0.9, Hand((0, 0, 1, 1), None, 1.0), index / 10))
+    letters.edit("space")
+    letters.edit("space")
+    assert letters.text == "A "
+    letters.edit("delete")
+    assert letters.text == "A"
+    letters.edit("clear")
+    assert letters.text == ""
+    with pytest.raises(ValueError, match="wanted space, delete or clear"):
+        letters.edit("shout")

@@ -1,0 +1,92 @@
+"""What Prometheus is told, and that the dashboard asks for nothing else."""
+
+import json
+import re
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from edge.observe.metrics import Metrics, ModelName
+from edge.records import CameraState, Frame, LetterEvent, Moment, Prediction, Seen, Why
+from edge.system.board import temperature_c
+
+MODEL = ModelName("2026-11-23", "ab" * 32, "int8")
+DASHBOARD = Path(__file__).parents[2] / "docs/grafana.json"
+
+
+def turn(number: int, what: str = "live", letter: str = "", still: bool = False) -> Seen:
+    """The number-th turn, a tenth of a second after the one before."""
+    frame = Frame(np.zeros((8, 8, 3), np.uint8), number / 10, 2 * number)
+    event = LetterEvent(letter, 0.9, 0.0, 0.5, letter) if letter else None
+    camera = CameraState("usb:0", what, 3, 0.5, number)  # type: ignore[arg-type]
+    moment = Moment(frame, Prediction("H", 0.9, None, frame.t), event, 0.0 if still else 0.02, still)
+    why = Why("", "") if letter else Why("dark", "It is too dark.")
+    t = time.monotonic()
+    return Seen(number, t, moment, frame, camera, letter, why, 10.0, 0.03, 0.01, (), 2 * number + 1, number)
+
+
+def values(metrics: Metrics) -> dict[tuple[str, ...], float]:
+    """By name and the labels' values."""
+    families = text_string_to_metric_families(metrics.text().decode())
+    return {(s.name, *s.labels.values()): s.value for family in families for s in family.samples}
+
+
+def test_frames_letters_and_the_camera_are_counted() -> None:
+    metrics = Metrics(MODEL)
+    for seen in (turn(0), turn(1, letter="H"), turn(2, letter="I"), turn(3, "blind", "H")):
+        metrics(seen)
+    told = values(metrics)
+    assert told["asl_edge_frames_offered_total",] == 7
+    assert told["asl_edge_frames_read_total",] == 4
+    assert told["asl_edge_frames_dropped_total",] == 3
+    assert told["asl_edge_letters_total", "H"] == 2
+    assert told["asl_edge_frames_without_letter_total", "dark"] == 1
+    assert told["asl_edge_camera_restarts_total",] == 3
+    assert (told["asl_edge_camera_state", "blind"], told["asl_edge_camera_state", "live"]) == (1, 0)
+    assert told["asl_edge_reading_seconds_count",] == 4
+    assert told["asl_edge_reading_seconds_bucket", "0.02"] == 4
+    assert told["asl_edge_model_info", "2026-11-23", "ab" * 32, "int8"] == 1
+
+
+def test_still_time_is_that_of_the_still_frames() -> None:
+    metrics = Metrics(MODEL)
+    for number, still in enumerate((False, True, True, False)):
+        metrics(turn(number, still=still))
+    told = values(metrics)
+    assert told["asl_edge_still_seconds_total",] == pytest.approx(0.2)
+    assert told["asl_edge_frames_read_total",] == told["asl_edge_reading_seconds_count",] == 2
+
+
+def test_frame_ages_while_the_loop_hangs() -> None:
+    metrics = Metrics(MODEL)
+    metrics(replace(turn(0), t=time.monotonic() - 60))
+    assert values(metrics)["asl_edge_frame_age_seconds",] >= 60
+
+
+def test_camera_that_was_opened_anew_takes_nothing_back() -> None:
+    metrics = Metrics(MODEL)
+    metrics(turn(5))
+    metrics(replace(turn(0), offered=0))
+    assert values(metrics)["asl_edge_frames_dropped_total",] == 5
+
+
+def test_dashboard_asks_for_what_is_told_and_nothing_else() -> None:
+    metrics = Metrics(MODEL)
+    metrics(turn(0, letter="H"))
+    metrics(turn(1))
+    told = set(re.findall(r"^(asl_edge_\w+)", metrics.text().decode(), re.MULTILINE))
+    asked = set(re.findall(r"asl_edge_\w+", json.dumps(json.loads(DASHBOARD.read_text())["panels"])))
+    assert asked - told <= {"asl_edge_temperature_celsius"}  # not every machine tells one
+    assert len(asked) > 10
+
+
+def test_warmest_zone_is_the_temperature_and_a_dead_one_is_passed_over(tmp_path: Path) -> None:
+    for number, text in enumerate(("41250\n", "55000\n", "")):
+        (tmp_path / f"thermal_zone{number}").mkdir()
+        (tmp_path / f"thermal_zone{number}/temp").write_text(text)
+    assert temperature_c(tmp_path) == 55.0
+    assert temperature_c(tmp_path / "none") is None

@@ -1,0 +1,224 @@
+"""A still scene costs next to nothing, movement is seen at once, and a sensor's noise is not movement."""
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edge.cameras.synthetic import Scene, at_time, signing_plan
+from edge.engines import open_engine
+from edge.engines.scripted import answer
+from edge.hand.motion_gate import CELLS, GLANCE_S, Stillness, thumbnail_of
+from edge.hand.reader import HandReader
+from edge.letters.filter import LetterFilter
+from edge.package import DEFAULT_MODEL, Package, open_package
+from edge.pipeline import Summary, run
+from edge.records import CameraState, Frame, Image, LetterEvent
+from edge.synthetic.poses import POSES, RELAXED
+
+FPS = 30.0
+SIZE = (640, 480)
+
+
+def photographed(image: Image, rng: np.random.Generator, t: float, gain: float, jpeg: int | None) -> Image:
+    """As a sensor sees it: photons' noise (gain 0.1: 3.7 grey levels of 128), a lamp's flicker in bands."""
+    rows = np.arange(image.shape[0], dtype=np.float32)[:, None, None] / image.shape[0]
+    light = image * (1 + np.float32(0.02) * np.sin(2 * np.pi * (100 * np.float32(t) + 2.5 * rows)))
+    noisy = light + rng.standard_normal(image.shape, np.float32) * np.sqrt(1 + np.float32(gain) * light)
+    taken = noisy.clip(0, 255).astype(np.uint8)
+    if jpeg is not None:
+        taken = np.asarray(cv2.imdecode(cv2.imencode(".jpg", taken, [1, jpeg])[1], 1), np.uint8)
+    return taken
+
+
+def room(seed: int = 22, letter: str | None = None) -> Image:
+    """(480, 640, 3) without noise: an empty room, or one with a hand in it."""
+    scene = Scene(SIZE, seed)
+    scene._noise[:] = 0
+    return scene.picture(RELAXED if letter is None else POSES[letter], 0.0 if letter is None else 1.0, 0.0)
+
+
+def stream(pictures: list[Image], gain: float = 0.1, jpeg: int | None = None, seed: int = 0) -> list[Frame]:
+    rng = np.random.default_rng(seed)
+    return [
+        Frame(photographed(image, rng, index / FPS, gain, jpeg), index / FPS, index)
+        for index, image in enumerate(pictures)
+    ]
+
+
+def rested(frames: list[Frame]) -> list[bool]:
+    stillness = Stillness(hold_s=0.5)
+    return [stillness.rests(frame) for frame in frames]
+
+
+class Recorded:
+    """A camera that gives these frames and notes the processor's time that the loop needs between two."""
+
+    dropped = 0
+
+    def __init__(self, frames: list[Frame]) -> None:
+        self._frames = frames
+        self.loop_s: list[float] = []
+
+    def __enter__(self) -> "Recorded":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        pass
+
+    def __iter__(self) -> Iterator[Frame]:
+        for frame in self._frames:
+            before_s = time.thread_time()
+            yield frame
+            self.loop_s.append(time.thread_time() - before_s)
+
+    def state(self) -> CameraState:
+        return CameraState("recorded", "live", 0, 0.0, 0)
+
+
+@pytest.fixture(scope="module")
+def package() -> Package:
+    return open_package(DEFAULT_MODEL)
+
+
+@pytest.mark.parametrize("jpeg", [None, 75])
+@pytest.mark.parametrize("gain", [0.02, 0.1, 0.3])
+@pytest.mark.parametrize("seed", [22, 3])  # a bright room, and one half black
+def test_noise_of_a_sensor_and_a_flickering_lamp_are_not_movement(
+    seed: int, gain: float, jpeg: int | None
+) -> None:
+    rests = rested(stream([room(seed)] * 90, gain, jpeg))
+    assert not any(rests[:28])  # the first second is read
+    assert sum(rests[33:]) > 0.9 * len(rests[33:])
+
+
+@pytest.mark.parametrize("gain", [0.02, 0.3])
+def test_hand_that_moves_is_read_in_every_frame(gain: float) -> None:
+    scene, keys = Scene(SIZE, 22), signing_plan("HELLO", 1.2, 0.4)
+    pictures = [scene.picture(*at_time(keys, t), t) for t in np.arange(0.9, 5.0, 1 / FPS)]
+    assert not any(rested(stream(pictures, gain)))
+
+
+@pytest.mark.parametrize("gain", [0.02, 0.3])
+@pytest.mark.parametrize("seed", [22, 3])
+def test_full_rate_is_back_with_the_first_frame_that_moved(seed: int, gain: float) -> None:
+    rests = rested(stream([room(seed)] * 75 + [room(seed, "L")] * 20, gain))
+    assert sum(rests[40:75]) >= 34
+    assert not any(rests[75:])
+
+
+def test_finger_that_moves_ends_the_rest() -> None:
+    rests = rested(stream([room(letter="V")] * 75 + [room(letter="R")] * 20))
+    assert sum(rests[40:75]) >= 34
+    assert not any(rests[75:])
+
+
+def test_rest_comes_back_after_a_lamp_was_switched_on() -> None:
+    dark = (room() * 0.6).astype(np.uint8)
+    rests = rested(stream([dark] * 60 + [room()] * 75))
+    assert sum(rests[-30:]) >= 28  # but for a glance
+
+
+def test_resting_scene_is_glanced_at() -> None:
+    rests = rested(stream([room()] * 200, gain=0.02))
+    read = [index for index, rest in enumerate(rests) if not rest and index > 40]
+    assert len(read) == pytest.approx(160 / FPS / GLANCE_S, abs=1)
+
+
+def test_frame_of_another_size_or_an_earlier_time_is_read() -> None:
+    frames = stream([room()] * 60)
+    stillness = Stillness(hold_s=0.5)
+    assert [stillness.rests(frame) for frame in frames][-1]
+    small = np.asarray(cv2.resize(frames[0].image, (320, 240)), np.uint8)
+    assert not stillness.rests(Frame(small, 2.0, 60))
+    assert not stillness.rests(Frame(small, 0.0, 61))
+
+
+def test_one_who_is_woken_reads_on_for_a_while() -> None:
+    frames = stream([room()] * 90)
+    stillness = Stillness(hold_s=0.5)
+    assert [stillness.rests(frame) for frame in frames[:60]][-1]
+    stillness.wake()
+    awake = [not stillness.rests(frame) for frame in frames[60:]]
+    assert all(awake[:25])
+
+
+@pytest.mark.parametrize("shape", [(480, 640), (640, 480), (16, 16), (16, 2000), (1080, 1920), (333, 517)])
+def test_thumbnail_of_any_picture_is_small(shape: tuple[int, int]) -> None:
+    thumbnail = thumbnail_of(np.full((*shape, 3), 9, np.uint8))
+    assert 1 <= min(thumbnail.shape) <= max(thumbnail.shape) < 2 * CELLS
+    assert np.ptp(thumbnail) == 0
+
+
+def looped(frames: list[Frame], package: Package, stillness: Stillness | None) -> tuple[Summary, Recorded]:
+    camera = Recorded(frames)
+    reader = HandReader(open_engine("onnx", package), package)
+    return run(camera, reader, LetterFilter(), [], threading.Event(), stillness=stillness), camera
+
+
+@pytest.mark.parametrize("letter", [None, "L"])
+def test_still_scene_costs_at_most_15_percent_of_a_moving_one(package: Package, letter: str | None) -> None:
+    """The processor's time of the same frames, with and without the rest; the camera's own is not in it."""
+    frames = stream([room(letter=letter)] * 120)
+    busy, camera_busy = looped(frames, package, None)
+    still, camera_still = looped(frames, package, Stillness(0.5))
+    assert (busy.frames, busy.rested) == (120, 0)
+    assert still.rested > 75
+    share = float(np.sum(camera_still.loop_s[40:]) / np.sum(camera_busy.loop_s[40:]))
+    assert share <= 0.15, f"{share:.1%} of the busy loop's time"
+
+
+def test_held_letter_is_sent_once_though_its_hand_is_read_no_more(tiny_folder: Path) -> None:
+    sent: list[LetterEvent] = []
+    reader = HandReader(lambda tensor, upright=False: answer("L"), open_package(tiny_folder))
+    frames = stream([room(letter="L")] * 150)
+    summary = run(
+        Recorded(frames), reader, LetterFilter(), [sent.append], threading.Event(), stillness=Stillness(0.5)
+    )
+    assert ([event.letter for event in sent], summary.rested > 100) == (["L"], True)
+
+
+def test_letter_that_must_be_held_for_long_is_read_until_it_is_sent(tiny_folder: Path) -> None:
+    sent: list[LetterEvent] = []
+    reader = HandReader(lambda tensor, upright=False: answer("L"), open_package(tiny_folder))
+    run(
+        Recorded(stream([room(letter="L")] * 120)),
+        reader,
+        LetterFilter(hold_s=2.0),
+        [sent.append],
+        threading.Event(),
+        stillness=Stillness(2.0),
+    )
+    assert [event.t_end for event in sent] == [pytest.approx(2.0)]
+
+
+def test_space_comes_due_while_the_loop_rests(tiny_folder: Path) -> None:
+    hand, nobody = room(letter="L"), room()
+    frames = stream([hand] * 24 + [nobody] * 60 + [hand] * 24)
+    empty = {frame.index for frame in frames[24:84]}
+    now = iter(frames)
+    showing: list[Frame] = []
+
+    class Watched(Recorded):
+        def __iter__(self) -> Iterator[Frame]:
+            for frame in now:
+                showing[:] = [frame]
+                yield frame
+
+    def engine(tensor: np.ndarray, upright: bool = False) -> object:
+        return answer(None if showing[0].index in empty else "L")
+
+    reader = HandReader(engine, open_package(tiny_folder))  # type: ignore[arg-type]
+    letters = LetterFilter(space_s=1.8)
+    summary = run(Watched(frames), reader, letters, [], threading.Event(), stillness=Stillness(0.5))
+    assert (summary.text, summary.rested > 20) == ("L L", True)
+
+
+def test_light_that_drifts_through_the_day_is_not_movement() -> None:
+    pictures = [(room() * (1 - 0.1 * index / 300)).astype(np.uint8) for index in range(300)]
+    rests = rested(stream(pictures, gain=0.05))
+    assert sum(rests[60:]) > 0.85 * 240

@@ -1,0 +1,109 @@
+"""Recordings as cameras: folders of pictures and video files, whole, spoiled and cut."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.made_pictures import save, scene
+from support.videos import FPS, N_FRAMES, write_video
+
+from edge.cameras import open_camera
+from edge.cameras.replay import open_replay
+from edge.errors import CameraError
+
+
+def test_folder_is_replayed_in_name_order_at_its_frame_rate(tmp_path: Path) -> None:
+    for name in ("b.png", "a.PNG", "c.bmp"):
+        save(tmp_path / name, scene(ord(name[0])))
+    (tmp_path / "notes.txt").write_text("no picture")
+    with open_camera(f"replay:{tmp_path}", fps=4.0) as camera:
+        frames = list(camera)
+    assert [(frame.index, frame.t) for frame in frames] == [(0, 0.0), (1, 0.25), (2, 0.5)]
+    for frame, name in zip(frames, "abc", strict=True):
+        assert np.array_equal(frame.image, scene(ord(name)))
+
+
+def test_unreadable_picture_is_named_counted_and_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    save(tmp_path / "a.png", scene(1))
+    (tmp_path / "b.png").write_bytes(b"")
+    save(tmp_path / "c.png", scene(2))
+    with open_replay(tmp_path, 10.0) as camera:
+        assert [frame.index for frame in camera] == [0, 2]
+        assert camera.dropped == 1
+    assert "b.png: the file is empty" in caplog.text
+
+
+def test_folder_of_nothing_but_unreadable_pictures_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"")
+    with open_replay(tmp_path) as camera, pytest.raises(CameraError, match="none of the 1 pictures in"):
+        list(camera)
+
+
+def test_folder_without_pictures_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no picture")
+    with pytest.raises(CameraError, match="holds no pictures to replay"):
+        open_replay(tmp_path)
+
+
+def test_absent_recording_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CameraError, match="there is no folder or video"):
+        open_replay(tmp_path / "absent.mp4")
+
+
+@pytest.mark.parametrize(("name", "codec"), [("v.avi", "MJPG"), ("v.mp4", "mp4v"), ("v.mkv", "mp4v")])
+def test_video_yields_every_frame_in_rgb_at_its_own_times(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, codec: str
+) -> None:
+    with open_replay(write_video(tmp_path / name, codec), fps=99.0) as camera:
+        frames = list(camera)
+    assert [frame.index for frame in frames] == list(range(N_FRAMES))
+    assert np.allclose([frame.t for frame in frames], np.arange(N_FRAMES) / FPS, atol=0.002)
+    reds = [float(frame.image[..., 0].mean()) for frame in frames]
+    assert reds == sorted(reds)
+    assert reds[-1] > reds[0] + 100
+    assert frames[-1].image[..., 2].mean() < 60
+    assert caplog.text == ""
+
+
+def test_video_that_is_cut_ends_with_what_it_has_and_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = write_video(tmp_path / "v.avi").read_bytes()
+    cut = tmp_path / "cut.avi"
+    cut.write_bytes(data[: len(data) // 2])
+    with caplog.at_level(logging.WARNING), open_replay(cut) as camera:
+        n_frames = len(list(camera))
+    assert 0 < n_frames < N_FRAMES
+    assert f"cut.avi ended after {n_frames} of {N_FRAMES} frames: it is cut off" in caplog.text
+
+
+@pytest.mark.parametrize("keep", [0.0, 0.5])  # an MP4 keeps its index at its end
+def test_video_without_a_readable_frame_is_refused(tmp_path: Path, keep: float) -> None:
+    video = write_video(tmp_path / "v.mp4", "mp4v")
+    data = video.read_bytes()
+    video.write_bytes(data[: int(len(data) * keep)])
+    with pytest.raises(CameraError, match=r"v\.mp4 is no video that OpenCV can read"):
+        open_replay(video)
+
+
+def test_file_whose_name_looks_like_a_protocol_is_still_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_video(tmp_path / "v.avi").rename(tmp_path / "http:v.avi")
+    monkeypatch.chdir(tmp_path)
+    with open_camera("replay:http:v.avi") as camera:
+        assert len(list(camera)) == N_FRAMES
+
+
+def test_name_that_is_too_long_for_a_file_is_one_sentence() -> None:
+    with pytest.raises(CameraError, match=r"there is no folder or video a+ to replay"):
+        open_camera("replay:" + "a" * 5000)
+
+
+@pytest.mark.parametrize("spec", ["", "usb", "usb:", "replay:", "synthetic:", "webcam:0", "0"])
+def test_unknown_camera_names_the_choices(spec: str) -> None:
+    with pytest.raises(CameraError, match=f"there is no camera '{spec}': it must be pi, "):
+        open_camera(spec)

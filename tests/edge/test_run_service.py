@@ -1,0 +1,336 @@
+"""The real program on a real notification socket, as systemd starts it."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.made_pictures import save, scene
+
+from edge.records import CameraState
+from edge.system.systemd import Service, notify
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_S = 90  # the machine may be busy; nothing here waits so long when it works
+WATCHDOG_S = 3.0
+
+
+class Systemd:
+    """The end of the socket where systemd sits: what it was told, with the time at which it came."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.told: list[tuple[float, str]] = []
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind("\0" + address[1:] if address.startswith("@") else address)
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def hear(self, seconds: float) -> list[str]:
+        """What comes within this time, line by line."""
+        end, heard = time.monotonic() + seconds, []
+        while (left := end - time.monotonic()) > 0:
+            self._socket.settimeout(left)
+            try:
+                lines = self._socket.recv(4096).decode().splitlines()
+            except TimeoutError:
+                break
+            self.told += [(time.monotonic(), line) for line in lines]
+            heard += lines
+        return heard
+
+    def wait_for(self, line: str) -> str:
+        """The next line that begins so."""
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
+            for heard in self.hear(0.2):
+                if heard.startswith(line):
+                    return heard
+        return pytest.fail(f"systemd did not hear {line}; it heard {self.told}")
+
+
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def systemd() -> Iterator[Systemd]:
+    manager = Systemd(f"@asl-edge-test-{os.getpid()}-{time.monotonic_ns()}")
+    yield manager
+    manager.close()
+
+
+@pytest.fixture
+def settings(tiny_folder: Path, tmp_path: Path) -> Path:
+    """Reads F from the synthetic signer, and writes letters nowhere."""
+    file = tmp_path / "asl-edge.toml"
+    file.write_text(f'camera = "synthetic:F"\nmodel = "{tiny_folder}"\nfps = 5\noutput = "none"\n')
+    return file
+
+
+@pytest.fixture
+def start(systemd: Systemd, settings: Path, tmp_path: Path) -> Iterator[Start]:
+    """Starts `asl-edge run`, or another program, with systemd's environment; its standard error is a file."""
+    programs: list[subprocess.Popen[str]] = []
+
+    def begin(*command: str) -> subprocess.Popen[str]:
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "NOTIFY_SOCKET": systemd.address,
+            "WATCHDOG_USEC": str(int(WATCHDOG_S * 1e6)),
+        }
+        with (tmp_path / "stderr").open("w") as stderr:
+            program = subprocess.Popen(
+                command or [sys.executable, "-m", "edge", "run", "--config", str(settings)],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+            )
+        programs.append(program)
+        return program
+
+    yield begin
+    for program in programs:
+        program.kill()
+        program.wait()
+        assert program.stdout is not None
+        program.stdout.close()
+
+
+def end(program: subprocess.Popen[Any], number: signal.Signals = signal.SIGTERM) -> float:
+    """Seconds that it took to end cleanly."""
+    asked_t = time.monotonic()
+    program.send_signal(number)
+    assert program.wait(PATIENCE_S) == 0
+    return time.monotonic() - asked_t
+
+
+def test_camera_that_comes_after_the_start_is_waited_for(
+    systemd: Systemd, start: Start, settings: Path, tmp_path: Path
+) -> None:
+    later = tmp_path / "pictures"
+    settings.write_text(settings.read_text().replace("synthetic:F", f"replay:{later}"))
+    program = start()
+    assert "pictures" in systemd.wait_for("STATUS=waiting for the camera")
+    assert program.poll() is None
+    later.mkdir()
+    save(later / "1.png", scene(0, 200, 200))
+    systemd.wait_for("READY=1")
+    assert program.wait(PATIENCE_S) == 0
+    assert (tmp_path / "stderr").read_text().count("it is tried again") == 1
+
+
+def test_wait_for_a_camera_ends_at_once_when_asked(systemd: Systemd, start: Start, settings: Path) -> None:
+    settings.write_text(settings.read_text().replace("synthetic:F", "usb:/dev/no-such-camera"))
+    program = start()
+    systemd.wait_for("STATUS=waiting for the camera")
+    assert end(program) < 5
+
+
+def test_ready_comes_with_the_first_frame_and_the_watchdog_is_fed_in_time(
+    systemd: Systemd, start: Start
+) -> None:
+    program = start()
+    systemd.wait_for("READY=1")
+    systemd.hear(3 * WATCHDOG_S)
+    fed = [t for t, line in systemd.told if line == "WATCHDOG=1"]
+    assert len(fed) >= 3
+    assert len(fed) <= 12, "systemd is told more often than it needs"
+    assert [line for _, line in systemd.told].count("READY=1") == 1
+    end(program)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_end_is_announced_and_clean(systemd: Systemd, start: Start, number: signal.Signals) -> None:
+    program = start()
+    systemd.wait_for("READY=1")
+    assert end(program, number) < 10  # 1 s is meant; the machine may be busy
+    assert "STOPPING=1" in systemd.hear(0.2)
+
+
+def test_status_tells_how_it_goes_and_no_letter(systemd: Systemd, start: Start, settings: Path) -> None:
+    settings.write_text(settings.read_text() + 'log_level = "info"\n')
+    start()
+    statuses = [systemd.wait_for("STATUS=")]
+    while "no letter yet" in statuses[-1]:
+        statuses.append(systemd.wait_for("STATUS="))
+    form = r"STATUS=\d+\.\d frames/s, (no letter yet|last letter \d+ s ago), synthetic live, reopened 0 times"
+    assert all(re.fullmatch(form, status) for status in statuses)
+
+
+def test_letters_reach_neither_the_log_nor_systemd_unless_asked_for(
+    systemd: Systemd, start: Start, settings: Path, tmp_path: Path
+) -> None:
+    letters = tmp_path / "letters.jsonl"
+    settings.write_text(settings.read_text().replace('"none"', f'"{letters}"'))
+    program = start()
+    deadline = time.monotonic() + PATIENCE_S
+    while not (letters.exists() and letters.read_text()):
+        assert time.monotonic() < deadline
+        systemd.hear(0.2)
+    end(program)
+    systemd.hear(0.2)
+    said = (tmp_path / "stderr").read_text() + "".join(line for _, line in systemd.told)
+    assert '"letter": "F"' in letters.read_text()
+    assert program.stdout is not None
+    assert program.stdout.read() == ""
+    assert re.findall(r"\b[A-Z]\b", said) == []
+    assert " frames read, " in said
+
+
+def test_debug_log_holds_letters(systemd: Systemd, start: Start, settings: Path, tmp_path: Path) -> None:
+    settings.write_text(settings.read_text() + 'log_level = "debug"\n')
+    program = start()
+    while "last letter" not in systemd.wait_for("STATUS="):
+        pass
+    end(program)
+    assert "read F" in (tmp_path / "stderr").read_text()
+
+
+def test_good_settings_are_taken_over_without_a_new_process(
+    systemd: Systemd, start: Start, settings: Path, tmp_path: Path
+) -> None:
+    program = start()
+    systemd.wait_for("READY=1")
+    settings.write_text(settings.read_text().replace('"none"', '"-"'))
+    program.send_signal(signal.SIGHUP)
+    systemd.wait_for("RELOADING=1")
+    said = [line for _, line in systemd.told] + systemd.hear(2)
+    assert any(re.fullmatch(r"MONOTONIC_USEC=\d+", line) for line in said)
+    assert "READY=1" in said[said.index("RELOADING=1") :]
+    assert program.stdout is not None
+    assert '"letter": "F"' in program.stdout.readline()
+    end(program)
+    assert "the settings were read again" in (tmp_path / "stderr").read_text()
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("holds = 1", "there is no setting 'holds'; did you mean 'hold_s'?"),
+        ('camera = "webcam"', "there is no camera 'webcam'"),
+        ('camera = "usb:97"', "there is no camera /dev/video97"),
+        ('model = "/nowhere"', "/nowhere is no deployment package"),
+        ('output = "/nowhere/letters"', "'output' is /nowhere/letters, which can't be written"),
+    ],
+)
+def test_bad_settings_change_nothing_and_the_log_says_why(
+    systemd: Systemd, start: Start, settings: Path, tmp_path: Path, line: str, says: str
+) -> None:
+    program = start()
+    systemd.wait_for("READY=1")
+    key = line.split()[0]
+    kept = [old for old in settings.read_text().splitlines() if not old.startswith(f"{key} ")]
+    settings.write_text("\n".join([*kept, line]))
+    program.send_signal(signal.SIGHUP)
+    systemd.wait_for("RELOADING=1")
+    systemd.wait_for("STATUS=")
+    systemd.wait_for("STATUS=")
+    end(program)
+    (sentence,) = (
+        said for said in (tmp_path / "stderr").read_text().splitlines() if "settings are not used" in said
+    )
+    assert says in sentence
+
+
+def stuck(tiny_folder: Path, what: str) -> tuple[str, ...]:
+    return (sys.executable, str(ROOT / "tests/support/stuck.py"), str(tiny_folder), what)
+
+
+def test_loop_that_hangs_in_the_engine_feeds_no_watchdog(
+    systemd: Systemd, start: Start, tiny_folder: Path
+) -> None:
+    start(*stuck(tiny_folder, "engine"))
+    systemd.wait_for("STATUS=")  # it works for its first five seconds
+    while "WATCHDOG=1" in systemd.hear(2 * WATCHDOG_S):
+        assert len(systemd.told) < 200
+    assert systemd.hear(2 * WATCHDOG_S) == []
+
+
+def test_camera_that_hangs_in_its_device_is_blind_and_neither_the_watchdog_nor_the_end_waits_for_it(
+    systemd: Systemd, start: Start, tiny_folder: Path
+) -> None:
+    program = start(*stuck(tiny_folder, "camera"))
+    while "usb:0 blind" not in systemd.wait_for("STATUS="):
+        assert len(systemd.told) < 200
+    assert "WATCHDOG=1" in systemd.hear(2 * WATCHDOG_S)
+    assert end(program) < 10  # 1 s is meant
+
+
+def test_turns_without_a_frame_feed_the_watchdog_and_are_not_ready(
+    systemd: Systemd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", systemd.address)
+    monkeypatch.setenv("WATCHDOG_USEC", "300000")
+    monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()))
+    service = Service()
+    blind = CameraState("usb:0", "blind", 3, 9.0, 0)
+    start_t, told = time.monotonic(), []
+    while time.monotonic() - start_t < 3:
+        service.turn(None, None, blind)
+        told += systemd.hear(0.05)  # a socket keeps ten messages for whoever is slow to read
+    assert 3 <= told.count("WATCHDOG=1") <= 31
+    assert "READY=1" not in told
+    assert "STATUS=0.0 frames/s, no letter yet, usb:0 blind, reopened 3 times" in told
+
+
+def test_watchdog_of_another_process_is_not_fed(systemd: Systemd, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", systemd.address)
+    monkeypatch.setenv("WATCHDOG_USEC", "300000")
+    monkeypatch.setenv("WATCHDOG_PID", "1")
+    Service().turn(None, None, CameraState("usb:0", "live", 0, 0.0, 0))
+    assert "WATCHDOG=1" not in systemd.hear(0.2)
+
+
+def test_systemd_that_has_gone_or_is_full_holds_nothing_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "absent"))
+    assert not notify("WATCHDOG=1")
+    manager = Systemd(str(tmp_path / "full"))
+    monkeypatch.setenv("NOTIFY_SOCKET", manager.address)
+    sent = [notify("WATCHDOG=1") for _ in range(10_000)]
+    assert sent[0]
+    assert not sent[-1]
+    manager.close()
+    monkeypatch.delenv("NOTIFY_SOCKET")
+    assert not notify("WATCHDOG=1")
+
+
+def test_log_lines_and_letters_know_the_journal(systemd: Systemd, settings: Path, tmp_path: Path) -> None:
+    (journal := tmp_path / "journal").touch()
+    settings.write_text(settings.read_text().replace('output = "none"\n', ""))
+    stream = journal.stat()
+    with journal.open("a") as journald:
+        program = subprocess.Popen(
+            [sys.executable, "-m", "edge", "run", "--config", str(settings)],
+            env={
+                **os.environ,
+                "PYTHONPATH": str(ROOT),
+                "NOTIFY_SOCKET": systemd.address,
+                "JOURNAL_STREAM": f"{stream.st_dev}:{stream.st_ino}",
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=journald,
+            stderr=journald,
+        )
+    while "last letter" not in systemd.wait_for("STATUS="):
+        pass
+    settings.write_text("fps = 0")
+    program.send_signal(signal.SIGHUP)
+    systemd.wait_for("RELOADING=1")
+    systemd.wait_for("STATUS=")
+    end(program)
+    error, summary = journal.read_text().splitlines()
+    assert error.startswith("<3>the new settings are not used: ")
+    assert re.match(r"<6>\d+ frames read, \d+ dropped, [1-9]\d* letters", summary)

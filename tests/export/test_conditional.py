@@ -1,0 +1,62 @@
+"""The ResNet is computed for hands as they are held, and left out for those that were turned upright."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+import torch
+from support.tiny_export import SIZE_PX
+
+from export.conditional import in_one_list, only_as_held
+from export.quantize import fold
+from export.to_onnx import AS_IT_IS, TURNED, export_onnx, feed, write_checked
+from train.model.network import AslNet
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The network as a plain list of nodes, and with the branch."""
+    folder = tmp_path_factory.mktemp("branch")
+    exported, plain, branched = (folder / f"{name}.onnx" for name in ("exported", "plain", "branched"))
+    torch.manual_seed(0)
+    export_onnx(AslNet(), SIZE_PX, exported, [])
+    fold(exported, plain)
+    write_checked(only_as_held(onnx.load(str(plain))), branched)
+    return plain, branched
+
+
+@pytest.mark.parametrize("upright", [AS_IT_IS, TURNED])
+def test_the_branch_changes_no_answer(files: tuple[Path, Path], upright: np.ndarray) -> None:
+    noise = np.random.default_rng(0).normal(size=(1, 3, SIZE_PX, SIZE_PX)).astype(np.float32)
+    wanted, got = (
+        ort.InferenceSession(str(file), providers=["CPUExecutionProvider"]).run(None, feed(noise, upright))
+        for file in files
+    )
+    for w, g in zip(wanted, got, strict=True):
+        np.testing.assert_allclose(g, w, atol=1e-5)
+
+
+def test_all_of_the_resnet_and_nothing_else_is_in_the_branch(files: tuple[Path, Path]) -> None:
+    plain, branched = (onnx.load(str(file)).graph for file in files)
+    (branch,) = (node for node in branched.node if node.op_type == "If")
+    inside, outside = onnx.helper.get_node_attr_value(branch, "then_branch").node, branched.node
+    convs = {node.name for node in plain.node if node.op_type == "Conv"}
+    hand = {name for name in convs if name.startswith("/hand/")}
+    assert {node.name for node in inside if node.op_type == "Conv"} == convs - hand
+    assert {node.name for node in outside if node.op_type == "Conv"} == hand
+    assert len(inside) + len(outside) == len(plain.node) + 2  # the branch and its condition
+
+
+def test_weights_are_stored_once(files: tuple[Path, Path]) -> None:
+    plain, branched = (file.stat().st_size for file in files)
+    assert abs(branched - plain) < 0.01 * plain
+
+
+def test_in_one_list_it_is_what_it_was(files: tuple[Path, Path]) -> None:
+    plain, branched = (onnx.load(str(file)) for file in files)
+    again = in_one_list(branched)
+    onnx.checker.check_model(again)
+    assert {node.name for node in again.graph.node} >= {node.name for node in plain.graph.node}
+    assert len(again.graph.initializer) == len(plain.graph.initializer) + 1  # half

@@ -1,0 +1,321 @@
+"""`python -m export` as a whole: what it writes, what it refuses, and what a failure leaves behind."""
+
+import hashlib
+import json
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import onnx
+import pytest
+import torch
+from support.tiny_export import PER_LETTER, SOME, add_outlier, prepared_pictures, trained_checkpoint
+
+from edge.engines import open_engine
+from edge.engines.golden import check_golden
+from edge.errors import DataError
+from edge.package import METADATA_NAME, VARIANTS, open_package
+from export.__main__ import main
+from export.metadata import command_without_folders, without_folders, write_metadata
+from export.model_card import write_model_card
+from export.package import map_class_to_letter
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with prepared/, model.pt, and deployment_package/ with all three variants."""
+    folder = tmp_path_factory.mktemp("export")
+    trained_checkpoint(folder / "model.pt", prepared_pictures(folder))
+    assert export(folder, "--output", folder / "deployment_package") == 0
+    return folder
+
+
+def export(folder: Path, *more: object) -> int:
+    inputs = ["--checkpoint", folder / "model.pt", "--data", folder / "prepared"]
+    return main([str(argument) for argument in [*inputs, *more]])
+
+
+def fingerprint(folder: Path) -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+
+
+def test_package_opens_and_every_variant_gives_its_golden_answer(tiny: Path) -> None:
+    package = open_package(tiny / "deployment_package")
+    assert tuple(package.files) == VARIANTS
+    for variant in VARIANTS:
+        engine = open_engine("torchscript" if variant == "dynamic" else "onnx", package, variant)
+        assert check_golden(engine, package, variant) < 1e-3
+
+
+def test_folder_holds_the_files_of_the_design_and_nothing_else(tiny: Path) -> None:
+    assert sorted(path.name for path in (tiny / "deployment_package").iterdir()) == [
+        "MODEL_CARD.md",
+        "asl_resnet18.dynamic.pt",
+        "asl_resnet18.int8.onnx",
+        "asl_resnet18.onnx",
+        "model_metadata.json",
+    ]
+    assert sorted(path.name for path in tiny.iterdir()) == [
+        "deployment_package", "model.pt", "photographs", "prepared",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("variant", ["float", "int8"])
+def test_onnx_files_are_old_enough_for_old_boards_and_standard(tiny: Path, variant: str) -> None:
+    package = open_package(tiny / "deployment_package")
+    model = onnx.load(str(package.file(variant)))
+    assert [(entry.domain, entry.version <= 15) for entry in model.opset_import] == [("", True)]
+    assert model.ir_version <= 8
+    assert {node.domain for node in model.graph.node} == {""}
+    # the ResNet's is folded into its convolutions; left are those of the landmark network's features
+    assert [node.op_type for node in model.graph.node].count("BatchNormalization") == 2
+    assert (package.metadata["opset"], package.metadata["ir_version"]) == (
+        model.opset_import[0].version,
+        model.ir_version,
+    )
+
+
+def test_int8_is_a_third_of_float_and_dynamic_is_not(tiny: Path) -> None:
+    files = open_package(tiny / "deployment_package").metadata["files"]
+    sizes = {variant: entry["bytes"] for variant, entry in files.items()}
+    assert sizes["int8"] < 0.33 * sizes["float"]
+    assert sizes["dynamic"] > 0.98 * sizes["float"]
+
+
+def test_accuracy_is_measured_on_the_source_that_training_left_out(tiny: Path) -> None:
+    (section,) = open_package(tiny / "deployment_package").metadata["accuracy"]
+    assert (section["signers"], section["sources"]) == ("unseen signers", ["ben"])
+    assert section["pictures"] == len(SOME) * PER_LETTER
+    assert list(section["variants"]) == list(VARIANTS)
+    for figures in section["variants"].values():
+        assert figures["accuracy"] == 1.0
+        assert [figures["recall"][letter] for letter in "AG"] == [1.0, None]
+        assert figures["answers_changed"] == 0
+
+
+def test_metadata_tells_how_int8_was_chosen_and_nothing_of_the_workstation(tiny: Path) -> None:
+    text = (tiny / "deployment_package" / METADATA_NAME).read_text()
+    metadata = json.loads(text)
+    chosen = [trial for trial in metadata["quantisation_trials"] if trial["chosen"]]
+    assert len(chosen) == 1
+    assert chosen[0]["recipe"].startswith("U8S8 reduce_range")
+    assert chosen[0]["recipe"] in metadata["files"]["int8"]["quantisation"]
+    assert {trial["recipe"].split(",")[0] for trial in metadata["quantisation_trials"]} == {
+        "U8S8 reduce_range", "U8S8", "S8S8",
+    }  # fmt: skip
+    assert metadata["training"]["command"] == "python -m train fit --data prepared --leave-out ben"
+    assert "/home/" not in text
+    assert str(tiny) not in text
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        (
+            "fit --data '/home/anna/my pictures/prepared' --leave-out ben",
+            "fit --data prepared --leave-out ben",
+        ),
+        (
+            "export --data '/home/anna/my pictures' --output=/home/anna/x",
+            "export --data 'my pictures' --output=x",
+        ),
+        ("fit '--run=/home/anna/my runs/first one'", "fit '--run=first one'"),
+        ("fit --run runs/first", "fit --run runs/first"),
+        ("prepare_model_for_deployment(...)", "prepare_model_for_deployment(...)"),
+    ],
+)
+def test_no_folder_stands_in_a_command(typed: str, told: str) -> None:
+    assert command_without_folders(typed) == told
+
+
+def test_no_folder_stands_in_what_training_tells() -> None:
+    training = {
+        "command": "fit --crops '/home/anna/my crops'",
+        "options": {"crops": "/home/anna/my crops", "init": "anna's/model.pt", "batch": 64},
+        "sources": ["anna"],
+    }
+    assert without_folders(training) == {
+        "command": "fit --crops 'my crops'",
+        "options": {"crops": "my crops", "init": "anna's/model.pt", "batch": 64},
+        "sources": ["anna"],
+    }
+
+
+@pytest.fixture(scope="module")
+def one_variant(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A package of the dynamic variant alone, measured on the signer that training saw."""
+    folder = tmp_path_factory.mktemp("one") / "package"
+    assert export(tiny, "--output", folder, "--variants", "dynamic", "--sources", "anna") == 0
+    return folder
+
+
+def test_one_variant_is_packaged_alone_and_float_is_measured_beside_it(one_variant: Path) -> None:
+    package = open_package(one_variant)
+    assert sorted(path.name for path in package.folder.iterdir()) == [
+        "MODEL_CARD.md", "asl_resnet18.dynamic.pt", "model_metadata.json",
+    ]  # fmt: skip
+    (section,) = package.metadata["accuracy"]
+    assert section["signers"] == "seen signers"
+    assert list(section["variants"]) == ["float", "dynamic"]
+
+
+def test_model_card_puts_unseen_signers_before_seen_ones(tiny: Path, tmp_path: Path) -> None:
+    folds = ["--leave-one-out", tiny / "deployment_package"]
+    output = ["--output", tmp_path / "package", "--variants", "float", "--sources", "anna"]
+    assert export(tiny, *output, *folds) == 0
+    card = (tmp_path / "package" / "MODEL_CARD.md").read_text()
+    headings = [line for line in card.splitlines() if line.startswith("## ")]
+    assert headings[0] == "## Signers it has never seen"
+    assert headings[-2:] == ["## Measured at export: seen signers", "## How it was made"]
+    unseen = card[: card.index("## What these figures rest on")]
+    assert "| ben | 24 | 100.0 % | 100.0 % | 100.0 % |" in unseen
+    assert "python -m train fit --data prepared --leave-out ben" in unseen
+    assert "These figures flatter." in card
+    assert "native" in card
+
+
+def test_model_card_says_where_unseen_signers_were_not_measured(one_variant: Path) -> None:
+    card = (one_variant / "MODEL_CARD.md").read_text()
+    assert "nobody knows yet how well this network reads a new person" in card
+    assert "These figures flatter." in card
+
+
+def test_model_card_says_what_it_is_not_for_and_what_dynamic_does_not_gain(tiny: Path) -> None:
+    card = (tiny / "deployment_package" / "MODEL_CARD.md").read_text()
+    unseen, limits = "## Measured at export: unseen signers", "## What it must not be used for"
+    assert card.index(unseen) < card.index(limits)
+    assert "neither smaller nor faster" in card
+    assert "Not to interpret for anybody: not in medicine" in card
+
+
+def test_source_whose_name_is_no_utf8_is_written_escaped(tiny: Path, tmp_path: Path) -> None:
+    text = (tiny / "deployment_package" / METADATA_NAME).read_text()
+    metadata = json.loads(text.replace("ben", r"caf\udce9"))
+    write_metadata(tmp_path, metadata)
+    write_model_card(tmp_path, metadata)
+    assert json.loads((tmp_path / METADATA_NAME).read_text()) == metadata
+    assert r"| caf\udce9 | 24 |" in (tmp_path / "MODEL_CARD.md").read_text()
+
+
+def test_fold_that_saw_every_signer_is_refused(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(tiny / "deployment_package", tmp_path / "fold")
+    path = tmp_path / "fold" / METADATA_NAME
+    metadata = json.loads(path.read_text())
+    metadata["accuracy"][0]["signers"] = "seen signers"
+    path.write_text(json.dumps(metadata))
+    assert export(tiny, "--output", tmp_path / "package", "--leave-one-out", tmp_path / "fold") == 2
+    assert "measured on no signer that its training did not see" in capsys.readouterr().err
+    assert not (tmp_path / "package").exists()
+
+
+def test_two_folds_of_one_source_are_refused_before_the_work(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folds = [tiny / "deployment_package", shutil.copytree(tiny / "deployment_package", tmp_path / "again")]
+    assert export(tiny, "--output", tmp_path / "package", "--leave-one-out", *folds) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith(f"export: {folds[0]} and {folds[1]} both left out 'ben': give ")
+    assert not (tmp_path / "package").exists()
+
+
+def test_int8_that_reads_worse_is_refused_and_the_old_package_stays_whole(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(tiny / "model.pt", tmp_path / "model.pt")
+    add_outlier(tmp_path / "model.pt")
+    shutil.copytree(tiny / "deployment_package", tmp_path / "deployment_package")
+    before = fingerprint(tmp_path / "deployment_package")
+    flags = ["--output", tmp_path / "deployment_package", "--variants", "int8"]
+    assert export(tiny, "--checkpoint", tmp_path / "model.pt", *flags) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("export: the int8 variant reads ")
+    assert error.endswith("or say --accept-drop")
+    assert fingerprint(tmp_path / "deployment_package") == before
+    assert not list(tmp_path.glob("deployment_package.*"))
+
+
+def test_file_that_may_not_grow_is_one_sentence_and_the_old_package_stays_whole(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(tiny / "deployment_package", tmp_path / "deployment_package")
+    before = fingerprint(tmp_path / "deployment_package")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000_000, hard))
+    try:
+        assert export(tiny, "--output", tmp_path / "deployment_package") == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "is full, or a file may not grow so large" in capsys.readouterr().err.splitlines()[-1]
+    assert fingerprint(tmp_path / "deployment_package") == before
+    assert [path.name for path in tmp_path.iterdir()] == ["deployment_package"]
+
+
+def test_interrupted_export_leaves_nothing(tiny: Path, tmp_path: Path) -> None:
+    flags = ["--checkpoint", tiny / "model.pt", "--data", tiny / "prepared"]
+    command = [sys.executable, "-m", "export", *flags, "--output", tmp_path / "deployment_package"]
+    command = ["env", "--default-signal=INT", *command]  # in the background shells switch it off
+    with subprocess.Popen(list(map(str, command)), cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "trying ways to quantise" in line:
+                break
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+    assert process.returncode == 130, rest
+    assert rest.splitlines()[-1].startswith("export: interrupted")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (["--checkpoint", "no.pt"], "no.pt does not exist"),
+        (["--data", "nowhere"], "nowhere is no prepared folder"),
+        (["--variants", "int4"], "there is no variant 'int4'"),
+        (["--variants", ""], "there is no variant"),
+        (["--sources", "carl"], "has no source 'carl', only: anna, ben"),
+        (["--leave-one-out", "nowhere"], "nowhere is no deployment package"),
+    ],
+)
+def test_wrong_flag_is_one_sentence(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: list[str], sentence: str
+) -> None:
+    assert export(tiny, "--output", tmp_path / "package", *flags) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert sentence in error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_checkpoint_of_another_shape_is_one_sentence(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = torch.load(tiny / "model.pt", weights_only=True)
+    state["model"]["trunk.fc.weight"] = state["model"]["trunk.fc.weight"][:26]
+    torch.save(state, tmp_path / "narrow.pt")
+    assert export(tiny, "--checkpoint", tmp_path / "narrow.pt", "--output", tmp_path / "package") == 2
+    assert "no ResNet-18 with 69 outputs" in capsys.readouterr().err
+    assert not (tmp_path / "package").exists()
+
+
+def test_folder_with_other_files_is_not_replaced(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    assert export(tiny, "--output", tmp_path) == 2
+    assert "holds thesis.txt" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_class_5_is_f() -> None:
+    assert map_class_to_letter(5) == "F"
+    assert [map_class_to_letter(i) for i in (0, 25)] == ["A", "Z"]
+    with pytest.raises(DataError, match="no class 26"):
+        map_class_to_letter(26)

@@ -1,0 +1,45 @@
+"""Which way to quantise is taken, given what was measured."""
+
+from onnxruntime.quantization import CalibrationMethod, QuantType
+
+from export.quantize import Recipe
+from export.recipe_search import Trial, choose
+
+SEVEN_BITS = Recipe(QuantType.QUInt8, True, CalibrationMethod.MinMax)
+EIGHT_BITS = Recipe(QuantType.QInt8, False, CalibrationMethod.MinMax)
+FIRST_FLOAT = Recipe(QuantType.QUInt8, True, CalibrationMethod.MinMax, first_float=True)
+
+
+def trial(recipe: Recipe, cost_points: float, agreement: float = 0.99) -> Trial:
+    return Trial(recipe, agreement, cost_points, logits_rms=0.1, points_mean=0.001, bytes=11_000_000)
+
+
+def test_seven_bits_are_taken_where_they_cost_no_more_than_0_3_points() -> None:
+    assert choose([trial(SEVEN_BITS, 0.3), trial(EIGHT_BITS, -0.5, agreement=1.0)]) == SEVEN_BITS
+
+
+def test_eight_bits_are_taken_where_seven_cost_clearly_more() -> None:
+    assert choose([trial(SEVEN_BITS, 0.9), trial(EIGHT_BITS, 0.5)]) == EIGHT_BITS
+
+
+def test_seven_bits_are_taken_where_eight_gain_too_little() -> None:
+    assert choose([trial(SEVEN_BITS, 0.7), trial(EIGHT_BITS, 0.5)]) == SEVEN_BITS
+
+
+def test_layer_is_left_in_float_where_that_is_what_accuracy_needs() -> None:
+    tried = [trial(SEVEN_BITS, 36.0, agreement=0.6), trial(EIGHT_BITS, 20.0), trial(FIRST_FLOAT, 0.0)]
+    assert choose(tried) == FIRST_FLOAT
+
+
+def test_layer_is_not_left_in_float_where_seven_bits_are_free() -> None:
+    assert choose([trial(FIRST_FLOAT, 0.0, agreement=1.0), trial(SEVEN_BITS, 0.1)]) == SEVEN_BITS
+
+
+def test_recipe_that_changes_many_letters_is_not_free_even_if_it_loses_none() -> None:
+    assert choose([trial(SEVEN_BITS, 0.0, agreement=0.9), trial(FIRST_FLOAT, 0.0)]) == FIRST_FLOAT
+
+
+def test_recipes_are_named_in_words() -> None:
+    assert SEVEN_BITS.name == "U8S8 reduce_range, MinMax"
+    assert EIGHT_BITS.name == "S8S8, MinMax"
+    assert FIRST_FLOAT.name == "U8S8 reduce_range, MinMax, first layer float"

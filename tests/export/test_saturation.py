@@ -1,0 +1,95 @@
+"""x86 without VNNI adds two products of 8 bits in 16, and cuts off what is more. No input may get there.
+
+Its kernel (vpmaddubsw) multiplies neighbouring activations, 0 to 255, with their weights and adds the two:
+255 * 127 * 2 is twice what 16 bits hold, 255 * 64 * 2 just fits. So weights of 7 bits never saturate.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+import torch
+from onnx import numpy_helper
+from onnxruntime.quantization import CalibrationMethod, QuantType
+from support.golden_inputs import golden_inputs
+
+from edge.package import DEFAULT_MODEL, UPRIGHT, open_package
+from edge.records import Array
+from export.conditional import in_one_list
+from export.quantize import Recipe, fold, quantise
+from export.to_onnx import AS_IT_IS, export_onnx
+from train.model.network import AslNet
+
+LARGEST = 2**15 - 1
+
+
+def weights_of(model: onnx.ModelProto) -> list[tuple[str, np.ndarray]]:
+    """For each convolution the tensor that goes into it, and its 8-bit weights (O, C, kh, kw)."""
+    stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    steps = {node.output[0]: node.input[0] for node in model.graph.node if node.op_type == "DequantizeLinear"}
+    return [
+        (steps[node.input[0]], stored[steps[node.input[1]]])
+        for node in model.graph.node
+        if node.op_type == "Conv" and node.input[0] in steps and steps.get(node.input[1]) in stored
+    ]
+
+
+def largest_pair(path: Path, inputs: list[Array]) -> int:
+    """The largest |sum of two neighbouring channels' products| in any convolution, where both are loud."""
+    model = in_one_list(onnx.load(str(path)))
+    weights = weights_of(model)
+    kind, names = onnx.TensorProto.UINT8, sorted({name for name, _ in weights})
+    model.graph.output.extend(onnx.helper.make_tensor_value_info(name, kind, None) for name in names)
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    largest = 0
+    beside = {UPRIGHT: AS_IT_IS} if UPRIGHT in {given.name for given in session.get_inputs()} else {}
+    for tensor in inputs:
+        seen_by = dict(zip(names, session.run(names, {"image": tensor, **beside}), strict=True))
+        for name, kernel in weights:
+            maps = seen_by[name]
+            seen = maps[0].reshape(maps.shape[1], -1).astype(np.int32)  # (C, H * W)
+            taps = kernel.astype(np.int32).transpose(1, 0, 2, 3).reshape(maps.shape[1], -1)
+            even = len(seen) & ~1  # the first convolution has three channels
+            pairs = seen[:even].reshape(even // 2, 2, -1)
+            at = pairs.sum(axis=1).argmax(axis=1)  # where the two are loudest together
+            loudest = np.take_along_axis(pairs, at[:, None, None], axis=2)  # (pairs, 2, 1)
+            sums = (loudest * taps[:even].reshape(even // 2, 2, -1)).sum(axis=1)
+            largest = max(largest, int(np.abs(sums).max()))
+    return largest
+
+
+@pytest.fixture(scope="module")
+def folded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ResNet-18 whose batch norm has seen the golden hands, in float32, without batch norm."""
+    folder = tmp_path_factory.mktemp("saturation")
+    torch.manual_seed(0)
+    model = AslNet().train()
+    hands = [tensor for name, tensor in golden_inputs(128).items() if name.startswith("hand-")]
+    with torch.no_grad():
+        for _ in range(10):
+            model(torch.from_numpy(np.concatenate(hands)))
+    export_onnx(model.eval(), 128, folder / "float.onnx", hands[:1])
+    fold(folder / "float.onnx", folder / "folded.onnx")
+    return folder / "folded.onnx"
+
+
+@pytest.mark.parametrize("reduce_range", [False, True])
+def test_loud_input_saturates_weights_of_8_bits_and_not_of_7(folded: Path, reduce_range: bool) -> None:
+    tensors = golden_inputs(128)
+    loud = [tensor for name, tensor in tensors.items() if name.startswith("loud-")]
+    calibration = [tensor for name, tensor in tensors.items() if name.startswith("hand-")]
+    recipe = Recipe(QuantType.QUInt8, reduce_range, CalibrationMethod.MinMax)
+    output = folded.with_name(f"{reduce_range}.onnx")
+    quantise(folded, output, recipe, calibration)
+    assert (largest_pair(output, loud) > LARGEST) is not reduce_range
+
+
+def test_shipped_model_can_not_saturate_whatever_it_is_shown() -> None:
+    weights = weights_of(in_one_list(onnx.load(str(open_package(DEFAULT_MODEL).file("int8")))))
+    assert len(weights) >= 20 - 1  # ResNet-18's convolutions, but for one that a recipe may leave in float
+    for name, kernel in weights:
+        assert np.abs(kernel.astype(np.int32)).max() * 255 * 2 <= LARGEST, name

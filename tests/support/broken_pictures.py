@@ -1,0 +1,17 @@
+"""Picture files that claim to be larger than they are."""
+
+import struct
+import zlib
+
+
+def png_of_zeros(width: int, height: int) -> bytes:
+    """A black PNG of one bit a pixel, made row by row: a few kB of file, whatever it claims to hold."""
+    row = bytes(1 + (width + 7) // 8)
+    packer = zlib.compressobj(1)
+    packed = b"".join(packer.compress(row) for _ in range(height)) + packer.flush()
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")

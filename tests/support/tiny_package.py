@@ -1,0 +1,179 @@
+"""A real deployment package within seconds: an untrained network of 15 kB, exported as `export` does it.
+
+Its files, shapes, checksums and golden answers are as the contract wants them. It sees a hand that signs F
+in every picture.
+"""
+
+import contextlib
+import json
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
+from torch import nn
+
+from edge.engines import open_engine
+from edge.engines.golden import golden_tensor
+from edge.package import (
+    FEATURES,
+    METADATA_NAME,
+    OUTPUT_SHAPES,
+    SCHEMA_VERSION,
+    UPRIGHT,
+    UPRIGHT_SHAPE,
+    Package,
+    open_package,
+    sha256_of,
+)
+from edge.preprocess import MEAN_RGB, STD_RGB
+from edge.records import LETTERS, N_POINTS
+
+SIZE_PX = 64
+N_FEATURES = 16
+ALWAYS = "F"  # what it reads
+TURNED_LESS = 0.25  # what it says of a square that was turned is so much fainter
+EXAMPLE = torch.zeros(1, 3, SIZE_PX, SIZE_PX), torch.zeros(UPRIGHT_SHAPE)
+FILES = {"float": "tiny.onnx", "int8": "tiny.int8.onnx", "dynamic": "tiny.dynamic.pt"}
+
+
+class TinyNet(nn.Module):
+    """(1, 3, S, S), and (1,) whether it was turned -> letters (1, 26), presence (1, 1), points (1, 21, 2),
+    features (1, 16)."""
+
+    def __init__(self, n_letters: int = len(LETTERS)) -> None:
+        super().__init__()
+        self.trunk = nn.Sequential(
+            nn.Conv2d(3, 8, 5, stride=4, padding=2),
+            nn.ReLU(),
+            nn.Conv2d(8, N_FEATURES, 3, stride=2),
+            nn.ReLU(),
+        )
+        self.head = nn.Linear(N_FEATURES, n_letters + 1 + 2 * N_POINTS)
+        self.n_letters = n_letters
+        with torch.no_grad():
+            self.head.bias[[LETTERS.index(ALWAYS), n_letters]] = 5.0
+
+    def forward(self, image: torch.Tensor, upright: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        n = self.n_letters
+        features = self.trunk(image).mean((2, 3))
+        out = self.head(features) * (1 - TURNED_LESS * upright)
+        return out[:, :n], out[:, n : n + 1], out[:, n + 1 :].sigmoid().reshape(-1, N_POINTS, 2), features
+
+
+class Oldest(nn.Module):
+    """What asl-edge 0.1.0 exported."""
+
+    def __init__(self, net: TinyNet) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return self.net(image, torch.zeros(UPRIGHT_SHAPE))[:3]  # type: ignore[no-any-return]
+
+
+def export_onnx(net: nn.Module, path: Path, names: tuple[str, ...] = (*OUTPUT_SHAPES, FEATURES)) -> None:
+    """Inputs `image` and `upright`, opset 13, as the real export writes it."""
+    inputs = EXAMPLE[: 1 if isinstance(net, Oldest) else 2]
+    with exporting():
+        torch.onnx.export(
+            net.eval(),
+            inputs,
+            str(path),
+            input_names=["image", UPRIGHT][: len(inputs)],
+            output_names=list(names),
+            opset_version=13,
+            dynamo=False,
+        )
+
+
+def export_torchscript(net: nn.Module, path: Path) -> None:
+    """The last layer in 8 bits, traced, as the real export writes it."""
+    with exporting():
+        quantized = torch.ao.quantization.quantize_dynamic(net.eval(), {nn.Linear}, torch.qint8)
+        torch.jit.save(torch.jit.trace(quantized, EXAMPLE), str(path))
+
+
+def input_of(size_px: int) -> dict[str, Any]:
+    """The metadata's word on what the network takes."""
+    return {
+        "name": "image",
+        "shape": [1, 3, size_px, size_px],
+        "colour": "RGB",
+        "mean": list(MEAN_RGB),
+        "std": list(STD_RGB),
+    }
+
+
+def build_tiny_package(folder: Path, seed: int = 0) -> Package:
+    """Writes all three variants and their metadata into `folder` and opens it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(seed)
+    net = TinyNet().eval()
+    export_onnx(net, folder / FILES["float"])
+    quantize_static(
+        folder / FILES["float"],
+        folder / FILES["int8"],
+        _Calibration(),
+        QuantFormat.QDQ,
+        per_channel=True,
+        op_types_to_quantize=["Conv"],
+    )
+    export_torchscript(net, folder / FILES["dynamic"])
+    write_metadata(folder, {variant: [0.0] * len(LETTERS) for variant in FILES})
+    package = open_package(folder)
+    answers = {}
+    for variant in FILES:
+        engine = open_engine("torchscript" if variant == "dynamic" else "onnx", package, variant, threads=1)
+        answers[variant] = engine(golden_tensor(SIZE_PX)).letters[0].tolist()
+    write_metadata(folder, answers)
+    return open_package(folder)
+
+
+def write_metadata(folder: Path, golden_letters: dict[str, list[float]], **changes: Any) -> None:
+    """The contract of the files that lie in `folder`; `changes` replace its entries."""
+    metadata = {
+        "schema_version": SCHEMA_VERSION,
+        "labels": list(LETTERS),
+        "input": input_of(SIZE_PX),
+        UPRIGHT: {"shape": UPRIGHT_SHAPE},
+        "outputs": {
+            name: {"shape": shape} for name, shape in (OUTPUT_SHAPES | {FEATURES: [1, N_FEATURES]}).items()
+        },
+        "temperature": 1.0,
+        "presence_threshold": 0.5,
+        "files": {
+            variant: {
+                "name": name,
+                "bytes": (folder / name).stat().st_size,
+                "sha256": sha256_of(folder / name),
+            }
+            for variant, name in FILES.items()
+        },
+        "golden": {"letters": golden_letters},
+    }
+    (folder / METADATA_NAME).write_text(json.dumps(metadata | changes, indent=2))
+
+
+class _Calibration(CalibrationDataReader):
+    def __init__(self) -> None:
+        rng = np.random.default_rng(0)
+        self._rest = [rng.normal(size=(1, 3, SIZE_PX, SIZE_PX)).astype(np.float32) for _ in range(4)]
+
+    def get_next(self) -> dict[str, Any] | None:
+        return (
+            {"image": self._rest.pop(), UPRIGHT: np.zeros(UPRIGHT_SHAPE, np.float32)} if self._rest else None
+        )
+
+
+@contextlib.contextmanager
+def exporting() -> Iterator[None]:
+    """Around what torch calls deprecated and the project needs."""
+    with warnings.catch_warnings():
+        # torch.jit, torch.ao.quantization and the exporter without dynamo say that they are deprecated
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.filterwarnings("ignore", "torch.quantize_per_tensor", UserWarning)
+        yield

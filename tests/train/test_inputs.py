@@ -1,0 +1,155 @@
+from pathlib import Path
+
+import pytest
+from support.made_pictures import save, scene
+from support.manifests import write_manifest
+
+from edge.errors import DataError
+from train.data.inputs import BOX_COLUMNS, POINT_COLUMNS, list_inputs
+
+
+def test_folders_of_letters_in_any_case_are_one_source(tmp_path: Path) -> None:
+    for name in ("a/1.png", "B/1.JPG", "Space/1.webp", "NOTHING/1.bmp", "del/1.png"):
+        save(tmp_path / "mine" / name, scene(0))
+    items, problems = list_inputs([str(tmp_path / "mine")])
+    assert [item.letter for item in items] == ["B", "nothing", "space", "A", "del"]
+    assert {item.source for item in items} == {"mine"}
+    assert problems == []
+
+
+def test_folder_a_signer_gives_a_source_each(tmp_path: Path) -> None:
+    for name in ("anna/A/1.png", "anna/B/1.png", "ben/A/1.png"):
+        save(tmp_path / name, scene(0))
+    items, _ = list_inputs([str(tmp_path)])
+    assert [(item.source, item.letter) for item in items] == [("anna", "A"), ("anna", "B"), ("ben", "A")]
+
+
+def test_signers_that_are_called_like_letters_stay_signers(tmp_path: Path) -> None:
+    for name in ("A/a/1.png", "A/b/1.png", "B/a/1.png"):
+        save(tmp_path / name, scene(0))
+    items, _ = list_inputs([str(tmp_path)])
+    assert [(item.source, item.letter) for item in items] == [("A", "A"), ("A", "B"), ("B", "A")]
+
+
+def test_named_folder_is_one_source_whatever_lies_in_it(tmp_path: Path) -> None:
+    for name in ("train/A/1.png", "test/A/1.png"):
+        save(tmp_path / name, scene(0))
+    items, _ = list_inputs([f"anna={tmp_path}"])
+    assert [item.source for item in items] == ["anna", "anna"]
+
+
+def test_inputs_of_the_same_name_get_their_parents_too(tmp_path: Path) -> None:
+    for signer in ("anna", "ben"):
+        save(tmp_path / signer / "pictures" / "A" / "1.png", scene(0))
+    items, _ = list_inputs([str(tmp_path / signer / "pictures") for signer in ("anna", "ben")])
+    assert [item.source for item in items] == ["anna-pictures", "ben-pictures"]
+    assert len({item.file for item in items}) == 2
+
+
+@pytest.mark.parametrize(
+    ("file", "why"),
+    [
+        ("ab/1.png", "no such letter: the folder 'ab'"),
+        ("A/notes.txt", "no picture format that is read here: '.txt'"),
+        ("stray.png", "lies beside the folders of letters"),
+        ("A/deeper/1.png", "a folder inside a letter's folder"),
+    ],
+)
+def test_file_out_of_place_is_named_and_left_out(tmp_path: Path, file: str, why: str) -> None:
+    save(tmp_path / "A" / "1.png", scene(0))
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_bytes(b"x")
+    items, problems = list_inputs([str(tmp_path)])
+    assert [item.file for item in items] == ["A/1.png"]
+    assert [(problem.why, problem.left_out) for problem in problems] == [(why, True)]
+    assert file.startswith(problems[0].file)
+
+
+def test_folder_without_letters_says_what_was_wanted(tmp_path: Path) -> None:
+    save(tmp_path / "holiday" / "1.png", scene(0))
+    with pytest.raises(DataError, match="holds no folders of letters"):
+        list_inputs([str(tmp_path)])
+
+
+def test_absent_input_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"nowhere does not exist; a manifest.csv or a folder of letters"):
+        list_inputs([str(tmp_path / "nowhere")])
+
+
+def test_manifest_gives_all_that_it_knows_of_a_picture(tmp_path: Path) -> None:
+    row: dict[str, object] = {
+        "file": "x/1.png",
+        "letter": "q",
+        "source": "anna",
+        "role": "Test",
+        "kind": "frame",
+    }
+    row |= {"licence": "MIT", "width": 64, "height": 48}
+    row |= dict(zip(BOX_COLUMNS, (1, 2, 30, 40), strict=True))
+    row |= {name: i for i, name in enumerate(POINT_COLUMNS)}
+    items, problems = list_inputs([write_manifest(tmp_path / "m.csv", [row])])
+    (item,) = items
+    assert problems == []
+    assert (item.path, item.letter, item.source, item.role) == (tmp_path / "x/1.png", "Q", "anna", "test")
+    assert (item.kind, item.licence, item.size_px) == ("frame", "MIT", (64, 48))
+    assert item.box_xyxy is not None
+    assert item.box_xyxy.tolist() == [1, 2, 30, 40]
+    assert item.points is not None
+    assert item.points[20].tolist() == [40, 41]
+
+
+def test_manifest_of_two_columns_is_enough(tmp_path: Path) -> None:
+    items, problems = list_inputs(
+        [write_manifest(tmp_path / "set/m.csv", [{"file": "1.png", "letter": "A"}])]
+    )
+    assert problems == []
+    assert (items[0].source, items[0].role, items[0].box_xyxy, items[0].points) == ("set", "", None, None)
+
+
+@pytest.mark.parametrize("column", ["file", "letter"])
+def test_manifest_without_a_needed_column_is_refused(tmp_path: Path, column: str) -> None:
+    row: dict[str, object] = {"file": "1.png", "letter": "A", "source": "x"}
+    del row[column]
+    with pytest.raises(DataError, match=f"has no column '{column}'; file and letter are needed"):
+        list_inputs([write_manifest(tmp_path / "m.csv", [row])])
+
+
+def test_manifest_that_is_no_table_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_bytes(b"\xff\xd8\xff\xe0 a picture")
+    with pytest.raises(DataError, match="can't be read as a CSV table"):
+        list_inputs([str(tmp_path / "m.csv")])
+
+
+def test_rows_without_a_known_letter_or_a_file_are_named_with_their_line(tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [
+        {"file": "1.png", "letter": "A"},
+        {"file": "2.png", "letter": "AA"},
+        {"file": "", "letter": "B"},
+        {"file": "1.png", "letter": "A"},
+    ]
+    items, problems = list_inputs([write_manifest(tmp_path / "m.csv", rows)])
+    assert [item.file for item in items] == ["1.png"]
+    assert [(problem.file, problem.why) for problem in problems] == [
+        ("2.png", "no such letter: 'AA' (line 3)"),
+        ("m.csv", "no file is named (line 4)"),
+        ("1.png", "listed twice"),
+    ]
+
+
+def test_words_where_numbers_belong_drop_the_box_and_keep_the_picture(tmp_path: Path) -> None:
+    row: dict[str, object] = {"file": "1.png", "letter": "A"}
+    row |= dict(zip(BOX_COLUMNS, (1, "two", 30, 40), strict=True))
+    row |= dict.fromkeys(POINT_COLUMNS, "nan")
+    items, problems = list_inputs([write_manifest(tmp_path / "m.csv", [row])])
+    assert items[0].box_xyxy is None
+    assert items[0].points is None
+    assert [(problem.why, problem.left_out) for problem in problems] == [
+        ("box dropped: not all of its columns hold numbers", False),
+        ("points dropped: not all of its columns hold numbers", False),
+    ]
+
+
+def test_unknown_role_is_refused(tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [{"file": "1.png", "letter": "A", "role": "holdout"}]
+    with pytest.raises(DataError, match="the role 'holdout'; one of train, validation, test was wanted"):
+        list_inputs([write_manifest(tmp_path / "m.csv", rows)])

@@ -1,0 +1,1 @@
+"""Prepared photographs -> the crops that training reads."""

@@ -1,0 +1,1 @@
+"""Photographs -> the prepared folder."""

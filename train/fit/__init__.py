@@ -1,0 +1,1 @@
+"""Crops -> a trained checkpoint."""
