@@ -13,7 +13,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
-from sure import DATA, Row, percent, reader_of, show, some
+from sure import DATA, Row, build_reader, percent, show, some
 
 from edge.hand.reader import HandReader
 from edge.pictures import read_picture
@@ -37,7 +37,7 @@ def main() -> None:
     ways: dict[str, Callable[[Image], Image]] = {"as it is": lambda image: image, "brightened": brighten}
     of_all: dict[str, list[np.ndarray]] = {way: [] for way in ways}
     for folder in args.packages:
-        reader, left_out = reader_of(folder)
+        reader, left_out = build_reader(folder)
         for source in left_out:
             mine = some([r for r in rows if r["source"] == source and r["letter"] in LETTERS], args.most)
             for way, lighten in ways.items():

@@ -17,10 +17,10 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from edge.build import parts_of, watched
+from edge.build import build_components, watched
 from edge.cameras import open_camera
 from edge.pipeline import run
-from edge.records import Moment
+from edge.records import LoopStep
 from edge.settings import Settings
 
 WATCHER = """
@@ -62,18 +62,18 @@ def main() -> None:
 
 def frames_a_second(settings: Settings, watchers: int, args: argparse.Namespace) -> float:
     stop = threading.Event()
-    parts = parts_of(settings, stop)
+    parts = build_components(settings, stop)
     frames = 0
-    with watched(parts) as live, open_camera("synthetic:HELLO", settings.fps, stop) as camera:
-        assert live is not None
+    with watched(parts) as publisher, open_camera("synthetic:HELLO", settings.fps, stop) as camera:
+        assert publisher is not None
         command = [sys.executable, "-c", WATCHER, str(args.port), str(watchers)]
         crowd = subprocess.Popen(command, stderr=subprocess.DEVNULL) if watchers else None
         counting = threading.Event()
 
-        def turned(moment: Moment) -> None:
+        def turned(step: LoopStep) -> None:
             nonlocal frames
             frames += counting.is_set()
-            live.turn(moment, camera.state())
+            publisher.turn(step, camera.state())
 
         def clock() -> None:
             time.sleep(2)

@@ -28,8 +28,8 @@ from torch import nn
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from edge.engines.session import open_session
-from edge.hand.palm_detector import Find, PalmFinder, no_palms
-from edge.hand.reader import HandReader, Look
+from edge.hand.palm_detector import MediaPipePalmDetector, PalmDetector, no_palms
+from edge.hand.reader import HandReader, View
 from edge.package import Package
 from edge.preprocess import Square
 from edge.records import Array, Engine, Image, Output
@@ -48,7 +48,7 @@ LOOK_ALIKES = ("MNST", "AE", "URV", "KP", "GQ", "DZ", "IJ")
 class OneLook(HandReader):
     """Reads the square that is found, and no closer one."""
 
-    def _look_closer(self, image: Image, square: Square, turn_rad: float | None = None) -> list[Look]:
+    def _look_closer(self, image: Image, square: Square, turn_rad: float | None = None) -> list[View]:
         return [self._look(image, square, turn_rad)]
 
 
@@ -63,7 +63,7 @@ def main() -> None:
     args = parser.parse_args()
     table: dict[str, dict[str, float]] = {}
     answers: dict[str, list[tuple[str, str | None]]] = {}  # by way: (letter, said)
-    looks: dict[str, Shown] = {}  # by checkpoint
+    looks: dict[str, CropViews] = {}  # by checkpoint
     for path in args.checkpoints:
         checkpoint = load_checkpoint(path)
         unseen = checkpoint.training["left_out"]
@@ -95,7 +95,7 @@ def main() -> None:
         print(f"| {label} | {cost_ms:.1f} ms |")
 
 
-def costs_ms(looks: dict[str, "Shown"], rounds: int = 40) -> dict[str, float]:
+def costs_ms(looks: dict[str, "CropViews"], rounds: int = 40) -> dict[str, float]:
     """The median of each."""
     square = np.zeros((1, 3, SIZE_PX, SIZE_PX), np.float32)
     spent_s: dict[str, list[float]] = {label: [] for label in looks}
@@ -123,13 +123,13 @@ def mixed_up(answers: list[tuple[str, str | None]], group: str) -> float:
 
 
 def ways(
-    checkpoint: Checkpoint, look: "Shown", crops: Crops | None, plain: bool
+    checkpoint: Checkpoint, look: "CropViews", crops: Crops | None, plain: bool
 ) -> Iterator[tuple[str, Read]]:
     """Name, and picture -> letter."""
-    palms = PalmFinder()
+    palms = MediaPipePalmDetector()
 
     def reads(
-        say: Say, find: Find = palms, kind: type[HandReader] = HandReader, upright: bool = False
+        say: Say, find: PalmDetector = palms, kind: type[HandReader] = HandReader, upright: bool = False
     ) -> Read:
         engine, package = engine_of(look, say), replace(package_of(checkpoint), reads_upright=upright)
         return lambda image: kind(engine, package, find=find).read(image).letter
@@ -184,7 +184,7 @@ def with_wrong_labels(crops: Crops, share: float) -> Crops:
     return replace(crops, letter=letter)
 
 
-Shown = Callable[
+CropViews = Callable[
     [Array], tuple[Array, ...]
 ]  # a square -> moments (1, 1536), landmark features (1, 1152), points
 Say = Callable[
@@ -213,17 +213,17 @@ def saying(model: AslNet, reading: HandReading, trunk_share: float | None) -> Sa
     return say
 
 
-def engine_of(look: Shown, say: Say) -> Engine:
+def engine_of(look: CropViews, say: Say) -> Engine:
     def engine(tensor: Array, upright: bool = False) -> Output:
-        moments, seen, points = look(tensor)
+        moments, seen, landmarks = look(tensor)
         with torch.inference_mode():
             letters, presence = say(torch.from_numpy(moments), torch.from_numpy(seen), upright)
-        return Output(letters.numpy(), presence[:, 0].numpy(), points)
+        return Output(letters.numpy(), presence[:, 0].numpy(), landmarks)
 
     return engine
 
 
-class Parts(nn.Module):
+class Components(nn.Module):
     """(1, 3, S, S) -> what both last layers are given, and the points; the ResNet sees as many px as it was
     trained with."""
 
@@ -236,19 +236,19 @@ class Parts(nn.Module):
         self.model, self.means = model, torch.from_numpy(means)  # (T, 192)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        seen, points = self.model.hand(x * self.model.std + self.model.mean)
+        seen, landmarks = self.model.hand(x * self.model.std + self.model.mean)
         shown = self.means @ x[:, :, BORDER_PX:-BORDER_PX, BORDER_PX:-BORDER_PX] @ self.means.T
-        return self.model.trunk.avgpool(self.model.maps(shown)[-1]), seen, points
+        return self.model.trunk.avgpool(self.model.maps(shown)[-1]), seen, landmarks
 
 
-def looked(checkpoint: Checkpoint) -> Shown:
+def looked(checkpoint: Checkpoint) -> CropViews:
     """Through onnxruntime, one thread, so that many pictures are read at a time."""
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the older exporter, as export.to_onnx has it
         path = Path(folder) / "parts.onnx"
         example = torch.zeros(1, 3, SIZE_PX, SIZE_PX)
         torch.onnx.export(
-            Parts(checkpoint.model, (checkpoint.size_px - 2 * BORDER_PX) // 2).eval(),
+            Components(checkpoint.model, (checkpoint.size_px - 2 * BORDER_PX) // 2).eval(),
             (example,),
             str(path),
             input_names=["image"],

@@ -52,7 +52,7 @@ def write_packages(models: Path, folds: dict[str, Package]) -> None:
 def write_points_networks(models: Path, manifest: Path, left_out: dict[str, Sequence[str]]) -> None:
     """points.npz: for each fold a network of one hidden layer, taught by the points of all other sources."""
     rows = [row for row in csv.DictReader(manifest.open()) if row["letter"] in LETTERS and row["hand0_x"]]
-    points = np.stack(
+    landmarks = np.stack(
         [
             normalised(np.array([[row[f"hand{i}_x"], row[f"hand{i}_y"]] for i in range(21)], np.float32))
             for row in rows
@@ -63,18 +63,18 @@ def write_points_networks(models: Path, manifest: Path, left_out: dict[str, Sequ
     weights = {}
     for fold, unseen in left_out.items():
         known = ~np.isin(sources, list(unseen))
-        layers = _taught(points[known], letters[known])
+        layers = _taught(landmarks[known], letters[known])
         for number, layer in ((1, layers[0]), (2, layers[2])):
             weights[f"{fold} w{number}"] = layer.weight.detach().numpy().T
             weights[f"{fold} b{number}"] = layer.bias.detach().numpy()
     np.savez(models / "points.npz", **weights)
 
 
-def _taught(points: np.ndarray, letters: np.ndarray) -> nn.Sequential:
+def _taught(landmarks: np.ndarray, letters: np.ndarray) -> nn.Sequential:
     torch.set_num_threads(1)  # so small a network gains nothing from more
     torch.manual_seed(0)
-    x, y = torch.from_numpy(points), torch.from_numpy(letters)
-    model = nn.Sequential(nn.Linear(points.shape[1], HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, len(LETTERS)))
+    x, y = torch.from_numpy(landmarks), torch.from_numpy(letters)
+    model = nn.Sequential(nn.Linear(landmarks.shape[1], HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, len(LETTERS)))
     optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=1e-2)
     for _ in range(EPOCHS):
         for rows in torch.randperm(len(x)).split(BATCH):

@@ -114,10 +114,10 @@ def openvino_int8(models: Path, threads: int) -> Way:
 
         def engine(tensor: Array, upright: bool = False) -> Output:
             request.infer({"image": tensor, UPRIGHT: np.array([upright], np.float32)})
-            letters, presence, points = (
+            letters, presence, landmarks = (
                 np.array(request.get_tensor(name).data) for name in ("letters", "presence", "points")
             )
-            return Output(letters, presence[:, 0], points)
+            return Output(letters, presence[:, 0], landmarks)
 
         return engine
 
@@ -126,14 +126,14 @@ def openvino_int8(models: Path, threads: int) -> Way:
 
 def _read_by(models: Path, threads: int, engine_of: Callable[[Package], Engine]) -> Way:
     """`packages.json` says by fold which package has not seen its people."""
-    from edge.hand.palm_detector import PalmFinder
+    from edge.hand.palm_detector import MediaPipePalmDetector
     from edge.hand.reader import HandReader  # only here: MediaPipe's environment has no onnxruntime
 
     folders = json.loads((models / "packages.json").read_text())
     packages = {fold: open_package(Path(folder)) for fold, folder in folders.items()}
     engines = {fold: engine_of(package) for fold, package in packages.items()}
     readers: dict[str, HandReader] = {}
-    find = PalmFinder(threads)
+    find = MediaPipePalmDetector(threads)
 
     def way(image: Image, fold: str, new: bool) -> str | None:
         if new or fold not in readers:  # a new scene: nothing to follow yet
@@ -158,16 +158,16 @@ def mediapipe_points(models: Path, threads: int) -> Way:
             return None
         height, width = image.shape[:2]
         marks = found.multi_hand_landmarks[0].landmark
-        points = np.array([[mark.x * width, mark.y * height] for mark in marks], np.float32)
-        hidden = np.maximum(normalised(points) @ networks[f"{fold} w1"] + networks[f"{fold} b1"], 0)
+        landmarks = np.array([[mark.x * width, mark.y * height] for mark in marks], np.float32)
+        hidden = np.maximum(normalised(landmarks) @ networks[f"{fold} w1"] + networks[f"{fold} b1"], 0)
         return LETTERS[int(np.argmax(hidden @ networks[f"{fold} w2"] + networks[f"{fold} b2"]))]
 
     return way
 
 
-def normalised(points: Array) -> Array:
+def normalised(landmarks: Array) -> Array:
     """(21, 2) px -> (42,): from the wrist, by the hand's size, the index finger on one side."""
-    moved = points - points[0]
+    moved = landmarks - landmarks[0]
     moved = moved / max(float(np.abs(moved).max()), 1e-6)
     if moved[5, 0] > moved[17, 0]:  # a left hand, or a right one in the mirror
         moved = moved * (-1, 1)

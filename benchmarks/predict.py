@@ -23,7 +23,7 @@ import onnxruntime as ort
 import edge  # first: it switches onnxruntime's telemetry off
 from edge.engines.golden import golden_tensor
 from edge.engines.onnx import OnnxEngine
-from edge.hand.palm_detector import PalmFinder
+from edge.hand.palm_detector import MediaPipePalmDetector
 from edge.hand.reader import HandReader
 from edge.package import DEFAULT_MODEL, UPRIGHT, open_package
 from edge.pictures import SUFFIXES, read_picture
@@ -79,7 +79,7 @@ def looks_for(files: list[Path]) -> int:
         count += 1
         return engine(tensor, upright)
 
-    reader = HandReader(counted, package, find=PalmFinder())
+    reader = HandReader(counted, package, find=MediaPipePalmDetector())
     for file in files:
         reader.read(read_picture(file))
     return count

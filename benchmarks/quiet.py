@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.engines import USUAL_VARIANT, open_engine
-from edge.hand.palm_detector import PalmFinder
+from edge.engines import DEFAULT_VARIANT, open_engine
+from edge.hand.palm_detector import MediaPipePalmDetector
 from edge.hand.reader import HandReader
 from edge.letters.filter import LetterFilter
 from edge.package import open_package
@@ -44,8 +44,8 @@ def main() -> None:
     package = open_package(args.package)
     left_out = package.metadata["training"]["left_out"]
     sources = sorted({row["source"] for row in rows})
-    find, rng = PalmFinder(2), np.random.default_rng(0)
-    reader = HandReader(open_engine("onnx", package, USUAL_VARIANT["onnx"], 2), package, find=find)
+    find, rng = MediaPipePalmDetector(2), np.random.default_rng(0)
+    reader = HandReader(open_engine("onnx", package, DEFAULT_VARIANT["onnx"], 2), package, find=find)
     letters = LetterFilter()
     wanted = round(args.minutes * 60 / HELD_S)
     order = [int(i) for i in np.resize(rng.permutation(len(rows)), wanted)]

@@ -18,8 +18,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from edge.engines import USUAL_VARIANT, open_engine
-from edge.hand.palm_detector import PalmFinder
+from edge.engines import DEFAULT_VARIANT, open_engine
+from edge.hand.palm_detector import MediaPipePalmDetector
 from edge.hand.reader import HandReader
 from edge.letters.filter import SURE_ENOUGH
 from edge.package import DEFAULT_MODEL, open_package
@@ -50,7 +50,7 @@ def main() -> None:
     show("confidence of at least", [f"{t:g}" for t in THRESHOLDS])
     right, wrong, beside = [], [], []
     for folder in args.packages:
-        reader, left_out = reader_of(folder)
+        reader, left_out = build_reader(folder)
         for source in left_out:
             of_source = [row for row in rows if row["source"] == source]
             letters = some([row for row in of_source if row["letter"] in LETTERS], args.most)
@@ -72,11 +72,13 @@ def main() -> None:
     print(f"an event asks {SURE_ENOUGH:g}")
 
 
-def reader_of(folder: Path) -> tuple[HandReader, list[str]]:
+def build_reader(folder: Path) -> tuple[HandReader, list[str]]:
     """And the sources that it has not seen."""
     package = replace(open_package(folder), temperature=open_package(DEFAULT_MODEL).temperature)
-    engine = open_engine("onnx", package, USUAL_VARIANT["onnx"], 2)
-    return HandReader(engine, package, find=PalmFinder(2)), package.metadata["training"]["left_out"]
+    engine = open_engine("onnx", package, DEFAULT_VARIANT["onnx"], 2)
+    return HandReader(engine, package, find=MediaPipePalmDetector(2)), package.metadata["training"][
+        "left_out"
+    ]
 
 
 def some(rows: list[Row], most: int) -> list[Row]:
@@ -94,8 +96,8 @@ def beside_the_hand(rows: list[Row], folder: Path) -> Iterator[Image]:
     for row, image in zip(rows, pictures_of(rows, folder), strict=True):
         if not row[POINT_COLUMNS[0]]:
             continue
-        points = np.array([row[name] for name in POINT_COLUMNS], np.float32).reshape(-1, 2)
-        squares = (background_square(rng, image, points) for _ in range(ATTEMPTS))
+        landmarks = np.array([row[name] for name in POINT_COLUMNS], np.float32).reshape(-1, 2)
+        squares = (background_square(rng, image, landmarks) for _ in range(ATTEMPTS))
         if square := next(filter(None, squares), None):
             yield cut_square(image, square, SIDE_PX)
 

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.engines import USUAL_VARIANT, open_engine
-from edge.hand.palm_detector import PalmFinder
+from edge.engines import DEFAULT_VARIANT, open_engine
+from edge.hand.palm_detector import MediaPipePalmDetector
 from edge.hand.reader import HandReader
 from edge.package import FEATURES, Package, open_package
 from edge.personalize.correction import GAIN, RIDGE, Correction, Examples, TaughtEngine, fit
@@ -29,7 +29,7 @@ DATA = Path("../shared/data/asl-frames/manifest.csv")
 BY_LANDMARKS = 256  # the last of the features (train.model.network.HIDDEN)
 REPEATS = 3  # other pictures are taught with each time
 
-FIND = PalmFinder()
+FIND = MediaPipePalmDetector()
 
 
 def main() -> None:
@@ -72,7 +72,7 @@ def measure(
     args: argparse.Namespace,
     remark: str,
 ) -> None:
-    engine = TaughtEngine(open_engine("onnx", package, USUAL_VARIANT["onnx"]))
+    engine = TaughtEngine(open_engine("onnx", package, DEFAULT_VARIANT["onnx"]))
     truth = [letter for letter, _ in pictures]
     before = _read(engine, package, [image for _, image in pictures])
     examples = examples_of(engine, package, pictures)

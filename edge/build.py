@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.cameras import Camera, open_camera
-from edge.cameras.orientation import Turn
-from edge.engines import USUAL_VARIANT, open_engine
+from edge.cameras.orientation import Orientation
+from edge.engines import DEFAULT_VARIANT, open_engine
 from edge.engines.golden import check_golden
 from edge.errors import SettingsError, TeachError
-from edge.hand.motion_gate import Stillness
-from edge.hand.palm_detector import Find, PalmFinder
+from edge.hand.motion_gate import MotionGate
+from edge.hand.palm_detector import MediaPipePalmDetector, PalmDetector
 from edge.hand.reader import HandReader
 from edge.letters.filter import LetterFilter
 from edge.observe.metrics import Metrics, ModelName
-from edge.observe.snapshot import Live
+from edge.observe.snapshot import SnapshotPublisher
 from edge.package import FEATURES, Package, open_package
 from edge.personalize.correction import TaughtEngine, belongs_of
 from edge.personalize.teaching import Teaching
@@ -31,73 +31,73 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Parts:
+class Components:
     """What one run of the loop is made of, but for the camera."""
 
     settings: Settings
     reader: HandReader
     letters: LetterFilter
     sinks: list[Sink]
-    stillness: Stillness | None
+    motion_gate: MotionGate | None
     model: ModelName
     teaching: Teaching
 
 
-def parts_of(settings: Settings, stop: threading.Event) -> Parts:
+def build_components(settings: Settings, stop: threading.Event) -> Components:
     """PackageError, EngineError or SettingsError where something is no good."""
-    package, variant, engine = model_of(settings, golden=True)
-    teaching = teaching_of(settings, package, variant, engine)
+    package, variant, engine = load_model(settings, golden=True)
+    teaching = build_teaching(settings, package, variant, engine)
     try:
         teaching.restore()
     except TeachError as error:  # a service reads on without it: a new model must not end it
         log.warning("what was taught is not used: %s", error)
     file = package.metadata["files"][variant]
-    return Parts(
+    return Components(
         settings,
-        HandReader(engine, package, settings.min_confidence, PalmFinder(settings.threads)),
+        HandReader(engine, package, settings.min_confidence, MediaPipePalmDetector(settings.threads)),
         LetterFilter(settings.hold_s, settings.gap_s, settings.space_s),
-        sinks_of(settings, stop),
-        Stillness(settings.hold_s) if settings.rest_when_still else None,
+        build_sinks(settings, stop),
+        MotionGate(settings.hold_s) if settings.rest_when_still else None,
         ModelName(str(package.metadata.get("created", "")), file["sha256"], variant),
         teaching,
     )
 
 
-def reader_of(
+def build_reader(
     settings: Settings,
     golden: bool = False,
     around: Callable[[Engine], Engine] = lambda engine: engine,
-    around_finder: Callable[[Find], Find] = lambda find: find,
+    around_finder: Callable[[PalmDetector], PalmDetector] = lambda find: find,
 ) -> HandReader:
     """The settings' model for single pictures, with what it was taught: TeachError where that is no good.
 
     `golden`: after it answered the golden input as it did at export. `around` wraps the engine and
     `around_finder` the palm detector, for whoever wants to see what they are shown.
     """
-    package, variant, engine = model_of(settings, golden)
-    teaching_of(settings, package, variant, engine).restore()
-    find = around_finder(PalmFinder(settings.threads))
+    package, variant, engine = load_model(settings, golden)
+    build_teaching(settings, package, variant, engine).restore()
+    find = around_finder(MediaPipePalmDetector(settings.threads))
     return HandReader(around(engine), package, settings.min_confidence, find)
 
 
-def model_of(settings: Settings, golden: bool = False) -> tuple[Package, str, TaughtEngine]:
+def load_model(settings: Settings, golden: bool = False) -> tuple[Package, str, TaughtEngine]:
     """The settings' package, its variant and engine; `golden`: after it answered as it did at export."""
     package = open_package(Path(settings.model))
-    variant = settings.variant or USUAL_VARIANT[settings.engine]
+    variant = settings.variant or DEFAULT_VARIANT[settings.engine]
     engine = open_engine(settings.engine, package, variant, settings.threads, settings.spinning)
     if golden:
         check_golden(engine, package, variant)
     return package, variant, TaughtEngine(engine)
 
 
-def teaching_of(settings: Settings, package: Package, variant: str, engine: TaughtEngine) -> Teaching:
+def build_teaching(settings: Settings, package: Package, variant: str, engine: TaughtEngine) -> Teaching:
     """Where this device's lessons with that model are kept."""
     belongs = belongs_of(package, variant, settings.teach_folder)
     return Teaching(engine, belongs, package.temperature, FEATURES in package.output_shapes)
 
 
 @contextlib.contextmanager
-def watched(parts: Parts) -> Iterator[Live | None]:
+def watched(parts: Components) -> Iterator[SnapshotPublisher | None]:
     """Page, MQTT and metrics, as the settings want them, while the loop runs; None where there is none.
 
     SettingsError where one of them can't be had.
@@ -117,15 +117,15 @@ def watched(parts: Parts) -> Iterator[Live | None]:
             from edge.sinks.mqtt import Mqtt
 
             observers.append(stack.enter_context(Mqtt(settings)))
-        live = Live(parts.letters, settings.hold_s, observers)
+        publisher = SnapshotPublisher(parts.letters, settings.hold_s, observers)
         if settings.page:
             from edge.web import open_page
 
-            stack.enter_context(open_page(settings, live, parts.model, metrics, parts.teaching))
-        yield live
+            stack.enter_context(open_page(settings, publisher, parts.model, metrics, parts.teaching))
+        yield publisher
 
 
-def sinks_of(settings: Settings, stop: threading.Event) -> list[Sink]:
+def build_sinks(settings: Settings, stop: threading.Event) -> list[Sink]:
     """Where the letters go; `stop` is set when nobody reads standard output any more."""
     output = settings.output or ("none" if leads_to_journal(STDOUT) else "-")
     if output == "none":
@@ -133,7 +133,7 @@ def sinks_of(settings: Settings, stop: threading.Event) -> list[Sink]:
     return [JsonLines(sys.stdout, stop) if output == "-" else JsonFile(Path(output))]
 
 
-def camera_of(settings: Settings, stop: threading.Event, realtime: bool = True) -> Camera:
+def build_camera(settings: Settings, stop: threading.Event, realtime: bool = True) -> Camera:
     """The camera that the settings name, opened by `with`; CameraError where there is none of that name."""
-    turn = Turn(settings.flip, settings.rotation_deg)
-    return open_camera(settings.camera, settings.fps, stop, realtime, turn)
+    orientation = Orientation(settings.flip, settings.rotation_deg)
+    return open_camera(settings.camera, settings.fps, stop, realtime, orientation)

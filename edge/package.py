@@ -12,13 +12,13 @@ from typing import Any
 
 from edge.errors import PackageError, reason_of
 from edge.preprocess import MEAN_RGB, STD_RGB
-from edge.records import LETTERS, N_POINTS
+from edge.records import LETTERS, N_LANDMARKS
 
 SCHEMA_VERSION = 1
 METADATA_NAME = "model_metadata.json"
 DEFAULT_MODEL = Path(__file__).parent / "default_model"
 VARIANTS = ("int8", "float", "dynamic")  # static QDQ ONNX, float32 ONNX, TorchScript
-OUTPUT_SHAPES = {"letters": [1, len(LETTERS)], "presence": [1, 1], "points": [1, N_POINTS, 2]}
+OUTPUT_SHAPES = {"letters": [1, len(LETTERS)], "presence": [1, 1], "points": [1, N_LANDMARKS, 2]}
 FEATURES = "features"  # a fourth output, what the answers are computed from; older packages have none
 UPRIGHT = "upright"  # a second input: whether the square was turned; older packages have none
 UPRIGHT_SHAPE = [1]

@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from edge.cameras import Camera
-from edge.hand.motion_gate import Stillness
+from edge.hand.motion_gate import MotionGate
 from edge.hand.reader import HandReader
 from edge.letters.filter import LetterFilter
-from edge.records import LetterEvent, Moment, Prediction, Sink
+from edge.records import LetterEvent, LoopStep, Prediction, Sink
 
 log = logging.getLogger(__name__)
 
@@ -37,12 +37,12 @@ def run(
     letters: LetterFilter,
     sinks: Sequence[Sink],
     stop: threading.Event,
-    turned: Callable[[Moment], None] = lambda moment: None,
-    stillness: Stillness | None = None,
+    turned: Callable[[LoopStep], None] = lambda step: None,
+    motion_gate: MotionGate | None = None,
 ) -> Summary:
     """Reads until the camera ends or `stop` is set; CameraError where the camera fails.
 
-    `turned` is called at the end of each turn: under systemd it feeds the watchdog. `stillness` None: every
+    `turned` is called at the end of each turn: under systemd it feeds the watchdog. `motion_gate` None: every
     frame is read.
     """
     frames, rested, sent, text = 0, 0, 0, ""
@@ -51,24 +51,24 @@ def run(
     for frame in camera:
         if stop.is_set():
             break
-        moment = Moment()
+        step = LoopStep()
         if frame is not None:  # else the camera has nothing yet, or is blind and being opened again
-            if stillness is not None and stillness.rests(frame):
+            if motion_gate is not None and motion_gate.rests(frame):
                 rested += 1
                 unchanged = _unchanged(prediction, frame.t)
                 event = letters.update(unchanged) if unchanged is not None else None
-                moment = Moment(frame, prediction, event, still=True)
+                step = LoopStep(frame, prediction, event, still=True)
             else:
                 frames += 1
                 started_s = time.perf_counter()
                 prediction = reader.follow(frame)
                 event = letters.update(prediction)
-                moment = Moment(frame, prediction, event, time.perf_counter() - started_s)
-        if (event := moment.event) is not None:
+                step = LoopStep(frame, prediction, event, time.perf_counter() - started_s)
+        if (event := step.event) is not None:
             sent, text = sent + 1, event.text
             log.debug("read %s", event.letter)
             _send(event, sinks, broken)
-        turned(moment)
+        turned(step)
     return Summary(frames, camera.dropped, sent, text, rested)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 LETTERS = tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
-N_POINTS = 21  # MediaPipe's order: 0 is the wrist, 4/8/12/16/20 are the tips from thumb to little finger
+N_LANDMARKS = 21  # MediaPipe's order: 0 is the wrist, 4/8/12/16/20 are the tips from thumb to little finger
 
 Image = npt.NDArray[np.uint8]  # (H, W, 3) RGB
 Array = npt.NDArray[np.float32]
@@ -33,7 +33,7 @@ class CameraState:
     """How a camera is doing, at one moment. `frozen` and `black` still give pictures, `blind` gives none."""
 
     name: str  # usb:0, pi:0, synthetic
-    what: Literal["opening", "live", "blind", "frozen", "black"]
+    status: Literal["opening", "live", "blind", "frozen", "black"]
     reopened: int  # how often it was opened again since the start
     frame_age_s: float  # since the newest picture was captured; before the first one, since the start
     dropped: int  # pictures that the camera offered and nobody read
@@ -45,7 +45,7 @@ class Output:
 
     letters: Array  # (N, 26) logits
     presence: Array  # (N,) logit of "there is a hand"
-    points: Array  # (N, 21, 2) x and y as fractions of the crop's side
+    landmarks: Array  # (N, 21, 2) x and y as fractions of the crop's side
     features: Array | None = None  # (N, F) what the last layer computes them from, where the package gives it
 
 
@@ -54,7 +54,7 @@ class Hand:
     """Where the hand is in the frame."""
 
     box_xyxy: Box
-    points: Array | None  # (21, 2) px in the frame
+    landmarks: Array | None  # (21, 2) px in the frame
     presence: float  # 0..1
 
 
@@ -81,18 +81,18 @@ class LetterEvent:
 
 
 @dataclass(frozen=True, eq=False)
-class Moment:
+class LoopStep:
     """One turn of the loop: what came in, what was made of it."""
 
     frame: Frame | None = None  # None: the camera has nothing yet, or is blind
     prediction: Prediction | None = None
     event: LetterEvent | None = None
-    reading_s: float = 0.0  # how long the network and what follows took
+    inference_s: float = 0.0  # how long the network and what follows took
     still: bool = False  # the scene stood still: the answer is an earlier frame's
 
 
 @dataclass(frozen=True)
-class Why:
+class Hint:
     """Why no letter comes."""
 
     # "" (one is read), camera, no_hand, cut, dark, bright, blurred, unsure, short, or hold (one is coming)
@@ -101,16 +101,16 @@ class Why:
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class Snapshot:
     """The newest turn, with all that a page or a gauge shows of it."""
 
     number: int  # counts the turns
     t: float  # seconds, monotonic: the end of the turn
-    moment: Moment
+    step: LoopStep
     picture: Frame | None  # the newest frame there was
     camera: CameraState
     text: str
-    why: Why
+    hint: Hint
     fps: float  # frames read a second, of late
     latency_s: float  # from the capture to the answer, smoothed
     waited_s: float  # of this turn: from the capture until the network took the frame
@@ -123,7 +123,7 @@ class Seen:
         return self.camera.frame_age_s + max(0.0, now - self.t)
 
 
-Observer = Callable[[Seen], None]  # as a sink: never blocks the loop, never stops it
+Observer = Callable[[Snapshot], None]  # as a sink: never blocks the loop, never stops it
 Sink = Callable[[LetterEvent], None]  # never blocks the loop, never stops it
 
 

@@ -16,7 +16,7 @@ from edge.errors import SettingsError, reason_of
 from edge.package import DEFAULT_MODEL, VARIANTS
 
 
-def usual_threads() -> int:
+def default_threads() -> int:
     """One for each core that this process may use, at most 4: more gain nothing on so small a network."""
     return min(4, len(os.sched_getaffinity(0)))
 
@@ -29,7 +29,7 @@ class Settings:
     model: str = str(DEFAULT_MODEL)  # folder of a deployment package
     engine: str = "onnx"
     variant: str = ""  # of the package; empty: the engine's usual one
-    threads: int = usual_threads()
+    threads: int = default_threads()
     spinning: bool = False  # waiting threads burn their core: slightly faster, hotter
     min_confidence: float = 0.0  # letters less sure than this are not read
     hold_s: float = 0.5  # how long a letter must be held

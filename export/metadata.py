@@ -15,7 +15,7 @@ import torchvision
 
 from edge.package import FEATURES, METADATA_NAME, SCHEMA_VERSION, UPRIGHT, UPRIGHT_SHAPE, sha256_of
 from edge.preprocess import MEAN_RGB, STD_RGB
-from edge.records import LETTERS, N_POINTS
+from edge.records import LETTERS, N_LANDMARKS
 from export.to_onnx import INPUT_NAME, features_shape
 from train.fit.checkpoint import Checkpoint
 
@@ -31,7 +31,7 @@ OUTPUTS = {
     },
     "presence": {"shape": [1, 1], "meaning": "logit of 'there is a hand'; sigmoid, then presence_threshold"},
     "points": {
-        "shape": [1, N_POINTS, 2],
+        "shape": [1, N_LANDMARKS, 2],
         "meaning": "x and y of the hand points (MediaPipe's order) as fractions of the square's side",
     },
 }

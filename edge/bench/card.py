@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edge import __version__
-from edge.bench.measure import Measured
+from edge.bench.measure import BenchRun
 from edge.bench.stopwatch import ROW, STAGES
-from edge.engines import USUAL_VARIANT
+from edge.engines import DEFAULT_VARIANT
 from edge.errors import SettingsError, reason_of
 from edge.package import METADATA_NAME, open_package, sha256_of
 from edge.settings import Settings
@@ -38,10 +38,10 @@ NAMES = {
 Card = dict[str, Any]
 
 
-def card_of(measured: Measured, settings: Settings) -> Card:
+def card_of(measured: BenchRun, settings: Settings) -> Card:
     """Everything that a comparison needs; keys without a unit in `whole`, `cold`, `sustained` are ms."""
     table, package = measured.table, open_package(Path(settings.model))
-    variant = settings.variant or USUAL_VARIANT[settings.engine]
+    variant = settings.variant or DEFAULT_VARIANT[settings.engine]
     looks = np.maximum(table[:, ROW.index("looks")], 1)
     both = measured.span_s >= COLD_S + SUSTAINED_S
     return {
@@ -192,7 +192,7 @@ def _spread(values_ms: npt.NDArray[np.float64]) -> Card:
     return {"n": len(values_ms), "p50": p50, "p95": p95, "p99": p99, "max": round(float(values_ms.max()), 3)}
 
 
-def _over_time(measured: Measured) -> list[Card]:
+def _over_time(measured: BenchRun) -> list[Card]:
     """The run in equal parts: frames a second and medians of each, what the board said then."""
     step_s = max(1.0, measured.span_s / POINTS)
     points = []

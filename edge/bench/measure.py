@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.bench.stopwatch import Stopwatch, cost_of_a_turn_s
-from edge.build import camera_of, reader_of
+from edge.build import build_camera, build_reader
 from edge.cameras import Camera
-from edge.cameras.looped import SpooledCamera
+from edge.cameras.looped import LoopedCamera
 from edge.cameras.synthetic import open_synthetic
 from edge.errors import CameraError
 from edge.letters.filter import LetterFilter
@@ -30,7 +30,7 @@ Progress = Callable[[float, Stopwatch], None]  # seconds measured, and the rows 
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
+class BenchRun:
     """What one run was; times in seconds, memory in MB."""
 
     table: npt.NDArray[np.float64]  # (frames, len(stopwatch.ROW))
@@ -55,7 +55,7 @@ class Measured:
 
 def measure(
     settings: Settings, duration_s: float, stop: threading.Event, progress: Progress = lambda s, watch: None
-) -> Measured:
+) -> BenchRun:
     """Reads for so long, or until `stop`; every frame is read. Letters go to a sink that leads nowhere."""
     open_package(Path(settings.model))  # refused before any picture is drawn
     turn_cost_s, began_s = cost_of_a_turn_s(), time.monotonic()
@@ -63,7 +63,7 @@ def measure(
     with Path(os.devnull).open("w") as nowhere, _camera_of(settings, stop) as camera:
         drawing_s = time.monotonic() - began_s
         forget_peak()
-        reader = reader_of(settings, golden=True, around=watch.engine, around_finder=watch.find)
+        reader = build_reader(settings, golden=True, around=watch.engine, around_finder=watch.find)
         letters = _TimedLetters(settings, watch)
         timed = _TimedCamera(camera, watch, duration_s, progress)
         instruments = _Instruments(watch)
@@ -77,7 +77,7 @@ def measure(
             f"{settings.camera} gave {len(table)} frames in {duration_s:g} s: measure for longer"
         )
     start_t = (watch.start_t or 0.0) - process_start_t() - drawing_s
-    return Measured(
+    return BenchRun(
         table,
         instruments.readings,
         span_s=timed.span_s,
@@ -114,8 +114,8 @@ def _camera_of(settings: Settings, stop: threading.Event) -> Camera:
     kind, _, what = settings.camera.partition(":")
     if kind == "synthetic" and what:
         drawn = open_synthetic(what, settings.fps, realtime=False)
-        return SpooledCamera(settings.camera, (frame.image for frame in drawn), settings.fps)
-    return camera_of(settings, stop)
+        return LoopedCamera(settings.camera, (frame.image for frame in drawn), settings.fps)
+    return build_camera(settings, stop)
 
 
 class _TimedCamera:

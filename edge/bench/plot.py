@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from edge.bench.card import Card
-from edge.bench.measure import Measured
+from edge.bench.measure import BenchRun
 from edge.bench.stopwatch import ROW
 from edge.errors import SettingsError, not_installed
 
@@ -20,7 +20,7 @@ def check_matplotlib() -> None:
         raise not_installed("--plot", "matplotlib", "plot") from None
 
 
-def draw(card: Card, measured: Measured, path: Path) -> None:
+def draw(card: Card, measured: BenchRun, path: Path) -> None:
     """Writes a PNG. SettingsError where it can't be written."""
     from matplotlib.figure import Figure
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from edge.hand.palm_detector import Find, Palm
-from edge.records import Array, Engine, Frame, Image, LetterEvent, Moment, Output, Sink
+from edge.hand.palm_detector import Palm, PalmDetector
+from edge.records import Array, Engine, Frame, Image, LetterEvent, LoopStep, Output, Sink
 
 # Seconds, in the order of a row. `hand`: finding or following it, of which the next four are parts.
 STAGES = ("camera", "hand", "find", "preprocess", "inference", "decode", "sinks", "frame_to_letter")
@@ -61,7 +61,7 @@ class Stopwatch:
         self._looks = 0
         return timed
 
-    def find(self, find: Find) -> Find:
+    def find(self, find: PalmDetector) -> PalmDetector:
         """The same palm detector, timed; it is asked where no hand is followed."""
 
         def timed(image: Image) -> list[Palm]:
@@ -92,9 +92,9 @@ class Stopwatch:
         """The letter filter has ended."""
         self._filtered_t = self.clock()
 
-    def turned(self, moment: Moment) -> None:
+    def turned(self, step: LoopStep) -> None:
         """The turn is over; without a frame there is nothing to note."""
-        frame, event = moment.frame, moment.event
+        frame, event = step.frame, step.event
         if frame is None or self.start_t is None:
             return
         end_t = self.clock()
@@ -135,5 +135,5 @@ def cost_of_a_turn_s() -> float:
         engine(tensor)
         watch.read()
         watch.filtered()
-        watch.turned(Moment(frame))
+        watch.turned(LoopStep(frame))
     return (time.thread_time() - begin_s) / EMPTY_TURNS

@@ -18,7 +18,7 @@ import numpy as np
 
 from edge.bench.measure import measure
 from edge.bench.stopwatch import ROW
-from edge.engines import SUFFIX, USUAL_VARIANT
+from edge.engines import DEFAULT_VARIANT, SUFFIX
 from edge.errors import SettingsError, reason_of
 from edge.package import Package, open_package
 from edge.settings import RANGES, Settings, read_settings
@@ -69,7 +69,7 @@ def tune(
 
 def candidates(settings: Settings, package: Package) -> tuple[list[Settings], list[str]]:
     """The ways to try, and a sentence for each variant that is left out."""
-    usual = settings.variant or USUAL_VARIANT[settings.engine]
+    usual = settings.variant or DEFAULT_VARIANT[settings.engine]
     known = accuracy_of(package.metadata)
     ways, left_out = [], []
     for variant, file in package.files.items():

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
-from edge.cameras.orientation import UPRIGHT, Turn
+from edge.cameras.orientation import AS_MOUNTED, Orientation
 from edge.errors import CameraError
 from edge.records import CameraState, Frame
 
@@ -41,26 +41,26 @@ def open_camera(
     fps: float = 30.0,
     stop: threading.Event | None = None,
     realtime: bool = True,
-    turn: Turn = UPRIGHT,
+    orientation: Orientation = AS_MOUNTED,
 ) -> Camera:
     """`usb:0` and the like -> a camera, opened by `with`; nothing is tried in its place.
 
     `fps`: frames a second to ask for (a video keeps its own). `stop` ends a wait for the next frame.
-    `turn`: of live cameras. The synthetic signer spells its word again and again; `realtime` False: once, and
-    as fast as it is read.
+    `orientation`: of live cameras. The synthetic signer spells its word again and again; `realtime` False:
+    once, and as fast as it is read.
     """
     kind, _, what = spec.partition(":")
     if kind == "usb" and what:
         from edge.cameras.usb import open_usb
 
-        return open_usb(what, fps, stop, turn)
+        return open_usb(what, fps, stop, orientation)
     if kind in ("pi", "jetson") and (what.isdecimal() or spec == kind):
         from edge.cameras.jetson import open_jetson
         from edge.cameras.pi import open_pi
 
         opened = open_pi if kind == "pi" else open_jetson
-        return opened(int(what or 0), fps, stop, turn)
-    if kind in ("replay", "synthetic") and what and turn != UPRIGHT:
+        return opened(int(what or 0), fps, stop, orientation)
+    if kind in ("replay", "synthetic") and what and orientation != AS_MOUNTED:
         raise CameraError(f"{spec} is no live camera: leave out --flip and --rotation-deg")
     if kind == "replay" and what:
         from edge.cameras.replay import open_replay

@@ -15,7 +15,7 @@ Pictures = Generator[tuple[Image, float], None, None]
 Driver = Callable[[threading.Event], Pictures]
 
 
-class Opening:
+class CaptureThread:
     """Reads in a thread of its own, from which nobody waits for anything.
 
     A thread that is stuck in its device is left behind; it releases the camera when it comes back.

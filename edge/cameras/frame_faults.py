@@ -10,7 +10,7 @@ STEP_PX = 8  # every 8th pixel of every 8th row: noise alone makes two pictures 
 BLACK = 8.0  # mean of 0..255; a covered sensor's noise lies below, a lamp at night above
 
 
-class PictureCheck:
+class FrameFaults:
     """Says `frozen` or `black` once it was so for `hold_s` without a break."""
 
     def __init__(self, hold_s: float) -> None:

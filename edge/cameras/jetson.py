@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 
 from edge.cameras.capture_thread import Driver, Pictures
-from edge.cameras.orientation import UPRIGHT, Turn, turned
-from edge.cameras.reconnecting import Patience, WatchedCamera
+from edge.cameras.orientation import AS_MOUNTED, Orientation, oriented
+from edge.cameras.reconnecting import ReconnectingCamera, Timeouts
 from edge.errors import CameraError, reason_of
 
 # 16:9 as the source below: nvvidconv scales each side by itself. A hand fills enough of it at arm's length.
@@ -35,17 +35,17 @@ def open_jetson(
     number: int,
     fps: float = 30.0,
     stop: threading.Event | None = None,
-    turn: Turn = UPRIGHT,
-    patience: Patience | None = None,
-) -> WatchedCamera:
+    orientation: Orientation = AS_MOUNTED,
+    patience: Timeouts | None = None,
+) -> ReconnectingCamera:
     """The CSI camera with this sensor-id."""
     name = f"jetson:{number}"
-    driver = gstreamer_driver(name, argus(number, fps, turn), SIZE_PX, turn)
-    patience = patience or Patience(close_s=INTERRUPT_S + 1)
-    return WatchedCamera(name, driver, turn.size(SIZE_PX), stop, patience)
+    driver = gstreamer_driver(name, argus(number, fps, orientation), SIZE_PX, orientation)
+    patience = patience or Timeouts(close_s=INTERRUPT_S + 1)
+    return ReconnectingCamera(name, driver, orientation.size(SIZE_PX), stop, patience)
 
 
-def argus(number: int, fps: float, turn: Turn) -> str:
+def argus(number: int, fps: float, orientation: Orientation) -> str:
     """The elements up to RGBA in ordinary memory; scaling, flips and colours are done in hardware.
 
     Of what nvvidconv can write to ordinary memory, RGBA alone has whole pixels in RGB's order: one pass drops
@@ -54,11 +54,13 @@ def argus(number: int, fps: float, turn: Turn) -> str:
     return (
         f"nvarguscamerasrc sensor-id={number} "
         f"! video/x-raw(memory:NVMM),format=NV12,width=1280,height=720,framerate={round(fps)}/1 "
-        f"! nvvidconv flip-method={FLIP_METHOD[turn.hflip, turn.vflip]}"
+        f"! nvvidconv flip-method={FLIP_METHOD[orientation.hflip, orientation.vflip]}"
     )
 
 
-def gstreamer_driver(name: str, elements: str, size_px: tuple[int, int], turn: Turn = UPRIGHT) -> Driver:
+def gstreamer_driver(
+    name: str, elements: str, size_px: tuple[int, int], orientation: Orientation = AS_MOUNTED
+) -> Driver:
     """Pictures of any GStreamer elements that can end in RGBA of this size; CameraError has last words."""
     width, height = size_px
     caps = f"video/x-raw,format=RGBA,width={width},height={height}"
@@ -69,7 +71,7 @@ def gstreamer_driver(name: str, elements: str, size_px: tuple[int, int], turn: T
                 t = time.monotonic()  # when it was whole: GStreamer's own times don't come over the pipe
                 rgba = np.frombuffer(data, np.uint8).reshape(height, width, 4)
                 rgb = np.asarray(cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB), np.uint8)
-                yield turned(rgb, turn, flips_done=True), t
+                yield oriented(rgb, orientation, flips_done=True), t
 
     return pictures
 

@@ -18,7 +18,7 @@ from edge.errors import CameraError, reason_of
 from edge.records import CameraState, Frame, Image
 
 
-class SpooledCamera:
+class LoopedCamera:
     """Frames in real time: a late reader misses some, which `dropped` counts. CameraError where none came."""
 
     def __init__(
@@ -51,7 +51,7 @@ class SpooledCamera:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._count, self._shape = self._count + 1, (planes.shape[0], planes.shape[1])
 
-    def __enter__(self) -> "SpooledCamera":
+    def __enter__(self) -> "LoopedCamera":
         return self
 
     def __exit__(self, *exc: object) -> None:

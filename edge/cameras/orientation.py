@@ -9,7 +9,7 @@ from edge.records import Image
 
 
 @dataclass(frozen=True)
-class Turn:
+class Orientation:
     """Turned clockwise by `rotation_deg` (0, 90, 180, 270), then left and right changed where `flip`.
 
     All eight come from two flips, which camera hardware can do, and then at most one quarter turn, which it
@@ -38,13 +38,16 @@ class Turn:
         return size_px[::-1] if self.quarter else size_px
 
 
-UPRIGHT = Turn()
+AS_MOUNTED = Orientation()
 
 
-def turned(image: Image, turn: Turn, flips_done: bool = False) -> Image:
+def oriented(image: Image, orientation: Orientation, flips_done: bool = False) -> Image:
     """(H, W, 3), or (W, H, 3) after a quarter turn. `flips_done`: the camera flipped it already."""
-    if not flips_done and (turn.hflip or turn.vflip):
-        image = np.asarray(cv2.flip(image, -1 if turn.hflip and turn.vflip else int(turn.hflip)), np.uint8)
-    if turn.quarter:
+    if not flips_done and (orientation.hflip or orientation.vflip):
+        image = np.asarray(
+            cv2.flip(image, -1 if orientation.hflip and orientation.vflip else int(orientation.hflip)),
+            np.uint8,
+        )
+    if orientation.quarter:
         image = np.asarray(cv2.rotate(image, cv2.ROTATE_90_CLOCKWISE), np.uint8)
     return image

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from edge.cameras.capture_thread import Driver, Pictures
-from edge.cameras.orientation import UPRIGHT, Turn, turned
-from edge.cameras.reconnecting import Patience, WatchedCamera
+from edge.cameras.orientation import AS_MOUNTED, Orientation, oriented
+from edge.cameras.reconnecting import ReconnectingCamera, Timeouts
 from edge.errors import CameraError
 
 SIZE_PX = (640, 480)  # the camera scales it down itself; a hand fills enough of it at arm's length
@@ -26,28 +26,30 @@ def open_pi(
     number: int,
     fps: float = 30.0,
     stop: threading.Event | None = None,
-    turn: Turn = UPRIGHT,
-    patience: Patience | None = None,
-) -> WatchedCamera:
+    orientation: Orientation = AS_MOUNTED,
+    patience: Timeouts | None = None,
+) -> ReconnectingCamera:
     """The camera with this number in `rpicam-hello --list-cameras`."""
-    driver = picamera2_driver(number, fps, turn)
-    return WatchedCamera(f"pi:{number}", driver, turn.size(SIZE_PX), stop, patience or Patience(close_s=3.0))
+    driver = picamera2_driver(number, fps, orientation)
+    return ReconnectingCamera(
+        f"pi:{number}", driver, orientation.size(SIZE_PX), stop, patience or Timeouts(close_s=3.0)
+    )
 
 
-def picamera2_driver(number: int, fps: float, turn: Turn = UPRIGHT) -> Driver:
+def picamera2_driver(number: int, fps: float, orientation: Orientation = AS_MOUNTED) -> Driver:
     """CameraError: Picamera2 or the camera is absent, or another program has it."""
 
     def pictures(gone: threading.Event) -> Pictures:
         camera = _open(number)
         try:
-            _start(camera, fps, turn)
+            _start(camera, fps, orientation)
             while (request := _next_request(camera, gone)) is not None:
                 try:
                     image = request.make_array("main")  # the one copy: the buffer goes back to the camera
                     t = captured_s(request.get_metadata().get("SensorTimestamp"))
                 finally:
                     request.release()
-                yield turned(np.asarray(image, np.uint8), turn, flips_done=True), t
+                yield oriented(np.asarray(image, np.uint8), orientation, flips_done=True), t
         finally:
             camera.close()
 
@@ -90,7 +92,7 @@ def _open(number: int) -> Any:
     return camera
 
 
-def _start(camera: Any, fps: float, turn: Turn) -> None:
+def _start(camera: Any, fps: float, orientation: Orientation) -> None:
     from libcamera import Transform, controls
 
     width, height = camera.sensor_resolution
@@ -98,7 +100,7 @@ def _start(camera: Any, fps: float, turn: Turn) -> None:
         main={"size": SIZE_PX, "format": RGB_IN_MEMORY},
         # The sensor's own halving shows its whole view; the mode of 640x480 would show its middle alone.
         sensor={"output_size": (width // 2, height // 2)},
-        transform=Transform(hflip=turn.hflip, vflip=turn.vflip),
+        transform=Transform(hflip=orientation.hflip, vflip=orientation.vflip),
         controls={"FrameRate": fps},
         queue=False,  # a capture gives the next frame, never one that was waiting (raspberrypi/picamera2#426)
     )

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from edge.cameras.capture_thread import Driver, Opening
-from edge.cameras.frame_faults import PictureCheck
+from edge.cameras.capture_thread import CaptureThread, Driver
+from edge.cameras.frame_faults import FrameFaults
 from edge.errors import CameraBlind, CameraError
 from edge.records import CameraState, Frame, Image
 
@@ -24,7 +24,7 @@ SAYS = {
 
 
 @dataclass(frozen=True)
-class Patience:
+class Timeouts:
     """How long what is waited for."""
 
     open_s: float = 20.0  # to the first picture; Picamera2 and Argus need seconds, on a small busy board more
@@ -38,7 +38,7 @@ class Patience:
     close_s: float = 0.5  # for the driver to release the camera at the end
 
 
-class WatchedCamera:
+class ReconnectingCamera:
     """The newest frame of a live camera, or None every TICK_S while there is none; `dropped` were unread.
 
     A camera that can't be opened at first is a CameraError. One that worked and falls silent is opened again
@@ -52,24 +52,24 @@ class WatchedCamera:
         driver: Driver,
         size_px: tuple[int, int],
         stop: threading.Event | None = None,
-        patience: Patience | None = None,
+        patience: Timeouts | None = None,
         present: Callable[[], bool] = lambda: True,
     ) -> None:
         self.dropped = 0
         self._name, self._driver, self._present, self._size_px = name, driver, present, size_px
         self._stop, self._closed = stop or threading.Event(), False
-        self._patience = patience or Patience()
-        self._opening: Opening | None = None  # None: it pauses until _next_try_s
-        self._left: Opening | None = None  # the one before, whose thread may still hold the camera
+        self._patience = patience or Timeouts()
+        self._opening: CaptureThread | None = None  # None: it pauses until _next_try_s
+        self._left: CaptureThread | None = None  # the one before, whose thread may still hold the camera
         self._next_try_s, self._pause_s, self._was_present = -math.inf, self._patience.pause_s, True
-        self._what: Literal["opening", "live", "blind", "frozen", "black"] = "opening"
-        self._check = PictureCheck(self._patience.odd_s)
+        self._status: Literal["opening", "live", "blind", "frozen", "black"] = "opening"
+        self._check = FrameFaults(self._patience.odd_s)
         self._said: set[str] = set()  # why it could not be opened: each once, until it sees again
         self._captured_s = time.monotonic()  # the newest picture; before the first, the start
         self._offered_before = self._given = self._reopened = 0
 
-    def __enter__(self) -> "WatchedCamera":
-        self._opening = Opening(self._name, self._driver)
+    def __enter__(self) -> "ReconnectingCamera":
+        self._opening = CaptureThread(self._name, self._driver)
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -79,7 +79,7 @@ class WatchedCamera:
 
     def state(self) -> CameraState:
         age_s = time.monotonic() - self._captured_s
-        return CameraState(self._name, self._what, self._reopened, age_s, self.dropped)
+        return CameraState(self._name, self._status, self._reopened, age_s, self.dropped)
 
     def __iter__(self) -> Iterator[Frame | None]:
         while not (self._stop.is_set() or self._closed):
@@ -94,12 +94,12 @@ class WatchedCamera:
         index = self._offered_before + number
         self._given += 1
         self.dropped = index + 1 - self._given
-        if self._what == "blind":
+        if self._status == "blind":
             self._reopened += 1
             silent_s = t - self._captured_s
             log.warning("%s sees again after %.1f s (reopening %d)", self._name, silent_s, self._reopened)
             self._said.clear()
-            self._what = "live"
+            self._status = "live"
         self._captured_s = t
         self._examine(image, t)
         return Frame(image, t, index)
@@ -111,9 +111,9 @@ class WatchedCamera:
             log.warning("%s gives pictures of %dx%d px, not of %s", self._name, *size_px, wanted)
             self._size_px = size_px
         what = self._check.update(image, t)
-        if what != self._what and self._what != "opening":
+        if what != self._status and self._status != "opening":
             log.warning("%s %s", self._name, SAYS[what])
-        self._what = what
+        self._status = what
 
     def _no_frame(self) -> None:
         """Gives up an opening that failed or fell silent, and the camera where all did for minutes."""
@@ -130,7 +130,7 @@ class WatchedCamera:
                 "again: check its cable and plug, then start asl-edge again"
             )
 
-    def _failed(self, opening: Opening) -> CameraError | None:
+    def _failed(self, opening: CaptureThread) -> CameraError | None:
         limit_s = self._patience.silent_s
         if opening.first_s is None:
             # who has a stalled camera open sees it wake at once: the growing pause is spent waiting there
@@ -139,7 +139,7 @@ class WatchedCamera:
             return CameraError(f"{self._name} gave no picture for {limit_s:g} s: check its cable and plug")
         return opening.error
 
-    def _give_up(self, opening: Opening, error: CameraError) -> None:
+    def _give_up(self, opening: CaptureThread, error: CameraError) -> None:
         opening.leave()
         self._opening = None
         self._offered_before += opening.offered
@@ -153,7 +153,7 @@ class WatchedCamera:
         if str(error) not in self._said:
             log.warning("%s; it is opened again", error)
             self._said.add(str(error))
-        self._what = "blind"
+        self._status = "blind"
 
     def _pause(self) -> None:
         """Opens the camera again when the pause is over, or at once when it was plugged in."""
@@ -166,5 +166,5 @@ class WatchedCamera:
             self._left is not None and self._left.reads and now < self._next_try_s + self._patience.release_s
         )
         if present and now >= self._next_try_s and not held:
-            self._check = PictureCheck(self._patience.odd_s)
-            self._opening = Opening(self._name, self._driver)
+            self._check = FrameFaults(self._patience.odd_s)
+            self._opening = CaptureThread(self._name, self._driver)

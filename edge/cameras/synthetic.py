@@ -15,7 +15,7 @@ import numpy.typing as npt
 from edge.errors import CameraError
 from edge.records import CameraState, Frame, Image
 from edge.synthetic.background import made_background
-from edge.synthetic.painter import paint_hand, random_look
+from edge.synthetic.painter import paint_hand, random_appearance
 from edge.synthetic.poses import POSES, RELAXED, Pose, blend, hand_joints, rotation
 
 START_S, END_S, DOWN_S = 0.6, 1.0, 0.5  # hand out of view before the word, after it, and at a space
@@ -154,7 +154,7 @@ class Scene:
         room = made_background(rng, width, self._height)
         room = np.asarray(cv2.GaussianBlur(room, (0, 0), self._height / 160), np.uint8)  # out of focus
         self._room = np.asarray(cv2.resize(room, None, fx=OVERSAMPLING, fy=OVERSAMPLING), np.uint8)
-        self._look = random_look(rng)
+        self._look = random_appearance(rng)
         self._unit_px = self._height * OVERSAMPLING * rng.uniform(0.255, 0.275)
         self._centre = np.array([width * rng.uniform(0.4, 0.6), self._height * 0.46]) * OVERSAMPLING
         self._turn = rng.uniform(-8, 8, 3)

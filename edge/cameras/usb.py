@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 
 from edge.cameras.capture_thread import Driver, Pictures
-from edge.cameras.orientation import UPRIGHT, Turn, turned
-from edge.cameras.reconnecting import Patience, WatchedCamera
+from edge.cameras.orientation import AS_MOUNTED, Orientation, oriented
+from edge.cameras.reconnecting import ReconnectingCamera, Timeouts
 from edge.errors import CameraError
 from edge.system.sysfs import text_of
 
@@ -34,16 +34,16 @@ def open_usb(
     device: str,
     fps: float = 30.0,
     stop: threading.Event | None = None,
-    turn: Turn = UPRIGHT,
-    patience: Patience | None = None,
-) -> WatchedCamera:
+    orientation: Orientation = AS_MOUNTED,
+    patience: Timeouts | None = None,
+) -> ReconnectingCamera:
     """`0`, `/dev/video0`, `/dev/v4l/by-id/...` -> camera."""
     path = Path(f"/dev/video{device}" if device.isdigit() else device)
-    driver = v4l2_driver(path, fps, turn)
-    return WatchedCamera(f"usb:{device}", driver, turn.size(SIZE_PX), stop, patience, path.exists)
+    driver = v4l2_driver(path, fps, orientation)
+    return ReconnectingCamera(f"usb:{device}", driver, orientation.size(SIZE_PX), stop, patience, path.exists)
 
 
-def v4l2_driver(path: Path, fps: float, turn: Turn = UPRIGHT) -> Driver:
+def v4l2_driver(path: Path, fps: float, orientation: Orientation = AS_MOUNTED) -> Driver:
     """CameraError: absent, not permitted, busy, or no picture comes any more."""
 
     def pictures(gone: threading.Event) -> Pictures:
@@ -54,7 +54,7 @@ def v4l2_driver(path: Path, fps: float, turn: Turn = UPRIGHT) -> Driver:
                 ok, bgr = capture.read()  # isOpened() would say yes all along, also of one that is unplugged
                 t = time.monotonic()
                 if ok:
-                    yield turned(np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8), turn), t
+                    yield oriented(np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8), orientation), t
                 elif t - asked_s < TIMEOUT_S / 2:  # it did not wait in vain, it broke
                     raise CameraError(f"{path} gives no pictures: plug it in again, or see what else uses it")
         finally:

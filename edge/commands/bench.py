@@ -29,7 +29,7 @@ SHOW_S = 0.5  # between two progress lines
 
 
 @dataclass(frozen=True)
-class Wanted:
+class BenchOptions:
     """What the command line asked for."""
 
     duration_s: float = USUAL_S
@@ -38,7 +38,7 @@ class Wanted:
     tune: Path | None = None  # the settings file to write
 
 
-def bench(settings: Settings, wanted: Wanted) -> None:
+def bench(settings: Settings, wanted: BenchOptions) -> None:
     """Measures, prints the table, writes what was asked for."""
     if not 0 < wanted.duration_s <= LONGEST_S:
         raise SettingsError(

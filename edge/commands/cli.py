@@ -168,13 +168,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _predict(arguments: argparse.Namespace) -> int:
-    from edge.build import reader_of
+    from edge.build import build_reader
     from edge.commands.predict import names_of, predict_files
 
     if not arguments.files:
         raise SettingsError("predict got no files: name pictures, or - to take names from standard input")
     settings = _settings(arguments)
-    reader = reader_of(replace(settings, threads=1))
+    reader = build_reader(replace(settings, threads=1))
     code = 0
     for answer in predict_files(names_of(arguments.files), reader, at_a_time=settings.threads):
         code = 1 if "error" in answer else code
@@ -191,7 +191,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    from edge.build import camera_of, parts_of
+    from edge.build import build_camera, build_components
     from edge.pipeline import run
 
     word = arguments.word.upper()
@@ -200,10 +200,10 @@ def _demo(arguments: argparse.Namespace) -> int:
     settings = replace(_settings(arguments), camera=f"synthetic:{word}", fps=DEMO_FPS, output="-")
     settings = replace(settings, flip=False, rotation_deg=0)  # as a settings file may turn a live camera
     stop = threading.Event()
-    parts = parts_of(settings, stop)
+    parts = build_components(settings, stop)
     # every frame, however slow the machine: the demo proves the path, not the speed
-    with camera_of(settings, stop, realtime=False) as camera:
-        summary = run(camera, parts.reader, parts.letters, parts.sinks, stop, stillness=parts.stillness)
+    with build_camera(settings, stop, realtime=False) as camera:
+        summary = run(camera, parts.reader, parts.letters, parts.sinks, stop, motion_gate=parts.motion_gate)
     say(summary.text)
     if summary.text != word:
         print(f"asl-edge: the word was {word}", file=sys.stderr)
@@ -225,7 +225,7 @@ def _teach(arguments: argparse.Namespace) -> int:
 
 
 def _bench(arguments: argparse.Namespace) -> int:
-    from edge.commands.bench import USUAL_CAMERA, USUAL_S, Wanted, bench, compare
+    from edge.commands.bench import USUAL_CAMERA, USUAL_S, BenchOptions, bench, compare
 
     if arguments.compare:
         compare(arguments.compare)
@@ -239,17 +239,17 @@ def _bench(arguments: argparse.Namespace) -> int:
         settings = replace(settings, camera=arguments.camera or USUAL_CAMERA)
     duration_s = USUAL_S if arguments.duration is None else arguments.duration
     tuned = arguments.config if arguments.tune else None
-    bench(settings, Wanted(duration_s, arguments.json, arguments.plot, tuned))
+    bench(settings, BenchOptions(duration_s, arguments.json, arguments.plot, tuned))
     return 0
 
 
 def _check(arguments: argparse.Namespace) -> int:
     from edge.commands.check import check_package
-    from edge.engines import USUAL_VARIANT, open_engine
+    from edge.engines import DEFAULT_VARIANT, open_engine
     from edge.package import open_package
 
     settings = _settings(arguments)
-    variant = settings.variant or USUAL_VARIANT[settings.engine]
+    variant = settings.variant or DEFAULT_VARIANT[settings.engine]
     package = open_package(Path(arguments.folder or settings.model))
     engine = open_engine(settings.engine, package, variant, settings.threads, settings.spinning)
     say(check_package(engine, package, variant, arguments.limit_ms))
@@ -260,10 +260,10 @@ def _doctor(arguments: argparse.Namespace) -> int:
     from edge.commands.doctor import examine, examine_camera
 
     if arguments.camera:
-        from edge.build import camera_of
+        from edge.build import build_camera
 
         settings = _settings(arguments)
-        with camera_of(settings, threading.Event()) as camera:
+        with build_camera(settings, threading.Event()) as camera:
             lines, well = examine_camera(camera, settings.fps)
     else:
         lines, well = examine(lambda: _settings(arguments))

@@ -65,12 +65,12 @@ def examine_camera(camera: "Camera", fps: float) -> tuple[list[str], bool]:
     # what it offered, not what was read of it: reading is not the camera's doing
     real_fps = (indices[-1] - indices[0]) / (times[-1] - times[0])
     state = camera.state()
-    wrong = ODD.get(state.what, "")
+    wrong = ODD.get(state.status, "")
     if not wrong and real_fps < SLOW * fps:
         wrong = f"{fps:g} frames/s were asked for: give it more light, a port of its own, or ask for less"
     mean = sum(brightness) / len(brightness)
     lines = [
-        f"camera      {state.name}: {state.what}",
+        f"camera      {state.name}: {state.status}",
         f"pictures    {shape[1]}x{shape[0]} px, mean brightness {mean:.0f} of 255",
         f"frames/s    {real_fps:.1f} over {times[-1] - times[0]:.1f} s",
         f"verdict     {'BAD: ' + wrong if wrong else 'ok'}",

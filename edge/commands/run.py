@@ -4,12 +4,12 @@ import faulthandler
 import logging
 from collections.abc import Callable
 
-from edge.build import Parts, camera_of, parts_of, watched
+from edge.build import Components, build_camera, build_components, watched
 from edge.cameras import Camera
 from edge.errors import AslEdgeError, CameraBlind, CameraError, SettingsError
-from edge.observe.snapshot import Live
+from edge.observe.snapshot import SnapshotPublisher
 from edge.pipeline import run
-from edge.records import Moment
+from edge.records import LoopStep
 from edge.settings import Settings
 from edge.system.systemd import Service
 
@@ -29,14 +29,14 @@ def serve(read_settings: Callable[[], Settings], reloads: bool) -> None:
     faulthandler.enable()  # systemd's watchdog ends a stuck process with SIGABRT: this says where it was
     service = Service()
     service.listen(reloads)
-    before: Parts | None = None
-    now: Parts | None = parts_of(read_settings(), service.stop)
+    before: Components | None = None
+    now: Components | None = build_components(read_settings(), service.stop)
     pauses = iter(FIRST_PAUSES_S if service.supervised else ())
     while now is not None:
         logging.getLogger().setLevel(now.settings.log_level.upper())
         try:
-            with watched(now) as live, camera_of(now.settings, service.stop) as camera:
-                now, before = _run_once(now, camera, live, service, read_settings), now
+            with watched(now) as publisher, build_camera(now.settings, service.stop) as camera:
+                now, before = _run_once(now, camera, publisher, service, read_settings), now
         except (CameraError, SettingsError) as error:
             if isinstance(error, CameraBlind):
                 raise
@@ -52,27 +52,31 @@ def serve(read_settings: Callable[[], Settings], reloads: bool) -> None:
 
 
 def _run_once(
-    parts: Parts, camera: Camera, live: Live | None, service: Service, read_settings: Callable[[], Settings]
-) -> Parts | None:
+    parts: Components,
+    camera: Camera,
+    publisher: SnapshotPublisher | None,
+    service: Service,
+    read_settings: Callable[[], Settings],
+) -> Components | None:
     """The loop until it ends -> what the next one is made of, or None at the end."""
-    following: Parts | None = None
+    following: Components | None = None
 
-    def turned(moment: Moment) -> None:
+    def turned(step: LoopStep) -> None:
         nonlocal following
         state = camera.state()
-        service.turn(moment.frame, moment.event, state)
-        if live is not None:
-            parts.teaching.turn(moment)
-            if parts.stillness is not None and parts.teaching.recording is not None:
-                parts.stillness.wake()  # a hand that is held still is what is wanted
-            live.turn(moment, state)
+        service.turn(step.frame, step.event, state)
+        if publisher is not None:
+            parts.teaching.turn(step)
+            if parts.motion_gate is not None and parts.teaching.recording is not None:
+                parts.motion_gate.wake()  # a hand that is held still is what is wanted
+            publisher.turn(step, state)
         if service.reload_asked:
             with service.reloading():
                 following = _reloaded(service, read_settings)
             if following is not None:
                 service.stop.set()
 
-    summary = run(camera, parts.reader, parts.letters, parts.sinks, service.stop, turned, parts.stillness)
+    summary = run(camera, parts.reader, parts.letters, parts.sinks, service.stop, turned, parts.motion_gate)
     rested = f"; {summary.rested} not read while nothing moved" if summary.rested else ""
     log.info(
         "%d frames read, %d dropped, %d letters%s", summary.frames, summary.dropped, summary.letters, rested
@@ -85,9 +89,9 @@ def _run_once(
     return None
 
 
-def _reloaded(service: Service, read_settings: Callable[[], Settings]) -> Parts | None:
+def _reloaded(service: Service, read_settings: Callable[[], Settings]) -> Components | None:
     try:
-        parts = parts_of(read_settings(), service.stop)
+        parts = build_components(read_settings(), service.stop)
     except AslEdgeError as error:
         log.error("the new settings are not used: %s", error)
         return None

@@ -6,7 +6,7 @@ from edge.records import Engine
 
 ENGINES = ("onnx", "torchscript")
 SUFFIX = {"onnx": ".onnx", "torchscript": ".pt"}
-USUAL_VARIANT = {"onnx": "int8", "torchscript": "dynamic"}
+DEFAULT_VARIANT = {"onnx": "int8", "torchscript": "dynamic"}
 
 
 def open_engine(
@@ -18,7 +18,7 @@ def open_engine(
     """
     if name not in ENGINES:
         raise EngineError(f"there is no engine '{name}': take one of {', '.join(ENGINES)}")
-    variant = variant or USUAL_VARIANT[name]
+    variant = variant or DEFAULT_VARIANT[name]
     file = package.file(variant)
     if file.suffix != SUFFIX[name]:
         raise EngineError(

@@ -33,8 +33,10 @@ class OnnxEngine:
     def __call__(self, tensor: Array, upright: bool = False) -> Output:
         beside = {UPRIGHT: np.array([upright], np.float32)} if self._reads_upright else {}
         answers = [self._session.run(self._names, {INPUT_NAME: row[None], **beside}) for row in tensor]
-        letters, presence, points, *features = (np.concatenate(parts) for parts in zip(*answers, strict=True))
-        return Output(letters, presence[:, 0], points, *features)
+        letters, presence, landmarks, *features = (
+            np.concatenate(parts) for parts in zip(*answers, strict=True)
+        )
+        return Output(letters, presence[:, 0], landmarks, *features)
 
 
 def _check(what: str, got: dict[str, list[int]], wanted: dict[str, list[int]]) -> None:

@@ -8,26 +8,28 @@ from collections.abc import Iterable
 import numpy as np
 
 from edge.errors import EngineError
-from edge.records import LETTERS, N_POINTS, Array, Output
+from edge.records import LETTERS, N_LANDMARKS, Array, Output
 
 SURE = 12.0  # a logit this far above the others is a confidence of more than 99.9 %
 REACH = 2 / 7  # of the square's side: half of 1 / MARGIN of edge.hand.reader
 
 
-def answer(letter: str | None, points: Array | None = None) -> Output:
+def answer(letter: str | None, landmarks: Array | None = None) -> Output:
     """One answer: a hand that signs `letter`, or None for "no hand".
 
-    `points` (21, 2) are fractions of the crop's side; by default a hand as far in as training shows it, so
+    `landmarks` (21, 2) are fractions of the crop's side; by default a hand as far in as training shows it, so
     that a second look is one at the same square.
     """
     letters = np.zeros((1, len(LETTERS)), np.float32)
     if letter is not None:
         letters[0, LETTERS.index(letter)] = SURE
-    if points is None:
-        turn = np.arange(N_POINTS) * (2 * np.pi / (N_POINTS - 1))
-        points = np.stack([0.5 + REACH * np.cos(turn), 0.5 + REACH * np.sin(turn)], axis=1).astype(np.float32)
+    if landmarks is None:
+        turn = np.arange(N_LANDMARKS) * (2 * np.pi / (N_LANDMARKS - 1))
+        landmarks = np.stack([0.5 + REACH * np.cos(turn), 0.5 + REACH * np.sin(turn)], axis=1).astype(
+            np.float32
+        )
     presence = np.array([-SURE if letter is None else SURE], np.float32)
-    return Output(letters, presence, points[None])
+    return Output(letters, presence, landmarks[None])
 
 
 class ScriptedEngine:

@@ -57,10 +57,10 @@ class TorchScriptEngine:
         beside = [self._torch.tensor([float(upright)])] if self._reads_upright else []
         with self._torch.inference_mode():
             answers = [self._model(self._torch.from_numpy(row[None]), *beside) for row in tensor]
-        letters, presence, points, *features = (
+        letters, presence, landmarks, *features = (
             np.concatenate([part.numpy() for part in parts]) for parts in zip(*answers, strict=True)
         )
-        return Output(letters, presence[:, 0], points, *features)
+        return Output(letters, presence[:, 0], landmarks, *features)
 
     def _check(self, path: str, package: Package) -> None:
         """TorchScript files tell neither names nor shapes: one reading of nothing shows them."""

@@ -25,7 +25,7 @@ MIN_READINGS = 6  # the same for a board that reads two frames a second
 GLANCE_S = 3.0  # a resting scene is read as often as this: a drift of the light, a last answer that was wrong
 
 
-class Stillness:
+class MotionGate:
     """`rests(frame)` for every frame in order: whether it may stay unread. A letter must be held `hold_s`."""
 
     def __init__(self, hold_s: float) -> None:

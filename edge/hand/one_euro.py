@@ -22,7 +22,7 @@ SPEED_HZ = 1.0  # of the speed itself, as in the paper
 GAP_S = 0.5  # nothing is known of a hand that was not seen for so long
 
 
-class Steady:
+class OneEuroFilter:
     """Squares of one hand, one frame after another -> the same, steadier."""
 
     def __init__(self) -> None:

@@ -41,7 +41,7 @@ class Palm(NamedTuple):
     turn_rad: float
 
 
-Find = Callable[[Image], list[Palm]]
+PalmDetector = Callable[[Image], list[Palm]]
 
 
 def no_palms(image: Image) -> list[Palm]:
@@ -49,7 +49,7 @@ def no_palms(image: Image) -> list[Palm]:
     return []
 
 
-class PalmFinder:
+class MediaPipePalmDetector:
     """(H, W, 3) RGB -> hands to read, the likeliest first; none where no palm is seen."""
 
     def __init__(self, threads: int = 1) -> None:

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edge.hand.one_euro import Steady
-from edge.hand.palm_detector import Find, Palm, no_palms
+from edge.hand.one_euro import OneEuroFilter
+from edge.hand.palm_detector import Palm, PalmDetector, no_palms
 from edge.package import Package
 from edge.preprocess import Square, brighten, cut_square, rotation, to_tensor, whole_square
 from edge.records import LETTERS, Array, Box, Engine, Frame, Hand, Image, Output, Prediction
@@ -42,7 +42,7 @@ UPRIGHT_SHARE = 0.5
 TURNED_ALIKE = [LETTERS.index(letter) for letter in "IJ"]
 
 
-class Look(NamedTuple):
+class View(NamedTuple):
     """Where, and what the network said of it."""
 
     square: Square
@@ -51,16 +51,16 @@ class Look(NamedTuple):
     mirrored: bool = False  # for its letter alone: its points are those of the other hand
 
 
-def box_around(points: Array) -> Box:
+def box_around(landmarks: Array) -> Box:
     """(21, 2) px -> the smallest box that holds them."""
-    x0, y0 = points.min(axis=0)
-    x1, y1 = points.max(axis=0)
+    x0, y0 = landmarks.min(axis=0)
+    x1, y1 = landmarks.max(axis=0)
     return float(x0), float(y0), float(x1), float(y1)
 
 
-def hand_box(points: Array) -> Box:
+def hand_box(landmarks: Array) -> Box:
     """(21, 2) px -> the box of the whole hand, px."""
-    x0, y0, x1, y1 = box_around(points)
+    x0, y0, x1, y1 = box_around(landmarks)
     skin = SKIN * max(x1 - x0, y1 - y0)
     return x0 - skin, y0 - skin, x1 + skin, y1 + skin
 
@@ -71,16 +71,16 @@ def square_around(box: Box, margin: float = MARGIN) -> Square:
     return (x0 + x1) / 2, (y0 + y1) / 2, max(x1 - x0, y1 - y0, 1.0) * margin
 
 
-def turn_of(points: Array) -> float:
+def turn_of(landmarks: Array) -> float:
     """(21, 2) px -> how far clockwise of up the hand points, from its wrist to its knuckles; radians."""
-    x, y = points[KNUCKLES].mean(axis=0) - points[WRIST]
+    x, y = landmarks[KNUCKLES].mean(axis=0) - landmarks[WRIST]
     return math.atan2(x, -y)
 
 
-def turned_square(points: Array, turn_rad: float, margin: float = MARGIN) -> Square:
+def turned_square(landmarks: Array, turn_rad: float, margin: float = MARGIN) -> Square:
     """(21, 2) px -> the square around them whose upper side points so far clockwise of up."""
     turn = rotation(turn_rad)
-    x, y, side = square_around(box_around(points @ turn), margin)
+    x, y, side = square_around(box_around(landmarks @ turn), margin)
     cx, cy = (turn @ np.array([x, y], np.float32)).tolist()
     return cx, cy, side
 
@@ -102,7 +102,7 @@ class HandReader:
     """Reads single pictures (`read`) or follows a hand through a stream (`follow`)."""
 
     def __init__(
-        self, engine: Engine, package: Package, min_confidence: float = 0.0, find: Find = no_palms
+        self, engine: Engine, package: Package, min_confidence: float = 0.0, find: PalmDetector = no_palms
     ) -> None:
         self._engine = engine
         self._find = find
@@ -112,8 +112,8 @@ class HandReader:
         self._min_confidence = min_confidence
         self._reads_upright = package.reads_upright
         # the last look at a hand that is followed, and the square and turn of the next
-        self._followed: tuple[Look, Square, float | None] | None = None
-        self._steady, self._steady_upright = Steady(), Steady()
+        self._followed: tuple[View, Square, float | None] | None = None
+        self._steady, self._steady_upright = OneEuroFilter(), OneEuroFilter()
         self._searched_s = 0.0
 
     def read(self, image: Image, t: float = 0.0) -> Prediction:
@@ -126,7 +126,7 @@ class HandReader:
         detector's alone.
         """
         image = brighten(image)
-        thorough: dict[Square, list[Look]] = {}  # by the square that the first looks ended in
+        thorough: dict[Square, list[View]] = {}  # by the square that the first looks ended in
         for looks in sorted(self._candidates(image), key=self._likeness, reverse=True):
             square = _closer(looks[-1])
             if all(overlap(square, other) <= SAME_SQUARE for other in thorough):
@@ -134,14 +134,14 @@ class HandReader:
         looks = max(thorough.values(), key=self._likeness)
         return self._predict(looks, t, _best_placed(looks))
 
-    def _candidates(self, image: Image) -> list[list[Look]]:
+    def _candidates(self, image: Image) -> list[list[View]]:
         """The looks at each hand that the detector names, and at what the whole picture shows."""
         found = [self._look_closer(image, palm.square, self._turn(palm)) for palm in self._find(image)]
         return [*found, self._look_closer(image, whole_square(image))]
 
     def _look_closer(
         self, image: Image, square: Square, turn_rad: float | None = None, quickly: bool = False
-    ) -> list[Look]:
+    ) -> list[View]:
         """A first look at `square`, and where it shows a hand another that stands upright (`quickly`: not if
         the first was turned), and one around the points that this named. Of 200 pictures of each of six
         unseen sources 97.8 % of the hands were found so (IoU 0.5), 95.1 % by looks that showed them as they
@@ -157,11 +157,11 @@ class HandReader:
                 looks.append(self._look(image, named))
         return looks
 
-    def _shows_something(self, look: Look) -> bool:
+    def _shows_something(self, look: View) -> bool:
         """Whether a closer look may find a hand."""
         return _presence(look) >= self._presence_threshold / 2
 
-    def _look_thoroughly(self, image: Image, looks: list[Look]) -> list[Look]:
+    def _look_thoroughly(self, image: Image, looks: list[View]) -> list[View]:
         """Those; where they see a hand two more, in the mirror and around its points, and an upright one in
         the mirror. On two times 200 pictures of each of five unseen sources the first two read 1.0 points
         more right, half of them the mirror's."""
@@ -174,7 +174,7 @@ class HandReader:
             mirrored.append(self._look(image, upright.square, upright.turn_rad, mirrored=True))
         return [*mirrored, *looks, self._look(image, _closer(last))]
 
-    def _search(self, image: Image) -> list[Look]:
+    def _search(self, image: Image) -> list[View]:
         """The looks at the likeliest hand of those that the detector names, two at each; where it shows none,
         at the whole picture: a hand that fills it shows the detector no palm, or a wrong one. With one look
         at each palm 77 % of 300 first frames were read right (unseen sources), with two 89 %."""
@@ -188,7 +188,7 @@ class HandReader:
         """Of the first look at it."""
         return palm.turn_rad if self._reads_upright else None
 
-    def _likeness(self, looks: list[Look]) -> float:
+    def _likeness(self, looks: list[View]) -> float:
         """How sure the network is of a hand, and then of its letter; 0..1."""
         return _presence(looks[-1]) * float(np.exp(self._log_shares(looks).max()))
 
@@ -199,7 +199,7 @@ class HandReader:
         the one before say together.
         """
         image = brighten(frame.image)
-        kept: list[Look] = []  # at the hand that is followed, where one is in sight
+        kept: list[View] = []  # at the hand that is followed, where one is in sight
         if self._followed is not None:
             last, square, turn_rad = self._followed
             look = self._look(image, square, turn_rad)
@@ -214,7 +214,10 @@ class HandReader:
         # what is kept may be no hand: the likeliest is, wherever it is
         looks = max([kept, *self._candidates(image)], key=self._likeness) if kept else self._search(image)
         if looks is not kept:
-            self._steady, self._steady_upright = Steady(), Steady()  # another hand, or another place
+            self._steady, self._steady_upright = (
+                OneEuroFilter(),
+                OneEuroFilter(),
+            )  # another hand, or another place
         prediction = self._predict(looks, frame.t)
         self._followed = None
         if prediction.hand is not None:
@@ -225,7 +228,7 @@ class HandReader:
         """Whether it is time to ask if what is followed is the hand."""
         return prediction.confidence < DOUBT and not 0 <= prediction.t - self._searched_s < DOUBT_EVERY_S
 
-    def _expect(self, look: Look, t: float) -> None:
+    def _expect(self, look: View, t: float) -> None:
         """The hand of `look` is followed: where to look next, as it is held and upright in turns."""
         self._followed = look, self._steady(_square(look), t), None
         if self._reads_upright:
@@ -236,14 +239,14 @@ class HandReader:
 
     def _look(
         self, image: Image, square: Square, turn_rad: float | None = None, mirrored: bool = False
-    ) -> Look:
+    ) -> View:
         """`turn_rad`: of an upright look."""
         crop = cut_square(image, square, self._size_px, turn_rad or 0.0)
         tensor = to_tensor(crop[:, ::-1] if mirrored else crop)
         output = self._engine(tensor) if turn_rad is None else self._engine(tensor, upright=True)
-        return Look(square, output, turn_rad, mirrored)
+        return View(square, output, turn_rad, mirrored)
 
-    def _log_shares(self, looks: list[Look]) -> Array:
+    def _log_shares(self, looks: list[View]) -> Array:
         """(26,) logarithms of the shares that all looks agree on best."""
         turned = [look for look in looks if look.turn_rad is not None]
         if len(turned) in (0, len(looks)):
@@ -255,16 +258,16 @@ class HandReader:
         together = (held + UPRIGHT_SHARE * upright) / (1 + UPRIGHT_SHARE)
         return _log_shares(np.asarray(together, np.float32))
 
-    def _mean_log_shares(self, looks: list[Look]) -> Array:
+    def _mean_log_shares(self, looks: list[View]) -> Array:
         """The same of looks of one kind."""
         each = [_log_shares(look.output.letters[0] / self._temperature) for look in looks]
         return _log_shares(np.asarray(np.mean(each, axis=0), np.float32))
 
-    def _predict(self, looks: list[Look], t: float, where: Look | None = None) -> Prediction:
+    def _predict(self, looks: list[View], t: float, where: View | None = None) -> Prediction:
         """The hand of the last look, its points those of `where`; the letter that all looks agree on best
         (mean of their log shares)."""
-        points = _points(where or looks[-1])
-        hand = Hand(hand_box(points), points, _presence(looks[-1]))
+        landmarks = _points(where or looks[-1])
+        hand = Hand(hand_box(landmarks), landmarks, _presence(looks[-1]))
         shares = np.exp(self._log_shares(looks))
         best = np.argsort(-shares, kind="stable")
         top = tuple((LETTERS[i], float(shares[i])) for i in best)
@@ -274,41 +277,41 @@ class HandReader:
         return Prediction(letter, top[0][1], hand, t, top)
 
 
-def _points(look: Look) -> Array:
+def _points(look: View) -> Array:
     """(21, 2) px in the picture."""
     cx, cy, side = look.square
-    there = (look.output.points[0] - 0.5) * side
+    there = (look.output.landmarks[0] - 0.5) * side
     return np.asarray(there @ rotation(look.turn_rad or 0.0).T + (cx, cy), np.float32)
 
 
-def _presence(look: Look) -> float:
+def _presence(look: View) -> float:
     return float(1 / (1 + np.exp(-look.output.presence[0])))
 
 
-def _best_placed(looks: list[Look]) -> Look:
+def _best_placed(looks: list[View]) -> View:
     """The one whose points to trust: the last upright one, or the last."""
     upright = [look for look in looks if look.turn_rad is not None and not look.mirrored]
     return upright[-1] if upright else looks[-1]
 
 
-def _square(look: Look) -> Square:
+def _square(look: View) -> Square:
     """Around the points that it named."""
     return square_around(box_around(_points(look)))
 
 
-def _upright(look: Look) -> tuple[Square, float]:
+def _upright(look: View) -> tuple[Square, float]:
     """The square around the points that it named in which the hand stands upright, and its turn."""
-    points = _points(look)
-    turn_rad = turn_of(points)
-    return turned_square(points, turn_rad), turn_rad
+    landmarks = _points(look)
+    turn_rad = turn_of(landmarks)
+    return turned_square(landmarks, turn_rad), turn_rad
 
 
-def _closer(look: Look) -> Square:
+def _closer(look: View) -> Square:
     """Where another look at the same picture should go: no more than a STEP nearer or farther."""
     return _within_a_step(_square(look), look)
 
 
-def _within_a_step(square: Square, look: Look) -> Square:
+def _within_a_step(square: Square, look: View) -> Square:
     cx, cy, side = square
     return cx, cy, within_a_step(side, look.square[2])
 

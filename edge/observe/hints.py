@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from edge.letters.filter import SURE_ENOUGH
-from edge.records import Array, Frame, Image, LetterEvent, Prediction, Why
+from edge.records import Array, Frame, Hint, Image, LetterEvent, Prediction
 
 MEASURE_S = 0.15  # between two looks at pixels: light and sharpness do not change faster
 STEADY_S = 0.3  # a reason is said when it has held for so long: a sentence that flickers can't be read
@@ -24,10 +24,10 @@ BLURRED = 0.45  # of the sharpest of late: motion over a finger's breadth takes 
 SIDE_PX = 64  # of the hand's square in which sharpness is measured
 CLEAR_LEAD = 0.25  # how far the best letter's mean share must lead the second's
 
-NO_REASON = Why("", "")
+NO_REASON = Hint("", "")
 
 
-class WhyNot:
+class HintTracker:
     """`update` with each frame -> the reason; its `kind` is "" while a letter is read."""
 
     def __init__(self, hold_s: float = 0.5) -> None:
@@ -46,7 +46,7 @@ class WhyNot:
         self._blurred = False
         self._said, self._next, self._next_t = NO_REASON, NO_REASON, 0.0
 
-    def update(self, frame: Frame, prediction: Prediction, event: LetterEvent | None) -> Why:
+    def update(self, frame: Frame, prediction: Prediction, event: LetterEvent | None) -> Hint:
         """The reason why this frame gives no letter."""
         now = prediction.t
         if self._recent and not 0 <= now - self._recent[-1].t <= MEMORY_S:
@@ -89,7 +89,7 @@ class WhyNot:
                     self._short = (self._run[0], now, lasted_s)
             self._run = None if letter is None else (letter, now)
 
-    def _reason(self, image: Image, prediction: Prediction, now: float) -> Why:
+    def _reason(self, image: Image, prediction: Prediction, now: float) -> Hint:
         side = _cut_side(image, prediction)
         if side:
             self._left = (side, now)
@@ -98,69 +98,69 @@ class WhyNot:
             if light.kind:
                 return light
             if self._left and now - self._left[1] < LATELY_S:
-                return Why("cut", f"The hand left the picture at the {self._left[0]}.")
-            return self._too_short(now) or Why("no_hand", "No hand is seen.")
+                return Hint("cut", f"The hand left the picture at the {self._left[0]}.")
+            return self._too_short(now) or Hint("no_hand", "No hand is seen.")
         if self._read and prediction.letter == self._read:
             return NO_REASON
         if side:
-            return Why("cut", f"The hand is cut off at the {side}: move it into the picture.")
+            return Hint("cut", f"The hand is cut off at the {side}: move it into the picture.")
         if light.kind:
             return light
         if self._blurred and self._speed() > FAST_PER_S:
-            return Why("blurred", "The hand moves too fast to be sharp: hold it still.")
+            return Hint("blurred", "The hand moves too fast to be sharp: hold it still.")
         return self._unsure() or self._too_short(now) or self._holding(now)
 
-    def _light(self) -> Why:
+    def _light(self) -> Hint:
         if self._brightness < DARK:
-            return Why("dark", "It is too dark: more light on the hand.")
+            return Hint("dark", "It is too dark: more light on the hand.")
         if self._brightness > BRIGHT:
-            return Why("bright", "It is too bright: less light on the hand, or none behind it.")
+            return Hint("bright", "It is too bright: less light on the hand, or none behind it.")
         return NO_REASON
 
     def _speed(self) -> float:
         """Of the box's centre over the last frames, its longer sides a second."""
-        seen = [p for p in list(self._recent)[-4:] if p.hand is not None]
-        if len(seen) < 2 or seen[-1].t <= seen[0].t:
+        snapshot = [p for p in list(self._recent)[-4:] if p.hand is not None]
+        if len(snapshot) < 2 or snapshot[-1].t <= snapshot[0].t:
             return 0.0
-        boxes = np.array([p.hand.box_xyxy for p in seen if p.hand is not None], np.float32)
+        boxes = np.array([p.hand.box_xyxy for p in snapshot if p.hand is not None], np.float32)
         centres = (boxes[:, :2] + boxes[:, 2:]) / 2
         side = float((boxes[:, 2:] - boxes[:, :2]).max(axis=1).mean())
         path = float(np.linalg.norm(np.diff(centres, axis=0), axis=1).sum())
-        return path / max(side, 1.0) / (seen[-1].t - seen[0].t)
+        return path / max(side, 1.0) / (snapshot[-1].t - snapshot[0].t)
 
-    def _unsure(self) -> Why | None:
+    def _unsure(self) -> Hint | None:
         """The two letters that share the last frames, where neither leads."""
         shares: dict[str, float] = {}
-        seen = [p for p in self._recent if p.hand is not None]
-        for prediction in seen:
+        snapshot = [p for p in self._recent if p.hand is not None]
+        for prediction in snapshot:
             for letter, share in prediction.top:
-                shares[letter] = shares.get(letter, 0.0) + share / len(seen)
+                shares[letter] = shares.get(letter, 0.0) + share / len(snapshot)
         best = sorted(shares.items(), key=lambda item: -item[1])[:2]
-        if len(best) < 2 or len(seen) < 3:
+        if len(best) < 2 or len(snapshot) < 3:
             return None
         (one, first), (two, second) = best
         if first - second >= CLEAR_LEAD and first >= SURE_ENOUGH:
             return None
-        return Why("unsure", f"Not sure between {one} and {two}.")
+        return Hint("unsure", f"Not sure between {one} and {two}.")
 
-    def _too_short(self, now: float) -> Why | None:
+    def _too_short(self, now: float) -> Hint | None:
         if self._short is None or now - self._short[1] > LATELY_S:
             return None
         letter, _, lasted_s = self._short
-        return Why("short", f"{letter} was held too short: {lasted_s:.1f} s of {self._hold_s:g} s.")
+        return Hint("short", f"{letter} was held too short: {lasted_s:.1f} s of {self._hold_s:g} s.")
 
-    def _holding(self, now: float) -> Why:
+    def _holding(self, now: float) -> Hint:
         if self._run is None:  # seen, and less sure than min_confidence
-            return Why("unsure", "Not sure which letter it is.")
-        return Why("hold", f"Hold it: {self._run[0]}.")
+            return Hint("unsure", "Not sure which letter it is.")
+        return Hint("hold", f"Hold it: {self._run[0]}.")
 
-    def _steady(self, why: Why, now: float) -> Why:
+    def _steady(self, hint: Hint, now: float) -> Hint:
         """A new kind is said when it has lasted; the end of all reasons at once."""
-        if why.kind != self._next.kind:
+        if hint.kind != self._next.kind:
             self._next_t = now
-        self._next = why
-        if why.kind in ("", self._said.kind) or now - self._next_t >= STEADY_S:
-            self._said = why
+        self._next = hint
+        if hint.kind in ("", self._said.kind) or now - self._next_t >= STEADY_S:
+            self._said = hint
         return self._said
 
 
@@ -180,11 +180,11 @@ def _cut_side(image: Image, prediction: Prediction) -> str:
 
     The wrist's end does not count: an arm comes from somewhere.
     """
-    if prediction.hand is None or prediction.hand.points is None:
+    if prediction.hand is None or prediction.hand.landmarks is None:
         return ""
     height, width = image.shape[:2]
-    points = prediction.hand.points[1:]  # 0 is the wrist
-    low, high = points.min(axis=0), points.max(axis=0)
+    landmarks = prediction.hand.landmarks[1:]  # 0 is the wrist
+    low, high = landmarks.min(axis=0), landmarks.max(axis=0)
     allowed = CUT_SHARE * float((high - low).max())
     beyond = {
         "left edge": -low[0],

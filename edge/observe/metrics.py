@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from edge import __version__
 from edge.errors import not_installed
-from edge.records import Seen
+from edge.records import Snapshot
 from edge.system.board import temperature_c
 
 # Seconds: from an Orin's 5 ms to a Pi Zero's second.
@@ -36,7 +36,7 @@ class Metrics:
         self._generate = prometheus.generate_latest
         self.content_type = prometheus.CONTENT_TYPE_LATEST
         self._registry = prometheus.CollectorRegistry()
-        self._before: Seen | None = None
+        self._before: Snapshot | None = None
 
         def counter(name: str, what: str, labels: tuple[str, ...] = ()) -> prometheus.Counter:
             return prometheus.Counter(f"asl_edge_{name}", what, labels, registry=self._registry)
@@ -67,34 +67,34 @@ class Metrics:
         build = prometheus.Info("asl_edge_build", "The program that runs", registry=self._registry)
         build.info({"version": __version__})
 
-    def __call__(self, seen: Seen) -> None:
+    def __call__(self, snapshot: Snapshot) -> None:
         """In the loop's thread: some sums, a few microseconds each."""
         before = self._before
-        moment = seen.moment
-        self._offered.inc(max(0, seen.offered - (before.offered if before else 0)))
-        self._dropped.inc(max(0, seen.camera.dropped - (before.camera.dropped if before else 0)))
-        self._restarts.inc(max(0, seen.camera.reopened - (before.camera.reopened if before else 0)))
-        if moment.frame is not None:
-            if not moment.still:
+        step = snapshot.step
+        self._offered.inc(max(0, snapshot.offered - (before.offered if before else 0)))
+        self._dropped.inc(max(0, snapshot.camera.dropped - (before.camera.dropped if before else 0)))
+        self._restarts.inc(max(0, snapshot.camera.reopened - (before.camera.reopened if before else 0)))
+        if step.frame is not None:
+            if not step.still:
                 self._read.inc()
-                self._reading_s.observe(moment.reading_s)
-                self._waiting_s.observe(seen.waited_s)
+                self._reading_s.observe(step.inference_s)
+                self._waiting_s.observe(snapshot.waited_s)
             elif before is not None and before.picture is not None:
-                self._still_s.inc(max(0.0, moment.frame.t - before.picture.t))
-            if seen.why.kind:
-                self._why.labels(seen.why.kind).inc()
-        if moment.event is not None:
-            self._letters.labels(moment.event.letter).inc()
-        self._before = seen
+                self._still_s.inc(max(0.0, step.frame.t - before.picture.t))
+            if snapshot.hint.kind:
+                self._why.labels(snapshot.hint.kind).inc()
+        if step.event is not None:
+            self._letters.labels(step.event.letter).inc()
+        self._before = snapshot
 
     def text(self) -> bytes:
         """The exposition; in any thread."""
-        seen = self._before
-        if seen is not None:
+        snapshot = self._before
+        if snapshot is not None:
             for state in STATES:
-                self._camera.labels(state).set(state == seen.camera.what)
-            self._age_s.set(seen.frame_age_s(time.monotonic()))
-            self._rate.set(seen.fps)
+                self._camera.labels(state).set(state == snapshot.camera.status)
+            self._age_s.set(snapshot.frame_age_s(time.monotonic()))
+            self._rate.set(snapshot.fps)
         warm = temperature_c()
         if warm is not None and self._temperature_c is not None:
             self._temperature_c.set(warm)

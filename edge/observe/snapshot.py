@@ -1,7 +1,7 @@
 """What the loop shows to those who watch it: the newest turn, whole, in one attribute.
 
-The loop's thread replaces `seen` each turn and waits for nobody; who watches looks at it when it has time.
-So a slow watcher misses turns and slows nothing.
+The loop's thread replaces `snapshot` each turn and waits for nobody; who watches looks at it when it has
+time. So a slow watcher misses turns and slows nothing.
 """
 
 import logging
@@ -10,8 +10,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from edge.letters.filter import LetterFilter
-from edge.observe.hints import NO_REASON, WhyNot
-from edge.records import CameraState, LetterEvent, Moment, Observer, Seen, Why
+from edge.observe.hints import NO_REASON, HintTracker
+from edge.records import CameraState, Hint, LetterEvent, LoopStep, Observer, Snapshot
 
 log = logging.getLogger(__name__)
 
@@ -27,13 +27,13 @@ BLIND = {
 SMOOTH = 0.1  # share of the newest latency in the one that is shown
 
 
-class Live:
-    """`turn` belongs to the loop's thread, `seen` and `ask` to anybody."""
+class SnapshotPublisher:
+    """`turn` belongs to the loop's thread, `snapshot` and `ask` to anybody."""
 
     def __init__(self, letters: LetterFilter, hold_s: float, observers: Sequence[Observer] = ()) -> None:
-        self.seen: Seen | None = None
+        self.snapshot: Snapshot | None = None
         self._letters, self._observers = letters, list(observers)
-        self._why = WhyNot(hold_s)
+        self._why = HintTracker(hold_s)
         self._asked: deque[Callable[[], None]] = deque(maxlen=ASKED)
         self._history: deque[LetterEvent] = deque(maxlen=HISTORY)
         self._times_s: deque[float] = deque()  # of the frames of the last RATE_S
@@ -49,39 +49,39 @@ class Live:
         """space, delete or clear, for the text."""
         self.ask(lambda: self._letters.edit(what))
 
-    def turn(self, moment: Moment, camera: CameraState) -> None:
+    def turn(self, step: LoopStep, camera: CameraState) -> None:
         """One turn of the loop is done."""
         while self._asked:
             self._asked.popleft()()
-        before = self.seen
+        before = self.snapshot
         now = time.monotonic()
-        if moment.event is not None:
-            self._history.appendleft(moment.event)
-        why, picture, offered, waited_s = NO_REASON, None, 0, 0.0
+        if step.event is not None:
+            self._history.appendleft(step.event)
+        hint, picture, offered, waited_s = NO_REASON, None, 0, 0.0
         if before is not None:
-            why, picture, offered = before.why, before.picture, before.offered
-        if moment.frame is not None and moment.prediction is not None:
-            why = self._why.update(moment.frame, moment.prediction, moment.event)
-            picture, offered = moment.frame, moment.frame.index + 1
-        if moment.frame is not None and not moment.still:
+            hint, picture, offered = before.hint, before.picture, before.offered
+        if step.frame is not None and step.prediction is not None:
+            hint = self._why.update(step.frame, step.prediction, step.event)
+            picture, offered = step.frame, step.frame.index + 1
+        if step.frame is not None and not step.still:
             # a recording's times are its own
-            latency_s = 0.0 if camera.name.startswith("replay:") else now - moment.frame.t
-            waited_s = max(0.0, latency_s - moment.reading_s)
+            latency_s = 0.0 if camera.name.startswith("replay:") else now - step.frame.t
+            waited_s = max(0.0, latency_s - step.inference_s)
             self._latency_s += (SMOOTH if self._read else 1.0) * (latency_s - self._latency_s)
             self._read += 1
             self._times_s.append(now)
-        if camera.what in BLIND:
-            why = Why("camera", BLIND[camera.what])
+        if camera.status in BLIND:
+            hint = Hint("camera", BLIND[camera.status])
         while self._times_s and now - self._times_s[0] > RATE_S:
             self._times_s.popleft()
-        self.seen = Seen(
+        self.snapshot = Snapshot(
             number=before.number + 1 if before else 0,
             t=now,
-            moment=moment,
+            step=step,
             picture=picture,
             camera=camera,
             text=self._letters.text,
-            why=why,
+            hint=hint,
             fps=self._rate(),
             latency_s=self._latency_s,
             waited_s=waited_s,
@@ -89,18 +89,18 @@ class Live:
             offered=offered,
             read=self._read,
         )
-        self._tell(self.seen)
+        self._tell(self.snapshot)
 
     def _rate(self) -> float:
         if len(self._times_s) < 2:
             return 0.0
         return (len(self._times_s) - 1) / max(self._times_s[-1] - self._times_s[0], 1e-3)
 
-    def _tell(self, seen: Seen) -> None:
+    def _tell(self, snapshot: Snapshot) -> None:
         """An observer that raises is reported once and told the next turn again; the loop goes on."""
         for number, observer in enumerate(self._observers):
             try:
-                observer(seen)
+                observer(snapshot)
             except Exception as error:
                 if number not in self._broken:
                     log.warning("an observer failed: %s: %s", type(error).__name__, error)

@@ -87,7 +87,7 @@ class TaughtEngine:
         if correction is None or output.features is None:
             return output
         letters = output.letters + correction(output.features, output.letters)
-        return Output(letters, output.presence, output.points, output.features)
+        return Output(letters, output.presence, output.landmarks, output.features)
 
 
 @dataclass(frozen=True)

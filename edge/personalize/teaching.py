@@ -23,7 +23,7 @@ from edge.personalize.correction import (
     save,
     share_right,
 )
-from edge.records import LETTERS, Moment
+from edge.records import LETTERS, LoopStep
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ NO_FEATURES = "this model gives no features to teach on: export it again with th
 
 
 @dataclass(frozen=True)
-class Lesson:
+class LearnResult:
     """What learning showed on the half that was held back."""
 
     before: float  # share read right, 0..1
@@ -65,7 +65,7 @@ class Lesson:
         return " ".join(["", *pairs])
 
 
-def learn(examples: Examples, temperature: float) -> tuple[Lesson, Correction]:
+def learn(examples: Examples, temperature: float) -> tuple[LearnResult, Correction]:
     """Half of each letter is held back to measure; the correction is then made from all of them."""
     back = np.zeros(len(examples.letters), bool)
     for letter in set(examples.letters.tolist()):
@@ -75,7 +75,7 @@ def learn(examples: Examples, temperature: float) -> tuple[Lesson, Correction]:
     if not back.any():
         raise TeachError(f"each letter needs at least {FEWEST} examples: sign it for longer")
     trial = fit(first, temperature)
-    lesson = Lesson(
+    lesson = LearnResult(
         share_right(second, None), share_right(second, trial), int(back.sum()), _taken_for(examples)
     )
     return lesson, fit(examples, temperature)
@@ -145,10 +145,10 @@ class Teaching:
     def recording(self) -> str | None:
         return self._recording
 
-    def turn(self, moment: Moment) -> None:
+    def turn(self, step: LoopStep) -> None:
         """Keeps the frame's features where a letter is being recorded and one hand was looked at."""
         answers, self._answers = self._engine.answers - self._answers, self._engine.answers
-        frame, prediction, newest = moment.frame, moment.prediction, self._engine.newest
+        frame, prediction, newest = step.frame, step.prediction, self._engine.newest
         if self._recording is None or frame is None or prediction is None:
             return
         if not self._began_t:
@@ -188,7 +188,7 @@ class Teaching:
         features, logits, letters = zip(*rows, strict=True)
         return Examples(np.stack(features), np.stack(logits), np.array(letters))
 
-    def learn(self) -> Lesson:
+    def learn(self) -> LearnResult:
         """Measured, used and kept if it helps. TeachError where there is too little, or no place for it."""
         examples = self.examples()
         lesson, correction = learn(examples, self._temperature)

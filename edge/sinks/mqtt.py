@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from edge import __version__
 from edge.errors import SettingsError, not_installed
-from edge.records import Seen
+from edge.records import Snapshot
 from edge.settings import Settings
 from edge.sinks.jsonlines import line_of
 from edge.system.credentials import read_secret
@@ -91,13 +91,13 @@ class Mqtt:
         self._client.disconnect()
         self._client.loop_stop()
 
-    def __call__(self, seen: Seen) -> None:
-        if seen.moment.event is not None:
-            self._tell("letter", line_of(seen.moment.event))
-        self._tell("text", seen.text)
+    def __call__(self, snapshot: Snapshot) -> None:
+        if snapshot.step.event is not None:
+            self._tell("letter", line_of(snapshot.step.event))
+        self._tell("text", snapshot.text)
         # a person at work sees these come and go in seconds; to others they are noise
-        if seen.why.kind not in ("hold", "short"):
-            self._tell("status", seen.why.sentence)
+        if snapshot.hint.kind not in ("hold", "short"):
+            self._tell("status", snapshot.hint.sentence)
 
     def _tell(self, topic: str, message: str) -> None:
         """Where it changed. While the broker is away it is kept, and the newest goes out on its return."""
@@ -107,8 +107,8 @@ class Mqtt:
         if self._client.is_connected():
             self._client.publish(self._topic(topic), message, retain=True)
 
-    def _topic(self, what: str) -> str:
-        return f"asl-edge/{self._id}/{what}"
+    def _topic(self, name: str) -> str:
+        return f"asl-edge/{self._id}/{name}"
 
     def _connected(self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
         """In paho's thread, at the first connection and at each that follows."""
@@ -139,11 +139,11 @@ class Mqtt:
         if reason.is_failure and not self._said_wrong:  # else it never was one
             self._warn(f"the connection is lost ({reason})")
 
-    def _warn(self, what: str) -> None:
+    def _warn(self, message: str) -> None:
         """Each once, until it was connected."""
-        if what not in self._said_wrong:
-            self._said_wrong.add(what)
-            log.warning("mqtt: %s:%d: %s; it is tried again", self._host, self._port, what)
+        if message not in self._said_wrong:
+            self._said_wrong.add(message)
+            log.warning("mqtt: %s:%d: %s; it is tried again", self._host, self._port, message)
 
     def _sensor(self, topic: str) -> dict[str, Any]:
         """What Home Assistant's MQTT discovery wants to know of a sensor."""

@@ -44,7 +44,7 @@ NAIL_RGB = np.array([76, 64, 61])  # added to three quarters of the skin's colou
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class Appearance:
     """What a drawn hand looks like, apart from its pose."""
 
     skin_rgb: Floats  # (3,) 0..255
@@ -55,12 +55,12 @@ class Look:
     arm_bend_rad: float = 0.0  # 0: the arm goes on straight from the hand
 
 
-def random_look(rng: np.random.Generator) -> Look:
+def random_appearance(rng: np.random.Generator) -> Appearance:
     """Skin over the whole human range, light from any side, bare arm or sleeve."""
     tone = rng.uniform(0, len(SKIN) - 1.001)
     skin = SKIN[int(tone)] + (SKIN[int(tone) + 1] - SKIN[int(tone)]) * (tone % 1)
     turn = rng.uniform(0, 2 * np.pi)
-    return Look(
+    return Appearance(
         skin_rgb=skin * rng.normal(1, 0.04, 3),
         light_xy=np.array([np.cos(turn), np.sin(turn)]) * rng.uniform(0.2, 1),
         relief=float(rng.uniform(0.5, 1)),
@@ -71,7 +71,7 @@ def random_look(rng: np.random.Generator) -> Look:
 
 
 def paint_hand(
-    canvas: Image, joints: Joints, unit_px: float, centre_px: Floats, look: Look, mirrored: bool = False
+    canvas: Image, joints: Joints, unit_px: float, centre_px: Floats, look: Appearance, mirrored: bool = False
 ) -> Floats:
     """Paint the hand into canvas, the box of its joints centred on centre_px -> (21, 2) px of its joints.
 

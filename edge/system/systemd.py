@@ -99,7 +99,9 @@ class Service:
         letter = (
             "no letter yet" if self._letter_t is None else f"last letter {now - self._letter_t:.0f} s ago"
         )
-        return f"{rate:.1f} frames/s, {letter}, {camera.name} {camera.what}, reopened {camera.reopened} times"
+        return (
+            f"{rate:.1f} frames/s, {letter}, {camera.name} {camera.status}, reopened {camera.reopened} times"
+        )
 
     @contextlib.contextmanager
     def reloading(self) -> Iterator[None]:

@@ -12,7 +12,7 @@ from types import TracebackType
 
 from edge.errors import SettingsError, not_installed, reason_of
 from edge.observe.metrics import Metrics, ModelName
-from edge.observe.snapshot import Live
+from edge.observe.snapshot import SnapshotPublisher
 from edge.personalize.teaching import Teaching
 from edge.settings import Settings
 from edge.system.credentials import read_secret
@@ -24,7 +24,11 @@ SHORTEST_TOKEN = 16  # characters
 
 
 def open_page(
-    settings: Settings, live: Live, model: ModelName, metrics: Metrics | None, teaching: Teaching | None
+    settings: Settings,
+    publisher: SnapshotPublisher,
+    model: ModelName,
+    metrics: Metrics | None,
+    teaching: Teaching | None,
 ) -> "Page":
     """The page of the settings, to be opened by `with`. SettingsError where aiohttp is missing, the port is
     taken, or an address that others can reach has no token."""
@@ -45,7 +49,7 @@ def open_page(
             "make one with  openssl rand -hex 16"
         )
     names = {socket.gethostname(), f"{socket.gethostname()}.local", *settings.page_names.split()}
-    app = application(live, model, metrics, teaching, token, names, settings.picture)
+    app = application(publisher, model, metrics, teaching, token, names, settings.picture)
     listening = _listening(host, port, settings.page)
     page = Page(app, listening)
     asks = "asks for a token" if token else "asks for no token: it can be reached from this machine alone"

@@ -29,7 +29,7 @@ SECURITY = {
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class Doors:
+class Auth:
     """`guard` is a middleware of the whole application, `log_in` answers the form. Without a token all may
     come in who reach the address."""
 
@@ -109,5 +109,5 @@ def _bytes(given: str) -> bytes:
     return given.strip().encode(errors="surrogateescape")
 
 
-def _refused(status: int, why: str) -> web.Response:
-    return web.Response(status=status, text=why + "\n")
+def _refused(status: int, hint: str) -> web.Response:
+    return web.Response(status=status, text=hint + "\n")

@@ -6,9 +6,9 @@ import time
 import cv2
 import numpy as np
 
-from edge.observe.snapshot import Live
+from edge.observe.snapshot import SnapshotPublisher
 from edge.personalize.teaching import Teaching
-from edge.records import Hand, Image, Prediction, Seen
+from edge.records import Hand, Image, Prediction, Snapshot
 from edge.system.board import temperature_c
 
 PAUSE_S = 0.1  # between two that are made: however many watch, they cost the loop no more
@@ -17,54 +17,54 @@ JPEG_QUALITY = 75
 WARMTH_S = 5.0  # between two looks at the temperature
 
 
-class Shown:
-    """Made in the page's thread, from `live.seen`."""
+class Feed:
+    """Made in the page's thread, from `publisher.snapshot`."""
 
-    def __init__(self, live: Live, teaching: Teaching | None, picture: bool) -> None:
+    def __init__(self, publisher: SnapshotPublisher, teaching: Teaching | None, picture: bool) -> None:
         self.picture = picture
-        self._live, self._teaching = live, teaching
+        self._live, self._teaching = publisher, teaching
         self._state, self._state_s = (-1, b""), 0.0
         self._jpeg, self._jpeg_s = (-1, b""), 0.0
         self._warm: tuple[float, float | None] = (-WARMTH_S, None)
 
     def state(self) -> tuple[int, bytes]:
         """The turn's number and JSON; -1 and nothing before the first."""
-        seen, now = self._live.seen, time.monotonic()
-        if seen is not None and seen.number != self._state[0] and now - self._state_s >= PAUSE_S:
+        snapshot, now = self._live.snapshot, time.monotonic()
+        if snapshot is not None and snapshot.number != self._state[0] and now - self._state_s >= PAUSE_S:
             self._state_s = now
-            self._state = (seen.number, json.dumps(self._words(seen), separators=(",", ":")).encode())
+            self._state = (snapshot.number, json.dumps(self._words(snapshot), separators=(",", ":")).encode())
         return self._state
 
     def jpeg(self) -> tuple[int, bytes]:
         """The frame's number and picture; -1 and nothing before the first."""
-        seen, now = self._live.seen, time.monotonic()
-        frame = None if seen is None else seen.picture
+        snapshot, now = self._live.snapshot, time.monotonic()
+        frame = None if snapshot is None else snapshot.picture
         if frame is not None and frame.index != self._jpeg[0] and now - self._jpeg_s >= PAUSE_S:
             self._jpeg_s = now
             self._jpeg = (frame.index, encoded(frame.image))
         return self._jpeg
 
-    def _words(self, seen: Seen) -> dict[str, object]:
-        prediction, frame = seen.moment.prediction, seen.picture
+    def _words(self, snapshot: Snapshot) -> dict[str, object]:
+        prediction, frame = snapshot.step.prediction, snapshot.picture
         return {
-            "number": seen.number,
+            "number": snapshot.number,
             "letter": None if prediction is None else prediction.letter,
             "confidence": 0.0 if prediction is None else round(prediction.confidence, 3),
             "top": [] if prediction is None else _top(prediction),
             "hand": None if prediction is None or frame is None else _fractions(prediction.hand, frame.image),
             "size_px": None if frame is None else [frame.image.shape[1], frame.image.shape[0]],
-            "text": seen.text,
-            "why": {"kind": seen.why.kind, "sentence": seen.why.sentence},
+            "text": snapshot.text,
+            "why": {"kind": snapshot.hint.kind, "sentence": snapshot.hint.sentence},
             "history": [
                 {"letter": e.letter, "confidence": round(e.confidence, 3), "t": round(e.t_end, 3)}
-                for e in seen.history
+                for e in snapshot.history
             ],
-            "fps": round(seen.fps, 1),
-            "rests": seen.moment.still,
-            "latency_ms": round(1000 * seen.latency_s),
+            "fps": round(snapshot.fps, 1),
+            "rests": snapshot.step.still,
+            "latency_ms": round(1000 * snapshot.latency_s),
             "temperature_c": self._temperature_c(),
-            "camera": {"name": seen.camera.name, "state": seen.camera.what},
-            "frame_age_s": round(seen.camera.frame_age_s, 1),
+            "camera": {"name": snapshot.camera.name, "state": snapshot.camera.status},
+            "frame_age_s": round(snapshot.camera.frame_age_s, 1),
             "picture": self.picture,
             "teaching": None if self._teaching is None else self._teaching.words(),
         }
@@ -99,5 +99,7 @@ def _fractions(hand: Hand | None, image: Image) -> dict[str, object] | None:
     height, width = image.shape[:2]
     x0, y0, x1, y1 = hand.box_xyxy
     box = [round(x0 / width, 4), round(y0 / height, 4), round(x1 / width, 4), round(y1 / height, 4)]
-    points = [] if hand.points is None else np.round(hand.points.astype(float) / (width, height), 4).tolist()
-    return {"box": box, "points": points}
+    landmarks = (
+        [] if hand.landmarks is None else np.round(hand.landmarks.astype(float) / (width, height), 4).tolist()
+    )
+    return {"box": box, "points": landmarks}

@@ -9,10 +9,10 @@ from aiohttp import web
 
 from edge import __version__
 from edge.observe.metrics import Metrics, ModelName
-from edge.observe.snapshot import Live
+from edge.observe.snapshot import SnapshotPublisher
 from edge.personalize.teaching import Teaching
-from edge.web.auth import Doors, secure
-from edge.web.feed import Shown
+from edge.web.auth import Auth, secure
+from edge.web.feed import Feed
 
 FILES = Path(__file__).parent / "static"
 LOOK_S = 0.03  # between two looks for something new; made anew is nothing more often than `shown` allows
@@ -26,7 +26,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def application(
-    live: Live,
+    publisher: SnapshotPublisher,
     model: ModelName,
     metrics: Metrics | None,
     teaching: Teaching | None,
@@ -35,8 +35,8 @@ def application(
     picture: bool,
 ) -> web.Application:
     """aiohttp's application; `names` are this machine's, `picture` False shows none."""
-    doors = Doors(token, names)
-    shown = Shown(live, teaching, picture)
+    doors = Auth(token, names)
+    shown = Feed(publisher, teaching, picture)
     streams = Streams(shown)
     app = web.Application(middlewares=[doors.guard], client_max_size=4096)
     app.on_response_prepare.append(secure)
@@ -45,23 +45,25 @@ def application(
         what = request.match_info["what"]
         if what not in ("space", "delete", "clear"):
             raise web.HTTPNotFound
-        live.edit(what)
+        publisher.edit(what)
         return web.Response(status=204)
 
     async def teach(request: web.Request) -> web.Response:
         if teaching is None:
             return web.Response(status=409, text="nothing can be taught here\n")
-        teaching.wish(request.match_info["what"], live.ask)
+        teaching.wish(request.match_info["what"], publisher.ask)
         return web.Response(status=204)
 
     async def health(request: web.Request) -> web.Response:
-        seen = live.seen
-        age_s = None if seen is None else seen.frame_age_s(time.monotonic())
-        alive = seen is not None and seen.read > 0 and age_s is not None and age_s < STALE_S
+        snapshot = publisher.snapshot
+        age_s = None if snapshot is None else snapshot.frame_age_s(time.monotonic())
+        alive = snapshot is not None and snapshot.read > 0 and age_s is not None and age_s < STALE_S
         told = {
             "alive": alive,
             "version": __version__,
-            "camera": None if seen is None else {"name": seen.camera.name, "state": seen.camera.what},
+            "camera": None
+            if snapshot is None
+            else {"name": snapshot.camera.name, "state": snapshot.camera.status},
             "frame_age_s": None if age_s is None else round(age_s, 2),
             "model": {"created": model.created, "variant": model.variant, "sha256": model.sha256},
         }
@@ -105,7 +107,7 @@ class Streams:
     """Two endless answers. Each watcher gets the newest when it is ready for it: one that sleeps misses what
     was in between, and nothing piles up."""
 
-    def __init__(self, shown: Shown) -> None:
+    def __init__(self, shown: Feed) -> None:
         self._shown, self._streams = shown, 0
 
     async def events(self, request: web.Request) -> web.StreamResponse:

@@ -15,10 +15,10 @@ from support.made_pictures import save, scene
 
 from edge.bench.card import CARD_VERSION, card_of, table_of
 from edge.bench.compare import PUBLISHED, comparison
-from edge.bench.measure import Measured, measure
+from edge.bench.measure import BenchRun, measure
 from edge.bench.stopwatch import ROW, STAGES
 from edge.bench.tune import Trial, best_of, candidates, write_settings
-from edge.cameras.looped import SpooledCamera
+from edge.cameras.looped import LoopedCamera
 from edge.errors import CameraError, SettingsError
 from edge.settings import Settings, read_settings
 from edge.system.board import Reading
@@ -36,7 +36,7 @@ def measured_card(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -
     return done.stdout, folder / "card.json"
 
 
-def made(span_s: float, slowed: tuple[str, ...] = ()) -> Measured:
+def made(span_s: float, slowed: tuple[str, ...] = ()) -> BenchRun:
     """A run of 10 frames a second whose frames take 5 ms at first and 9 ms in the end."""
     table = np.zeros((int(10 * span_s), len(ROW)))
     table[:, 0] = np.arange(len(table)) / 10
@@ -45,7 +45,7 @@ def made(span_s: float, slowed: tuple[str, ...] = ()) -> Measured:
     table[:, ROW.index("sinks")] = -1
     table[:, ROW.index("looks")] = 1
     readings = [Reading(0.0, 50.0, 1500.0, 1500.0, (), ()), Reading(span_s, 80.0, 1000.0, 1500.0, slowed, ())]
-    return Measured(table, readings, span_s, span_s, 0, 0, 3.0, 90.0, 80.0, 1.0, None, 1e-5, 0.01)
+    return BenchRun(table, readings, span_s, span_s, 0, 0, 3.0, 90.0, 80.0, 1.0, None, 1e-5, 0.01)
 
 
 def settings_of(folder: Path) -> Settings:
@@ -205,7 +205,7 @@ def test_late_reader_of_drawn_pictures_misses_some_and_they_are_counted() -> Non
         now[0] += seconds
 
     pictures = [np.full((4, 4, 3), 60 * n, np.uint8) for n in range(4)]
-    with SpooledCamera("drawn", pictures, 10.0, lambda: now[0], sleep) as camera:
+    with LoopedCamera("drawn", pictures, 10.0, lambda: now[0], sleep) as camera:
         frames = iter(camera)
         seen = [next(frames) for _ in range(2)]
         now[0] += 0.35
@@ -217,13 +217,13 @@ def test_late_reader_of_drawn_pictures_misses_some_and_they_are_counted() -> Non
 
 def test_camera_without_pictures_is_no_camera_to_measure() -> None:
     with pytest.raises(CameraError, match="gave no picture"):
-        SpooledCamera("drawn", [], 10.0)
+        LoopedCamera("drawn", [], 10.0)
 
 
 def test_pictures_that_find_no_room_are_one_sentence(full_after: FullAfter) -> None:
     pictures = [np.zeros((480, 640, 3), np.uint8)] * 2
     with full_after(600_000), pytest.raises(CameraError, match=r"the pictures of drawn can't be kept in /"):
-        SpooledCamera("drawn", pictures, 10.0)
+        LoopedCamera("drawn", pictures, 10.0)
 
 
 # --tune

@@ -93,10 +93,10 @@ class SlowAndDark:
         pass
 
     def __init__(self, what: Literal["live", "black"]) -> None:
-        self._what = what
+        self._status = what
 
     def state(self) -> CameraState:
-        return CameraState("test:0", self._what, 0, 0.0, 0)
+        return CameraState("test:0", self._status, 0, 0.0, 0)
 
     def __iter__(self) -> Iterator[Frame | None]:
         for index in range(100):

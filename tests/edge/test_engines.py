@@ -59,9 +59,9 @@ def test_batch_is_answered_as_its_pictures_one_by_one(package: Package, name: st
     engine = open_engine(name, package)
     tensor: Array = np.concatenate([golden_tensor(64), golden_tensor(64)[..., ::-1]])
     both, second = engine(tensor), engine(tensor[1:])
-    assert (both.letters.shape, both.presence.shape, both.points.shape) == ((2, 26), (2,), (2, 21, 2))
+    assert (both.letters.shape, both.presence.shape, both.landmarks.shape) == ((2, 26), (2,), (2, 21, 2))
     assert np.array_equal(both.letters[1:], second.letters)
-    assert np.array_equal(both.points[1:], second.points)
+    assert np.array_equal(both.landmarks[1:], second.landmarks)
     assert both.features is not None
     assert second.features is not None
     assert np.array_equal(both.features[1:], second.features)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from edge.cameras.frame_faults import PictureCheck
+from edge.cameras.frame_faults import FrameFaults
 from edge.records import Image
 
 RNG = np.random.default_rng(7)
@@ -14,7 +14,7 @@ def noisy(brightness: int, noise: int = 3) -> Image:
 
 def said(pictures: list[Image], hold_s: float = 5.0) -> list[str]:
     """One picture a second."""
-    check = PictureCheck(hold_s)
+    check = FrameFaults(hold_s)
     return [check.update(picture, 1000.0 + t) for t, picture in enumerate(pictures)]
 
 

@@ -51,15 +51,15 @@ class BrightSpot:
         self.upright.append(upright)
         bright = tensor[0].mean(axis=0) > 1.0
         letters = np.zeros((1, 26), np.float32)
-        points = np.full((1, 21, 2), 0.5, np.float32)
+        landmarks = np.full((1, 21, 2), 0.5, np.float32)
         if not bright.any():
-            return Output(letters, np.array([-6.0], np.float32), points)
+            return Output(letters, np.array([-6.0], np.float32), landmarks)
         ys, xs = np.nonzero(bright)
         left, top, right, bottom = xs.min(), ys.min(), xs.max() + 1, ys.max() + 1
         corners = [(left, top), (right, top), (left, bottom), (right, bottom)]
-        points[0] = np.resize(np.array(corners, np.float32) / SIZE_PX, (21, 2))
+        landmarks[0] = np.resize(np.array(corners, np.float32) / SIZE_PX, (21, 2))
         letters[0, LETTERS.index(self.letter)] = 8.0
-        return Output(letters, np.array([6.0], np.float32), points)
+        return Output(letters, np.array([6.0], np.float32), landmarks)
 
 
 def scene(box: tuple[int, int, int, int], width: int = 640, height: int = 480) -> Image:
@@ -74,8 +74,8 @@ def test_small_hand_is_found_to_within_a_few_pixels():
     found = HandReader(BrightSpot(), PACKAGE).read(scene(box))
     assert found.letter == "C"
     assert found.hand is not None
-    assert found.hand.points is not None
-    np.testing.assert_allclose(box_around(found.hand.points), box, atol=8)
+    assert found.hand.landmarks is not None
+    np.testing.assert_allclose(box_around(found.hand.landmarks), box, atol=8)
 
 
 def test_confidence_is_the_softmax_of_the_letter():
@@ -111,14 +111,14 @@ def test_of_two_hands_the_one_that_signs_is_read():
     found = HandReader(BrightSpot(), PACKAGE, find=find).read(scene((260, 260, 340, 340)))
     assert found.hand is not None
     assert found.letter == "C"
-    np.testing.assert_allclose(box_around(found.hand.points), (260, 260, 340, 340), atol=12)
+    np.testing.assert_allclose(box_around(found.hand.landmarks), (260, 260, 340, 340), atol=12)
 
 
 def unsure_of_what_fills_its_square(tensor: Array, upright: bool = False) -> Output:
     """A bright spot, and the less sure of its letter the less there is around it."""
     output = BrightSpot()(tensor)
     filled = float((tensor[0].mean(axis=0) > 1.0).mean())
-    return Output(output.letters * (1 - filled), output.presence, output.points)
+    return Output(output.letters * (1 - filled), output.presence, output.landmarks)
 
 
 def test_a_finger_that_the_detector_takes_for_a_hand_does_not_hide_the_hand():
@@ -129,7 +129,7 @@ def test_a_finger_that_the_detector_takes_for_a_hand_does_not_hide_the_hand():
     )
     found = reader.read(scene((120, 60, 520, 420)))
     assert found.hand is not None
-    np.testing.assert_allclose(box_around(found.hand.points), (120, 60, 520, 420), atol=12)
+    np.testing.assert_allclose(box_around(found.hand.landmarks), (120, 60, 520, 420), atol=12)
 
 
 def test_two_squares_that_end_in_the_same_hand_are_looked_at_thoroughly_once():
@@ -147,7 +147,7 @@ def test_where_the_detector_is_wrong_the_whole_picture_is_looked_at():
     reader = HandReader(engine, PACKAGE, find=lambda image: [Palm((50.0, 50.0, 100.0), 0.0)])  # dark
     found = reader.read(scene((200, 120, 440, 360)))
     assert found.hand is not None
-    np.testing.assert_allclose(box_around(found.hand.points), (200, 120, 440, 360), atol=12)
+    np.testing.assert_allclose(box_around(found.hand.landmarks), (200, 120, 440, 360), atol=12)
     engine.calls = 0
     reader.read(np.zeros((480, 640, 3), np.uint8))
     assert engine.calls == 2  # the detector's square and the picture, once each
@@ -178,17 +178,17 @@ def test_a_finger_that_is_followed_is_left_for_the_hand_within_a_second():
         """What fills the square is a hand, too, and as large as ever."""
         output = unsure_of_what_fills_its_square(tensor)
         if (tensor[0].mean(axis=0) > 1.0).mean() > 0.95:
-            output.points[:] = 0.5 + 0.28 * np.sign(output.points - 0.5)
+            output.landmarks[:] = 0.5 + 0.28 * np.sign(output.landmarks - 0.5)
         return output
 
     reader = HandReader(stuck_to_a_finger, PACKAGE, find=find)
     for step in range(15):
         hand = reader.follow(Frame(image, step / 15, step)).hand
         assert hand is not None
-        assert hand.points[:, 0].max() - hand.points[:, 0].min() < 100
+        assert hand.landmarks[:, 0].max() - hand.landmarks[:, 0].min() < 100
     found = reader.follow(Frame(image, 1.0, 15))
     assert found.hand is not None
-    np.testing.assert_allclose(box_around(found.hand.points), (120, 60, 520, 420), atol=12)
+    np.testing.assert_allclose(box_around(found.hand.landmarks), (120, 60, 520, 420), atol=12)
     assert len(asked) == 2
 
 
@@ -197,7 +197,7 @@ def test_a_hand_whose_letter_is_unsure_is_searched_for_once_a_second():
 
     def unsure(tensor: Array, upright: bool = False) -> Output:
         output = engine(tensor)
-        return Output(output.letters * 0, output.presence, output.points)
+        return Output(output.letters * 0, output.presence, output.landmarks)
 
     def find(_: Image) -> list[Palm]:
         asked.append(1)
@@ -264,7 +264,7 @@ def test_a_single_picture_is_looked_at_once_more_and_once_in_the_mirror():
     found = HandReader(watched, PACKAGE).read(image)
     assert engine.calls == LOOKS + 2
     assert found.hand is not None
-    np.testing.assert_allclose(box_around(found.hand.points), (100, 100, 200, 300), atol=12)
+    np.testing.assert_allclose(box_around(found.hand.landmarks), (100, 100, 200, 300), atol=12)
     np.testing.assert_array_equal(shown[LOOKS], shown[LOOKS - 1][:, ::-1])
 
 
@@ -295,8 +295,8 @@ def test_hand_that_jumps_away_is_found_again_in_the_same_frame():
     reader.follow(Frame(scene((20, 20, 100, 120)), 0.0, 0))
     found = reader.follow(Frame(scene((500, 300, 580, 400)), 0.1, 1))
     assert found.hand is not None
-    assert found.hand.points is not None
-    np.testing.assert_allclose(box_around(found.hand.points), (500, 300, 580, 400), atol=12)
+    assert found.hand.landmarks is not None
+    np.testing.assert_allclose(box_around(found.hand.landmarks), (500, 300, 580, 400), atol=12)
 
 
 def test_lost_hand_is_searched_for_in_every_frame():
@@ -314,8 +314,8 @@ def test_looks_are_bounded_when_the_points_never_settle():
 
     def restless(tensor: Array) -> Output:
         calls.append(1)
-        points = rng.uniform(0, 1, (1, 21, 2)).astype(np.float32) * 0.3
-        return Output(np.zeros((1, 26), np.float32), np.array([3.0], np.float32), points)
+        landmarks = rng.uniform(0, 1, (1, 21, 2)).astype(np.float32) * 0.3
+        return Output(np.zeros((1, 26), np.float32), np.array([3.0], np.float32), landmarks)
 
     HandReader(restless, PACKAGE).read(scene((0, 0, 10, 10)))
     assert len(calls) <= LOOKS + 2
@@ -325,16 +325,16 @@ def test_points_that_crowd_together_do_not_shrink_the_square_to_a_fingertip():
     sides = []
 
     def crowded(tensor: Array) -> Output:
-        points = (
+        landmarks = (
             np.full((1, 21, 2), 0.5, np.float32) + np.linspace(0, 0.01, 21, dtype=np.float32)[None, :, None]
         )
         sides.append(tensor.shape[-1])
-        return Output(np.zeros((1, 26), np.float32), np.array([3.0], np.float32), points)
+        return Output(np.zeros((1, 26), np.float32), np.array([3.0], np.float32), landmarks)
 
     found = HandReader(crowded, PACKAGE).read(np.zeros((400, 400, 3), np.uint8))
     assert found.hand is not None
-    assert found.hand.points is not None
-    x0, _, x1, _ = box_around(found.hand.points)
+    assert found.hand.landmarks is not None
+    x0, _, x1, _ = box_around(found.hand.landmarks)
     shown = (x1 - x0) / 0.01  # the last square's side, px
     assert shown > STEP**2 * 400 * 0.95
     assert len(sides) == LOOKS + 2
@@ -347,10 +347,10 @@ def test_letter_is_what_all_looks_say_together():
     def wavering(tensor: Array) -> Output:
         letters = np.full((1, 26), -9.0, np.float32)
         letters[0, :2] = next(logits)
-        points = (
+        landmarks = (
             np.full((1, 21, 2), 0.5, np.float32) + np.linspace(0, 0.01, 21, dtype=np.float32)[None, :, None]
         )
-        return Output(letters, np.array([3.0], np.float32), points)
+        return Output(letters, np.array([3.0], np.float32), landmarks)
 
     found = HandReader(wavering, PACKAGE).read(np.zeros((400, 400, 3), np.uint8))
     assert found.letter == "A"
@@ -361,18 +361,18 @@ def test_letter_is_what_all_looks_say_together():
 def hand_that_points(turn_rad: float) -> Array:
     """(21, 2) px: wrist at (100, 100), everything else 40 px away in that direction, fanned out a little."""
     fan = turn_rad + np.linspace(-0.3, 0.3, 21)
-    points = 100 + 40 * np.stack([np.sin(fan), -np.cos(fan)], axis=1)
-    points[0] = 100
-    return points.astype(np.float32)
+    landmarks = 100 + 40 * np.stack([np.sin(fan), -np.cos(fan)], axis=1)
+    landmarks[0] = 100
+    return landmarks.astype(np.float32)
 
 
 @pytest.mark.parametrize("turn_deg", [0, 30, -90, 150])
 def test_turned_square_holds_the_hand_upright(turn_deg):
-    points = hand_that_points(np.deg2rad(turn_deg))
-    assert np.rad2deg(turn_of(points)) == pytest.approx(turn_deg, abs=5)  # the thumb's side leans that way
-    cx, cy, side = turned_square(points, np.deg2rad(turn_deg))
+    landmarks = hand_that_points(np.deg2rad(turn_deg))
+    assert np.rad2deg(turn_of(landmarks)) == pytest.approx(turn_deg, abs=5)  # the thumb's side leans that way
+    cx, cy, side = turned_square(landmarks, np.deg2rad(turn_deg))
     upright = (
-        (points - (cx, cy)) @ rotation(np.deg2rad(turn_deg)) / side
+        (landmarks - (cx, cy)) @ rotation(np.deg2rad(turn_deg)) / side
     )  # fractions of the square, from its middle
     box = box_around(upright)
     np.testing.assert_allclose((box[0] + box[2], box[1] + box[3]), 0, atol=1e-4)
@@ -401,13 +401,13 @@ def test_a_single_pictures_points_are_those_of_the_upright_look():
         def __call__(self, tensor: Array, upright: bool = False) -> Output:
             output = super().__call__(tensor, upright)
             if not upright:
-                left = output.points[..., 0].min()
-                output.points[..., 0] = left + (output.points[..., 0] - left) / 2
+                left = output.landmarks[..., 0].min()
+                output.landmarks[..., 0] = left + (output.landmarks[..., 0] - left) / 2
             return output
 
     found = HandReader(SeesHalfOfAHand(), READS_UPRIGHT).read(scene((200, 150, 400, 350)))
     assert found.hand is not None
-    np.testing.assert_allclose(box_around(found.hand.points), (200, 150, 400, 350), atol=16)
+    np.testing.assert_allclose(box_around(found.hand.landmarks), (200, 150, 400, 350), atol=16)
 
 
 def test_upright_looks_count_for_their_share():
@@ -446,7 +446,7 @@ def test_upright_points_lie_in_the_picture_where_the_others_do():
     for step in range(2):
         found = reader.follow(Frame(scene((200, 200, 280, 300)), step / 30, step))
     assert found.hand is not None
-    x0, y0, x1, y1 = box_around(found.hand.points)
+    x0, y0, x1, y1 = box_around(found.hand.landmarks)
     np.testing.assert_allclose(((x0 + x1) / 2, (y0 + y1) / 2), (240, 250), atol=8)
 
 
@@ -455,14 +455,14 @@ def test_square_around_is_margin_times_the_longer_side():
 
 
 def test_box_around_holds_every_point():
-    points = np.array([[3, 9], [1, 4], [8, 5]], np.float32)
-    assert box_around(points) == (1, 4, 8, 9)
+    landmarks = np.array([[3, 9], [1, 4], [8, 5]], np.float32)
+    assert box_around(landmarks) == (1, 4, 8, 9)
 
 
 def test_hand_box_reaches_past_the_points_by_the_skin():
-    points = np.array([[10, 20], [30, 60], [20, 40]], np.float32)
+    landmarks = np.array([[10, 20], [30, 60], [20, 40]], np.float32)
     skin = 40 * SKIN
-    assert hand_box(points) == pytest.approx((10 - skin, 20 - skin, 30 + skin, 60 + skin))
+    assert hand_box(landmarks) == pytest.approx((10 - skin, 20 - skin, 30 + skin, 60 + skin))
 
 
 def test_overlap_of_squares():

@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 
-from edge.observe.hints import WhyNot
-from edge.records import Box, Frame, Hand, Image, LetterEvent, Prediction, Why
+from edge.observe.hints import HintTracker
+from edge.records import Box, Frame, Hand, Hint, Image, LetterEvent, Prediction
 
 SIDE = 200
 HAND = (70.0, 70.0, 130.0, 130.0)
@@ -25,33 +25,33 @@ def hand_at(box: Box = HAND) -> Hand:
 
 
 def said(
-    why: WhyNot,
+    hint: HintTracker,
     start_t: float,
     seconds: float,
     letters: str = "M",
     image: Image | None = None,
     boxes: tuple[Box, ...] = (HAND,),
     share: float = 0.9,
-) -> Why:
+) -> Hint:
     """What is said after so many seconds at 10 frames a second; letters and boxes take turns."""
-    image, answer = picture() if image is None else image, Why("", "")
+    image, answer = picture() if image is None else image, Hint("", "")
     for number in range(round(10 * seconds)):
         letter, t = letters[number % len(letters)], start_t + number / 10
         hand = None if letter == "-" else hand_at(boxes[number % len(boxes)])
         top = ((letter, share), ("N", 1 - share)) if hand else ()
         prediction = Prediction(letter if hand else None, share if hand else 0.0, hand, t, top)
-        answer = why.update(Frame(image, t, number), prediction, None)
+        answer = hint.update(Frame(image, t, number), prediction, None)
     return answer
 
 
 def test_no_hand() -> None:
-    assert said(WhyNot(), 0, 1, "-") == Why("no_hand", "No hand is seen.")
+    assert said(HintTracker(), 0, 1, "-") == Hint("no_hand", "No hand is seen.")
 
 
 def test_too_dark_and_too_bright_with_and_without_a_hand() -> None:
     for letters in ("-", "M"):
-        assert said(WhyNot(), 0, 1, letters, picture(10)).kind == "dark"
-        assert said(WhyNot(), 0, 1, letters, np.full((SIDE, SIDE, 3), 250, np.uint8)).kind == "bright"
+        assert said(HintTracker(), 0, 1, letters, picture(10)).kind == "dark"
+        assert said(HintTracker(), 0, 1, letters, np.full((SIDE, SIDE, 3), 250, np.uint8)).kind == "bright"
 
 
 def test_hand_that_is_cut_names_the_edge() -> None:
@@ -61,52 +61,52 @@ def test_hand_that_is_cut_names_the_edge() -> None:
         ((70.0, -20.0, 130.0, 40.0), "top"),
         ((70.0, 160.0, 130.0, 220.0), "bottom"),
     ):
-        answer = said(WhyNot(), 0, 1, boxes=(box,))
-        assert answer == Why("cut", f"The hand is cut off at the {edge}: move it into the picture.")
+        answer = said(HintTracker(), 0, 1, boxes=(box,))
+        assert answer == Hint("cut", f"The hand is cut off at the {edge}: move it into the picture.")
 
 
 def test_hand_that_left_at_an_edge_is_told_of_for_a_moment() -> None:
-    why = WhyNot()
-    said(why, 0, 1, boxes=((-20.0, 70.0, 40.0, 130.0),))
-    assert said(why, 1.0, 0.8, "-") == Why("cut", "The hand left the picture at the left edge.")
-    assert said(why, 1.8, 2, "-").kind == "no_hand"
+    hint = HintTracker()
+    said(hint, 0, 1, boxes=((-20.0, 70.0, 40.0, 130.0),))
+    assert said(hint, 1.0, 0.8, "-") == Hint("cut", "The hand left the picture at the left edge.")
+    assert said(hint, 1.8, 2, "-").kind == "no_hand"
 
 
 def test_hand_that_moves_and_is_less_sharp_than_before_is_blurred() -> None:
-    why = WhyNot()
-    said(why, 0, 1)
+    hint = HintTracker()
+    said(hint, 0, 1)
     there = tuple((40.0 + 20 * i, 70.0, 100.0 + 20 * i, 130.0) for i in range(4))
-    assert said(why, 1.0, 1, image=picture(blur=3), boxes=there).kind == "blurred"
+    assert said(hint, 1.0, 1, image=picture(blur=3), boxes=there).kind == "blurred"
     # as soft, and still: it is the focus, and no letter is refused for it
-    assert said(why, 2.0, 2, image=picture(blur=3)).kind == "hold"
+    assert said(hint, 2.0, 2, image=picture(blur=3)).kind == "hold"
 
 
 def test_two_letters_that_share_the_frames_are_named() -> None:
-    assert said(WhyNot(), 0, 1, share=0.52) == Why("unsure", "Not sure between M and N.")
+    assert said(HintTracker(), 0, 1, share=0.52) == Hint("unsure", "Not sure between M and N.")
 
 
 def test_letter_that_was_let_go_too_soon_is_told_with_its_time() -> None:
-    why = WhyNot(hold_s=0.8)
-    said(why, 0, 0.4, "V")
-    assert said(why, 0.4, 0.8, "-") == Why("short", "V was held too short: 0.4 s of 0.8 s.")
+    hint = HintTracker(hold_s=0.8)
+    said(hint, 0, 0.4, "V")
+    assert said(hint, 0.4, 0.8, "-") == Hint("short", "V was held too short: 0.4 s of 0.8 s.")
 
 
 def test_letter_on_its_way_says_hold_and_one_that_was_read_says_nothing() -> None:
-    why = WhyNot()
-    assert said(why, 0, 0.5) == Why("hold", "Hold it: M.")
+    hint = HintTracker()
+    assert said(hint, 0, 0.5) == Hint("hold", "Hold it: M.")
     prediction = Prediction("M", 0.9, hand_at(), 0.5, (("M", 0.9), ("N", 0.1)))
     event = LetterEvent("M", 0.9, 0.0, 0.5, "M")
-    assert why.update(Frame(picture(), 0.5, 5), prediction, event) == Why("", "")
-    assert said(why, 0.6, 1) == Why("", "")
+    assert hint.update(Frame(picture(), 0.5, 5), prediction, event) == Hint("", "")
+    assert said(hint, 0.6, 1) == Hint("", "")
 
 
 def test_reason_that_flickers_is_not_said() -> None:
-    why = WhyNot()
-    said(why, 0, 1)
-    assert said(why, 1.0, 0.2, "-").kind == "hold"
+    hint = HintTracker()
+    said(hint, 0, 1)
+    assert said(hint, 1.0, 0.2, "-").kind == "hold"
 
 
 def test_camera_that_was_away_starts_afresh() -> None:
-    why = WhyNot()
-    said(why, 0, 1)
-    assert said(why, 100.0, 1, "-").kind == "no_hand"
+    hint = HintTracker()
+    said(hint, 0, 1)
+    assert said(hint, 100.0, 1, "-").kind == "no_hand"

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from edge.cameras.jetson import SIZE_PX, argus, gstreamer_driver, open_jetson
-from edge.cameras.orientation import UPRIGHT, Turn
-from edge.cameras.reconnecting import Patience, WatchedCamera
+from edge.cameras.orientation import AS_MOUNTED, Orientation
+from edge.cameras.reconnecting import ReconnectingCamera, Timeouts
 from edge.errors import CameraError
 from edge.records import Frame
 
@@ -24,16 +24,18 @@ needs_gstreamer = pytest.mark.skipif(
     reason="gst-launch-1.0 is not installed: apt install gstreamer1.0-tools gstreamer1.0-plugins-base",
 )
 SNOW = "videotestsrc is-live=true pattern=smpte ! videoconvert"  # with a corner of noise, as a camera has
-PATIENCE = Patience(open_s=60.0, close_s=5.0)  # a busy machine may take long to start GStreamer
+PATIENCE = Timeouts(open_s=60.0, close_s=5.0)  # a busy machine may take long to start GStreamer
 
 
-def piped(elements: str, size_px: tuple[int, int] = SIZE_PX, turn: Turn = UPRIGHT) -> WatchedCamera:
-    return WatchedCamera(
-        "test:0", gstreamer_driver("test:0", elements, size_px, turn), size_px, patience=PATIENCE
+def piped(
+    elements: str, size_px: tuple[int, int] = SIZE_PX, orientation: Orientation = AS_MOUNTED
+) -> ReconnectingCamera:
+    return ReconnectingCamera(
+        "test:0", gstreamer_driver("test:0", elements, size_px, orientation), size_px, patience=PATIENCE
     )
 
 
-def next_frame(camera: WatchedCamera) -> Frame:
+def next_frame(camera: ReconnectingCamera) -> Frame:
     return next(frame for frame in camera if frame is not None)
 
 
@@ -72,7 +74,7 @@ def test_colours_come_out_as_rgb(pattern: str, rgb: list[int]) -> None:
 def test_quarter_turn_is_done_after_the_pipe() -> None:
     # from the left: white, yellow, cyan, ... and after a clockwise turn the first bar lies on top
     with piped(
-        "videotestsrc is-live=true pattern=smpte ! videoconvert", turn=Turn(rotation_deg=90)
+        "videotestsrc is-live=true pattern=smpte ! videoconvert", orientation=Orientation(rotation_deg=90)
     ) as camera:
         image = next_frame(camera).image
     assert image.shape == (SIZE_PX[0], SIZE_PX[1], 3)
@@ -186,18 +188,18 @@ def test_missing_gstreamer_says_what_to_install(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize(
-    ("turn", "method"),
+    ("orientation", "method"),
     [
-        (UPRIGHT, 0),
-        (Turn(rotation_deg=180), 2),
-        (Turn(flip=True), 4),
-        (Turn(True, 180), 6),
-        (Turn(True, 90), 6),
+        (AS_MOUNTED, 0),
+        (Orientation(rotation_deg=180), 2),
+        (Orientation(flip=True), 4),
+        (Orientation(True, 180), 6),
+        (Orientation(True, 90), 6),
     ],
     ids=str,
 )
-def test_flips_are_left_to_the_hardware(turn: Turn, method: int) -> None:
-    assert f"nvvidconv flip-method={method}" in argus(1, 30.0, turn)
+def test_flips_are_left_to_the_hardware(orientation: Orientation, method: int) -> None:
+    assert f"nvvidconv flip-method={method}" in argus(1, 30.0, orientation)
 
 
 @needs_gstreamer

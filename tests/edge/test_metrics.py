@@ -11,22 +11,24 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from edge.observe.metrics import Metrics, ModelName
-from edge.records import CameraState, Frame, LetterEvent, Moment, Prediction, Seen, Why
+from edge.records import CameraState, Frame, Hint, LetterEvent, LoopStep, Prediction, Snapshot
 from edge.system.board import temperature_c
 
 MODEL = ModelName("2026-11-23", "ab" * 32, "int8")
 DASHBOARD = Path(__file__).parents[2] / "docs/grafana.json"
 
 
-def turn(number: int, what: str = "live", letter: str = "", still: bool = False) -> Seen:
+def turn(number: int, what: str = "live", letter: str = "", still: bool = False) -> Snapshot:
     """The number-th turn, a tenth of a second after the one before."""
     frame = Frame(np.zeros((8, 8, 3), np.uint8), number / 10, 2 * number)
     event = LetterEvent(letter, 0.9, 0.0, 0.5, letter) if letter else None
     camera = CameraState("usb:0", what, 3, 0.5, number)  # type: ignore[arg-type]
-    moment = Moment(frame, Prediction("H", 0.9, None, frame.t), event, 0.0 if still else 0.02, still)
-    why = Why("", "") if letter else Why("dark", "It is too dark.")
+    step = LoopStep(frame, Prediction("H", 0.9, None, frame.t), event, 0.0 if still else 0.02, still)
+    hint = Hint("", "") if letter else Hint("dark", "It is too dark.")
     t = time.monotonic()
-    return Seen(number, t, moment, frame, camera, letter, why, 10.0, 0.03, 0.01, (), 2 * number + 1, number)
+    return Snapshot(
+        number, t, step, frame, camera, letter, hint, 10.0, 0.03, 0.01, (), 2 * number + 1, number
+    )
 
 
 def values(metrics: Metrics) -> dict[tuple[str, ...], float]:
@@ -37,8 +39,8 @@ def values(metrics: Metrics) -> dict[tuple[str, ...], float]:
 
 def test_frames_letters_and_the_camera_are_counted() -> None:
     metrics = Metrics(MODEL)
-    for seen in (turn(0), turn(1, letter="H"), turn(2, letter="I"), turn(3, "blind", "H")):
-        metrics(seen)
+    for snapshot in (turn(0), turn(1, letter="H"), turn(2, letter="I"), turn(3, "blind", "H")):
+        metrics(snapshot)
     told = values(metrics)
     assert told["asl_edge_frames_offered_total",] == 7
     assert told["asl_edge_frames_read_total",] == 4

@@ -12,7 +12,7 @@ import pytest
 from edge.cameras.synthetic import Scene, at_time, signing_plan
 from edge.engines import open_engine
 from edge.engines.scripted import answer
-from edge.hand.motion_gate import CELLS, GLANCE_S, Stillness, thumbnail_of
+from edge.hand.motion_gate import CELLS, GLANCE_S, MotionGate, thumbnail_of
 from edge.hand.reader import HandReader
 from edge.letters.filter import LetterFilter
 from edge.package import DEFAULT_MODEL, Package, open_package
@@ -51,8 +51,8 @@ def stream(pictures: list[Image], gain: float = 0.1, jpeg: int | None = None, se
 
 
 def rested(frames: list[Frame]) -> list[bool]:
-    stillness = Stillness(hold_s=0.5)
-    return [stillness.rests(frame) for frame in frames]
+    motion_gate = MotionGate(hold_s=0.5)
+    return [motion_gate.rests(frame) for frame in frames]
 
 
 class Recorded:
@@ -131,19 +131,19 @@ def test_resting_scene_is_glanced_at() -> None:
 
 def test_frame_of_another_size_or_an_earlier_time_is_read() -> None:
     frames = stream([room()] * 60)
-    stillness = Stillness(hold_s=0.5)
-    assert [stillness.rests(frame) for frame in frames][-1]
+    motion_gate = MotionGate(hold_s=0.5)
+    assert [motion_gate.rests(frame) for frame in frames][-1]
     small = np.asarray(cv2.resize(frames[0].image, (320, 240)), np.uint8)
-    assert not stillness.rests(Frame(small, 2.0, 60))
-    assert not stillness.rests(Frame(small, 0.0, 61))
+    assert not motion_gate.rests(Frame(small, 2.0, 60))
+    assert not motion_gate.rests(Frame(small, 0.0, 61))
 
 
 def test_one_who_is_woken_reads_on_for_a_while() -> None:
     frames = stream([room()] * 90)
-    stillness = Stillness(hold_s=0.5)
-    assert [stillness.rests(frame) for frame in frames[:60]][-1]
-    stillness.wake()
-    awake = [not stillness.rests(frame) for frame in frames[60:]]
+    motion_gate = MotionGate(hold_s=0.5)
+    assert [motion_gate.rests(frame) for frame in frames[:60]][-1]
+    motion_gate.wake()
+    awake = [not motion_gate.rests(frame) for frame in frames[60:]]
     assert all(awake[:25])
 
 
@@ -154,10 +154,10 @@ def test_thumbnail_of_any_picture_is_small(shape: tuple[int, int]) -> None:
     assert np.ptp(thumbnail) == 0
 
 
-def looped(frames: list[Frame], package: Package, stillness: Stillness | None) -> tuple[Summary, Recorded]:
+def looped(frames: list[Frame], package: Package, motion_gate: MotionGate | None) -> tuple[Summary, Recorded]:
     camera = Recorded(frames)
     reader = HandReader(open_engine("onnx", package), package)
-    return run(camera, reader, LetterFilter(), [], threading.Event(), stillness=stillness), camera
+    return run(camera, reader, LetterFilter(), [], threading.Event(), motion_gate=motion_gate), camera
 
 
 @pytest.mark.parametrize("letter", [None, "L"])
@@ -165,7 +165,7 @@ def test_still_scene_costs_at_most_15_percent_of_a_moving_one(package: Package, 
     """The processor's time of the same frames, with and without the rest; the camera's own is not in it."""
     frames = stream([room(letter=letter)] * 120)
     busy, camera_busy = looped(frames, package, None)
-    still, camera_still = looped(frames, package, Stillness(0.5))
+    still, camera_still = looped(frames, package, MotionGate(0.5))
     assert (busy.frames, busy.rested) == (120, 0)
     assert still.rested > 75
     share = float(np.sum(camera_still.loop_s[40:]) / np.sum(camera_busy.loop_s[40:]))
@@ -177,7 +177,12 @@ def test_held_letter_is_sent_once_though_its_hand_is_read_no_more(tiny_folder: P
     reader = HandReader(lambda tensor, upright=False: answer("L"), open_package(tiny_folder))
     frames = stream([room(letter="L")] * 150)
     summary = run(
-        Recorded(frames), reader, LetterFilter(), [sent.append], threading.Event(), stillness=Stillness(0.5)
+        Recorded(frames),
+        reader,
+        LetterFilter(),
+        [sent.append],
+        threading.Event(),
+        motion_gate=MotionGate(0.5),
     )
     assert ([event.letter for event in sent], summary.rested > 100) == (["L"], True)
 
@@ -191,7 +196,7 @@ def test_letter_that_must_be_held_for_long_is_read_until_it_is_sent(tiny_folder:
         LetterFilter(hold_s=2.0),
         [sent.append],
         threading.Event(),
-        stillness=Stillness(2.0),
+        motion_gate=MotionGate(2.0),
     )
     assert [event.t_end for event in sent] == [pytest.approx(2.0)]
 
@@ -214,7 +219,7 @@ def test_space_comes_due_while_the_loop_rests(tiny_folder: Path) -> None:
 
     reader = HandReader(engine, open_package(tiny_folder))  # type: ignore[arg-type]
     letters = LetterFilter(space_s=1.8)
-    summary = run(Watched(frames), reader, letters, [], threading.Event(), stillness=Stillness(0.5))
+    summary = run(Watched(frames), reader, letters, [], threading.Event(), motion_gate=MotionGate(0.5))
     assert (summary.text, summary.rested > 20) == ("L L", True)
 
 

@@ -15,7 +15,7 @@ import paho.mqtt.client as paho
 import pytest
 
 from edge.errors import SettingsError
-from edge.records import CameraState, LetterEvent, Moment, Seen, Why
+from edge.records import CameraState, Hint, LetterEvent, LoopStep, Snapshot
 from edge.settings import Settings
 from edge.sinks.mqtt import Mqtt, broker_of
 
@@ -81,12 +81,12 @@ def wait_until(holds: Callable[[], Any], what: str) -> None:
         time.sleep(0.05)
 
 
-def seen(text: str, why: Why | None = None) -> Seen:
+def snapshot(text: str, hint: Hint | None = None) -> Snapshot:
     """A turn that read the text's last letter."""
     event = LetterEvent(text[-1], 0.9, 1.0, 1.5, text) if text else None
     camera = CameraState("usb:0", "live", 0, 0.0, 0)
-    why = why or Why("", "")
-    return Seen(0, 0.0, Moment(event=event), None, camera, text, why, 15.0, 0.02, 0.0, (), 1, 1)
+    hint = hint or Hint("", "")
+    return Snapshot(0, 0.0, LoopStep(event=event), None, camera, text, hint, 15.0, 0.02, 0.0, (), 1, 1)
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_letters_text_and_availability_reach_the_broker(broker: Broker) -> None:
     listener = Listener(broker.again().port)
     with Mqtt(settings_for(broker)) as mqtt:
         listener.waits_for("asl-edge/hall_board/availability", "online")
-        mqtt(seen("H", Why("unsure", "Not sure between M and N.")))
+        mqtt(snapshot("H", Hint("unsure", "Not sure between M and N.")))
         listener.waits_for("asl-edge/hall_board/text", "H")
         assert json.loads(listener.waits_for("asl-edge/hall_board/letter"))["letter"] == "H"
         listener.waits_for("asl-edge/hall_board/status", "Not sure between M and N.")
@@ -133,15 +133,15 @@ def test_broker_that_is_down_at_the_start_goes_and_comes_back_gets_the_newest(br
     with Mqtt(settings_for(broker)) as mqtt:
         began_s = time.monotonic()
         for text in ("A", "AB", "ABC"):
-            mqtt(seen(text))
+            mqtt(snapshot(text))
         assert time.monotonic() - began_s < 0.1  # nothing waits for a broker that is not there
         listener = Listener(broker.again().port)
         listener.waits_for("asl-edge/hall_board/text", "ABC")
         assert json.loads(listener.waits_for("asl-edge/hall_board/letter"))["letter"] == "C"
         listener.end()
         broker.end()
-        mqtt(seen("ABCD"))
-        mqtt(seen("ABCDE"))
+        mqtt(snapshot("ABCD"))
+        mqtt(snapshot("ABCDE"))
         listener = Listener(broker.again().port)
         listener.waits_for("asl-edge/hall_board/text", "ABCDE")
         listener.waits_for("asl-edge/hall_board/availability", "online")
@@ -231,7 +231,7 @@ def test_tls_and_password_are_taken_and_a_wrong_one_is_one_sentence(
                 wait_until(lambda: "the broker refuses us" in caplog.text, "a word on the password")
         assert not any("availability" in topic for topic in listener.heard)
         with Mqtt(right) as mqtt:
-            mqtt(seen("H"))
+            mqtt(snapshot("H"))
             listener.waits_for("asl-edge/hall_board/text", "H")
         assert "secret" not in caplog.text
         assert "guess" not in caplog.text

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from edge.hand.one_euro import GAP_S, Steady
+from edge.hand.one_euro import GAP_S, OneEuroFilter
 
 FRAME_S = 1 / 30
 
 
 def followed(squares: np.ndarray, frame_s: float = FRAME_S) -> np.ndarray:
     """(N, 3) squares, a frame each -> the same, steadied."""
-    steady = Steady()
+    steady = OneEuroFilter()
     return np.array([steady(tuple(square), i * frame_s) for i, square in enumerate(squares.tolist())])
 
 
@@ -30,13 +30,13 @@ def test_a_moving_hand_stays_well_inside_its_square(sides_a_second: float, frame
 
 
 def test_a_hand_that_was_not_seen_for_a_while_is_where_it_is_seen_now() -> None:
-    steady = Steady()
+    steady = OneEuroFilter()
     steady((100.0, 100.0, 50.0), 0.0)
     assert steady((200.0, 100.0, 50.0), 2 * GAP_S) == (200.0, 100.0, 50.0)
 
 
 def test_a_clock_that_steps_back_or_stands_still_starts_afresh() -> None:
-    steady = Steady()
+    steady = OneEuroFilter()
     steady((100.0, 100.0, 50.0), 5.0)
     assert steady((130.0, 100.0, 50.0), 5.0) == (130.0, 100.0, 50.0)
     assert steady((160.0, 100.0, 50.0), 1.0) == (160.0, 100.0, 50.0)

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.hand.palm_detector import MOST_HANDS, PalmFinder, no_palms
+from edge.hand.palm_detector import MOST_HANDS, MediaPipePalmDetector, no_palms
 from edge.hand.reader import box_around, overlap, square_around
 from edge.pictures import read_picture
 from train.synthetic.drawn import draw_background
@@ -17,13 +17,13 @@ DATA = Path(os.environ.get("ASL_EDGE_DATA", Path(__file__).parents[3] / "shared"
 
 
 def test_a_plain_wall_shows_no_palm():
-    find = PalmFinder()
+    find = MediaPipePalmDetector()
     for shade in (20, 128, 230):
         assert find(np.full((480, 640, 3), shade, np.uint8)) == []
 
 
 def test_squares_are_few():
-    find, rng = PalmFinder(), np.random.default_rng(0)
+    find, rng = MediaPipePalmDetector(), np.random.default_rng(0)
     assert all(len(find(draw_background(rng, 256))) <= MOST_HANDS for _ in range(5))
 
 
@@ -49,7 +49,7 @@ def labelled(kind: str) -> list[tuple[np.ndarray, np.ndarray]]:
 @pytest.mark.parametrize(("kind", "smaller"), [("frame", 1), ("frame", 2), ("context", 1)])
 def test_hands_of_photographs_are_found(kind, smaller):
     """`smaller`: the picture shrunk onto a wall, so that the hand is as far as across a room."""
-    find, found = PalmFinder(), []
+    find, found = MediaPipePalmDetector(), []
     for picture, points in labelled(kind):
         height, width = (side // smaller for side in picture.shape[:2])
         scene = np.full_like(picture, 120)

@@ -21,7 +21,7 @@ from edge.personalize.correction import (
     share_right,
 )
 from edge.personalize.teaching import Teaching, learn
-from edge.records import LETTERS, Array, Frame, Hand, Moment, Output, Prediction
+from edge.records import LETTERS, Array, Frame, Hand, LoopStep, Output, Prediction
 
 F = 32  # features
 ONE, OTHER = "ab" * 32, "cd" * 32  # models' sha256
@@ -167,8 +167,8 @@ class Signer:
     def __call__(self, tensor: Array, upright: bool = False) -> Output:
         self._seed += 1
         one = signed(self.letter, self._reads[self.letter], self._seed, count=1)
-        points = np.zeros((1, 21, 2), np.float32)
-        return Output(one.logits, np.array([5.0], np.float32), points, one.features)
+        landmarks = np.zeros((1, 21, 2), np.float32)
+        return Output(one.logits, np.array([5.0], np.float32), landmarks, one.features)
 
 
 def look(engine: TaughtEngine) -> str:
@@ -181,7 +181,7 @@ def record(teaching: Teaching, engine: TaughtEngine, start_t: float, hand: bool 
         t = start_t + number / 10
         seen = Hand((0.0, 0.0, 9.0, 9.0), None, 0.9) if hand else None
         frame = Frame(np.zeros((8, 8, 3), np.uint8), t, number)
-        teaching.turn(Moment(frame, Prediction("M" if hand else None, 0.9, seen, t)))
+        teaching.turn(LoopStep(frame, Prediction("M" if hand else None, 0.9, seen, t)))
 
 
 def test_page_records_letters_learns_and_forgets(tmp_path: Path) -> None:

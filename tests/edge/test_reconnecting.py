@@ -13,12 +13,12 @@ import pytest
 from support.videos import write_video
 
 from edge.cameras.capture_thread import Driver, Pictures
-from edge.cameras.reconnecting import Patience, WatchedCamera
+from edge.cameras.reconnecting import ReconnectingCamera, Timeouts
 from edge.errors import CameraBlind, CameraError
 from edge.records import Frame, Image
 
 SIZE_PX = (64, 48)
-SHORT = Patience(open_s=1.0, silent_s=0.4, pause_s=0.1, longest_pause_s=0.4, blind_s=60, odd_s=0.5)
+SHORT = Timeouts(open_s=1.0, silent_s=0.4, pause_s=0.1, longest_pause_s=0.4, blind_s=60, odd_s=0.5)
 EVERY_S = 0.02
 
 
@@ -34,11 +34,11 @@ def steady(gone: threading.Event, n: int = 10**9, made: Callable[[int], Image] =
         gone.wait(EVERY_S)
 
 
-def watched(driver: Driver, patience: Patience = SHORT, **more: object) -> WatchedCamera:
-    return WatchedCamera("test:0", driver, SIZE_PX, patience=patience, **more)  # type: ignore[arg-type]
+def watched(driver: Driver, patience: Timeouts = SHORT, **more: object) -> ReconnectingCamera:
+    return ReconnectingCamera("test:0", driver, SIZE_PX, patience=patience, **more)  # type: ignore[arg-type]
 
 
-def frames_for(camera: WatchedCamera, seconds: float) -> list[Frame]:
+def frames_for(camera: ReconnectingCamera, seconds: float) -> list[Frame]:
     end_s, frames = time.monotonic() + seconds, []
     for frame in camera:
         if frame is not None:
@@ -48,10 +48,10 @@ def frames_for(camera: WatchedCamera, seconds: float) -> list[Frame]:
     return frames
 
 
-def wait_for(camera: WatchedCamera, *whats: str) -> None:
+def wait_for(camera: ReconnectingCamera, *whats: str) -> None:
     end_s = time.monotonic() + 30
     for _ in camera:
-        if camera.state().what in whats:
+        if camera.state().status in whats:
             return
         assert time.monotonic() < end_s, f"still {camera.state()}"
 
@@ -85,9 +85,9 @@ def fails_after_three(gone: threading.Event) -> Pictures:
 
 def test_every_frame_comes_once_in_order_with_its_capture_time() -> None:
     with watched(steady) as camera:
-        assert camera.state().what == "opening"
+        assert camera.state().status == "opening"
         frames = frames_for(camera, 0.5)
-        assert camera.state().what == "live"
+        assert camera.state().status == "live"
         assert 0 <= camera.state().frame_age_s < 10
     assert len(frames) > 5
     assert [f.image[0, 0, 0] for f in frames] == [picture(f.index)[0, 0, 0] for f in frames]
@@ -105,7 +105,7 @@ def test_late_reader_gets_the_newest_frame_and_the_rest_are_counted() -> None:
         assert time.monotonic() - given[-1].t < 0.4  # not one from before the pause
 
 
-def camera_frames(camera: WatchedCamera, n: int) -> Iterator[Frame]:
+def camera_frames(camera: ReconnectingCamera, n: int) -> Iterator[Frame]:
     for frame in camera:
         if frame is not None:
             yield frame
@@ -125,7 +125,7 @@ def test_silent_camera_is_opened_again_while_the_loop_turns(caplog: pytest.LogCa
                 if frame.index > 4:
                     break
         state = camera.state()
-    assert (state.what, state.reopened) == ("live", 1)
+    assert (state.status, state.reopened) == ("live", 1)
     assert max(np.diff(turns_s)) < 0.5
     assert indices == sorted(set(indices))  # numbered on over the gap
     assert "test:0 gave no picture for 0.4 s" in caplog.records[0].message
@@ -138,7 +138,7 @@ def test_stalled_camera_that_wakes_is_seen_by_who_waits_for_it() -> None:
         yield from steady(gone)
 
     openings = Openings(silent_after_three, wakes)
-    with watched(openings, Patience(open_s=10.0, silent_s=0.3, pause_s=0.1)) as camera:
+    with watched(openings, Timeouts(open_s=10.0, silent_s=0.3, pause_s=0.1)) as camera:
         wait_for(camera, "blind")
         wait_for(camera, "live")
     assert len(openings.at_s) == 2
@@ -146,12 +146,12 @@ def test_stalled_camera_that_wakes_is_seen_by_who_waits_for_it() -> None:
 
 def test_one_that_still_holds_the_camera_is_waited_for_some_time() -> None:
     openings = Openings(silent_after_three)  # its thread comes back after 1.5 s
-    with watched(openings, Patience(silent_s=0.3, pause_s=0.1, release_s=10.0)) as camera:
+    with watched(openings, Timeouts(silent_s=0.3, pause_s=0.1, release_s=10.0)) as camera:
         wait_for(camera, "blind")
         wait_for(camera, "live")
     assert openings.at_s[1] - openings.at_s[0] > 1.5
     openings = Openings(silent_after_three)
-    with watched(openings, Patience(silent_s=0.3, pause_s=0.1, release_s=0.2)) as camera:
+    with watched(openings, Timeouts(silent_s=0.3, pause_s=0.1, release_s=0.2)) as camera:
         wait_for(camera, "blind")
         wait_for(camera, "live")
     assert openings.at_s[1] - openings.at_s[0] < 1.5
@@ -161,7 +161,7 @@ def test_failed_camera_is_opened_again_and_why_is_said_once(caplog: pytest.LogCa
     openings = Openings(fails_after_three, fails)
     with caplog.at_level(logging.WARNING), watched(openings) as camera:
         frames_for(camera, 2.0)
-        assert camera.state().what == "blind"
+        assert camera.state().status == "blind"
         assert camera.state().reopened == 0
     assert [record.message for record in caplog.records] == [
         "test:0 was unplugged; it is opened again",
@@ -190,7 +190,7 @@ def test_camera_that_comes_and_goes_pauses_longer_each_time() -> None:
 def test_camera_that_was_steady_for_a_while_begins_with_a_short_pause_again() -> None:
     openings = Openings(fails_after_three, fails_after_three)
     began_s = time.monotonic()
-    with watched(openings, Patience(pause_s=0.1, longest_pause_s=60.0, steady_s=0.01)) as camera:
+    with watched(openings, Timeouts(pause_s=0.1, longest_pause_s=60.0, steady_s=0.01)) as camera:
         for _ in camera:
             if len(openings.at_s) == 10:
                 break
@@ -200,7 +200,7 @@ def test_camera_that_was_steady_for_a_while_begins_with_a_short_pause_again() ->
 def test_plugged_in_again_is_opened_at_once() -> None:
     plugged_in = True
     openings = Openings(fails_after_three)
-    patience = Patience(pause_s=60.0, silent_s=0.4)
+    patience = Timeouts(pause_s=60.0, silent_s=0.4)
     with watched(openings, patience, present=lambda: plugged_in) as camera:
         wait_for(camera, "blind")
         plugged_in = False
@@ -213,7 +213,7 @@ def test_plugged_in_again_is_opened_at_once() -> None:
 
 
 def test_blind_for_long_ends_with_its_own_error() -> None:
-    patience = Patience(pause_s=0.1, longest_pause_s=0.2, blind_s=1.0)
+    patience = Timeouts(pause_s=0.1, longest_pause_s=0.2, blind_s=1.0)
     began_s = time.monotonic()
     openings = Openings(fails_after_three, fails)
     with (
@@ -334,7 +334,7 @@ def hanging(tmp_path: Path) -> Iterator[Driver]:
 
 def test_loop_and_end_do_not_wait_for_a_read_that_hangs(hanging: Driver) -> None:
     stop = threading.Event()
-    with watched(hanging, Patience(), stop=stop) as camera:
+    with watched(hanging, Timeouts(), stop=stop) as camera:
         assert next(camera_frames(camera, 1))
         turns = 0
         for frame in camera:

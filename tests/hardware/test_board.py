@@ -82,7 +82,7 @@ def test_unplugged_camera_comes_back() -> None:
         please("pull the camera's plug, wait five seconds, and plug it in again")
         blind, end_s = False, time.monotonic() + 2 * DO_IT_S
         for _ in camera:
-            blind |= camera.state().what == "blind"
-            if blind and camera.state().what == "live":
+            blind |= camera.state().status == "blind"
+            if blind and camera.state().status == "live":
                 return
             assert time.monotonic() < end_s, camera.state()

@@ -46,7 +46,7 @@ class Loop(threading.Thread):
 
     def waits_for(self, *whats: str) -> float:
         """Seconds until the camera's state is one of these."""
-        return seconds_until(lambda: self.state is not None and self.state.what in whats)
+        return seconds_until(lambda: self.state is not None and self.state.status in whats)
 
     def sees_again(self) -> float:
         """Seconds until a picture comes that was captured after this call."""
@@ -87,7 +87,7 @@ def pattern(name: str) -> int:
 
 
 def ill_treat(loop: Loop) -> None:
-    tell("first picture", seconds=loop.sees_again(), state=loop.state.what if loop.state else "")
+    tell("first picture", seconds=loop.sees_again(), state=loop.state.status if loop.state else "")
     frames, began_s = loop.frames, time.monotonic()
     time.sleep(5)
     tell("steady", frames_per_s=(loop.frames - frames) / (time.monotonic() - began_s))

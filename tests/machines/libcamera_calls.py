@@ -17,7 +17,7 @@ from pathlib import Path
 from camera_faults import tell
 
 import edge.cameras.pi as pi
-from edge.cameras.reconnecting import Patience
+from edge.cameras.reconnecting import Timeouts
 from edge.errors import CameraError
 
 CAMERA = """%YAML 1.1
@@ -33,7 +33,7 @@ CAMERA = """%YAML 1.1
   location: "CameraLocationFront"
   model: "Virtual camera"
 """
-PATIENCE = Patience(open_s=60.0, close_s=20.0)
+PATIENCE = Timeouts(open_s=60.0, close_s=20.0)
 
 
 def stand_in() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from edge.cameras import Camera, open_camera
-from edge.cameras.reconnecting import WatchedCamera
+from edge.cameras.reconnecting import ReconnectingCamera
 from edge.engines.scripted import ScriptedEngine, answer
 from edge.hand.reader import HandReader
 from edge.letters.filter import LetterFilter
@@ -43,7 +43,7 @@ service.listen(reloads=False)
 reader = HandReader(ScriptedEngine(answers(what == "engine")), open_package(Path(package)))
 camera: Camera = open_camera("synthetic:A", 5.0, service.stop)
 if what == "camera":
-    camera = WatchedCamera("usb:0", pictures, (64, 48), service.stop)  # type: ignore[arg-type]
+    camera = ReconnectingCamera("usb:0", pictures, (64, 48), service.stop)  # type: ignore[arg-type]
 with camera:
     run(
         camera,

@@ -13,7 +13,7 @@ import torch
 
 from edge.hand.reader import MARGIN
 from edge.preprocess import to_tensor
-from edge.records import LETTERS, N_POINTS, Image
+from edge.records import LETTERS, N_LANDMARKS, Image
 from support.made_pictures import save, scene
 from train.data.prepare import prepare
 from train.data.prepared import Prepared
@@ -100,12 +100,12 @@ def _solve_last_layer(model: AslNet, features: torch.Tensor, letters: list[str])
         silent.bias.zero_()
     model.hand.points.weight.zero_()
     reach = 1 / (2 * MARGIN)  # the whole square again
-    model.hand.points.bias.copy_(torch.linspace(0.5 - reach, 0.5 + reach, N_POINTS).repeat_interleave(2))
+    model.hand.points.bias.copy_(torch.linspace(0.5 - reach, 0.5 + reach, N_LANDMARKS).repeat_interleave(2))
     alone = 1 / (1 - HAND_SHARE)  # the other part says nothing
     right = torch.tensor([[alone * 10.0 * (letter == one) for one in LETTERS] for letter in letters])
     present = torch.full((len(letters), 1), alone * 4.0)
-    points = torch.zeros(len(letters), 2 * N_POINTS)  # the trunk's own, which nobody asks for
-    wanted = torch.cat([right, present, points], 1).double()
+    landmarks = torch.zeros(len(letters), 2 * N_LANDMARKS)  # the trunk's own, which nobody asks for
+    wanted = torch.cat([right, present, landmarks], 1).double()
     mean = features.mean(0)
     centred = features - mean
     ridge = 1e-3 * centred.square().sum() / len(centred)

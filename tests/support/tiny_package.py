@@ -30,7 +30,7 @@ from edge.package import (
     sha256_of,
 )
 from edge.preprocess import MEAN_RGB, STD_RGB
-from edge.records import LETTERS, N_POINTS
+from edge.records import LETTERS, N_LANDMARKS
 
 SIZE_PX = 64
 N_FEATURES = 16
@@ -52,7 +52,7 @@ class TinyNet(nn.Module):
             nn.Conv2d(8, N_FEATURES, 3, stride=2),
             nn.ReLU(),
         )
-        self.head = nn.Linear(N_FEATURES, n_letters + 1 + 2 * N_POINTS)
+        self.head = nn.Linear(N_FEATURES, n_letters + 1 + 2 * N_LANDMARKS)
         self.n_letters = n_letters
         with torch.no_grad():
             self.head.bias[[LETTERS.index(ALWAYS), n_letters]] = 5.0
@@ -61,7 +61,7 @@ class TinyNet(nn.Module):
         n = self.n_letters
         features = self.trunk(image).mean((2, 3))
         out = self.head(features) * (1 - TURNED_LESS * upright)
-        return out[:, :n], out[:, n : n + 1], out[:, n + 1 :].sigmoid().reshape(-1, N_POINTS, 2), features
+        return out[:, :n], out[:, n : n + 1], out[:, n + 1 :].sigmoid().reshape(-1, N_LANDMARKS, 2), features
 
 
 class Oldest(nn.Module):

@@ -5,7 +5,7 @@ import pytest
 from support.made_pictures import letters_alike
 
 from edge.records import LETTERS
-from edge.synthetic.painter import Look, paint_hand
+from edge.synthetic.painter import Appearance, paint_hand
 from edge.synthetic.poses import POSES, RELAXED, blend, hand_joints
 from train.synthetic.drawn import draw_background, draw_hand, person_pose
 
@@ -15,7 +15,7 @@ GREEN = np.full((8, 8, 3), (0, 255, 0), np.uint8)
 def painted(letter: str) -> np.ndarray:
     """The letter on grey, by the same person in the same light."""
     canvas = np.full((120, 120, 3), 128, np.uint8)
-    look = Look(skin_rgb=np.array([212.0, 164, 132]), light_xy=np.array([0.5, -0.5]))
+    look = Appearance(skin_rgb=np.array([212.0, 164, 132]), light_xy=np.array([0.5, -0.5]))
     paint_hand(canvas, hand_joints(POSES[letter]), 42.0, np.array([60.0, 60.0]), look)
     return canvas
 

@@ -7,7 +7,7 @@ import pytest
 from support.made_pictures import letters_alike
 
 from edge.records import LETTERS
-from edge.synthetic.painter import Look
+from edge.synthetic.painter import Appearance
 from edge.synthetic.poses import POSES, RELAXED, hand_joints, rotation
 from train.synthetic.hold import bent_wrist, seen_from
 from train.synthetic.mesh import FILE, hand_mesh, normals_of, pose_hand
@@ -24,7 +24,7 @@ def rendered(seed: int, letter: str | None, size_px: int = 128, fraction: float 
     return render_hand(rng, letter, size_px, background=GREEN, hand_fraction=(fraction, fraction))
 
 
-def lit(letter: str, look: Look, mirrored: bool = False) -> np.ndarray:
+def lit(letter: str, look: Appearance, mirrored: bool = False) -> np.ndarray:
     """The letter on grey, in still light."""
     pose = POSES[letter].copy()
     pose[16:22] = THUMBS.get(letter, pose[16:22])
@@ -33,8 +33,8 @@ def lit(letter: str, look: Look, mirrored: bool = False) -> np.ndarray:
     return canvas
 
 
-def a_look(skin: tuple[float, float, float] = (212.0, 164.0, 132.0)) -> Look:
-    return Look(skin_rgb=np.array(skin), light_xy=np.array([0.3, -0.4]))
+def a_look(skin: tuple[float, float, float] = (212.0, 164.0, 132.0)) -> Appearance:
+    return Appearance(skin_rgb=np.array(skin), light_xy=np.array([0.3, -0.4]))
 
 
 def test_the_mesh_is_the_published_one():
@@ -164,7 +164,7 @@ def test_palm_is_lighter_than_the_back_most_on_dark_skin():
 
 
 def test_sleeve_begins_at_its_ring_and_leaves_the_hand():
-    look = Look(np.array([212.0, 164, 132]), np.array([0.3, -0.4]), sleeve_rgb=np.array([0.0, 0, 255]))
+    look = Appearance(np.array([212.0, 164, 132]), np.array([0.3, -0.4]), sleeve_rgb=np.array([0.0, 0, 255]))
     pictures = {}
     for ring in (1, 3):
         canvas = np.full((160, 160, 3), 128, np.uint8)

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from edge.errors import DataError
 from edge.hand.reader import turn_of, turned_square, within_a_step
 from edge.preprocess import cut_square
-from edge.records import LETTERS, N_POINTS, Array, Image
+from edge.records import LETTERS, N_LANDMARKS, Array, Image
 from train.crops import augment
 from train.crops.augment import Rng
 from train.crops.store import NO_PICTURE, PICTURE_PX, make_arrays, open_arrays, read_about, write_about
@@ -227,7 +227,7 @@ def turned_upright(seed: int, position: int, crop: Image, points: Array) -> Imag
 def _cut(
     crop: Image, letter: int, points: Array | None, present: float, source: str, picture: int = NO_PICTURE
 ) -> Cut:
-    unknown = np.full((N_POINTS, 2), np.nan, np.float32)
+    unknown = np.full((N_LANDMARKS, 2), np.nan, np.float32)
     near = None if points is None else (points * TEACHER_PX - BORDER_PX) / (TEACHER_PX - 2 * BORDER_PX)
     return {
         "image": crop,

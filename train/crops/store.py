@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.errors import DataError, reason_of
-from edge.records import N_POINTS, Array
+from edge.records import N_LANDMARKS, Array
 from train.model.landmarker import HINTS, LATE_SHAPE, N_FEATURES
 from train.replace import replaced_file
 
@@ -61,13 +61,13 @@ def make_arrays(folder: Path, n: int, names: "np.dtype[Any]", picture_px: int = 
         "image": ((picture_px, picture_px, 3), np.uint8),
         "letter": ((), np.int64),
         "presence": ((), np.float32),
-        "points": ((N_POINTS, 2), np.float32),
+        "points": ((N_LANDMARKS, 2), np.float32),
         "source": ((), names),
         "picture": ((), np.int64),
         **{name: (shape, np.float16) for name, shape in HINTS.items()},
         "late": ((2, *LATE_SHAPE), np.float16),
         "features": ((2, N_FEATURES), np.float16),
-        "named": ((2, N_POINTS, 2), np.float32),
+        "named": ((2, N_LANDMARKS, 2), np.float32),
     }
     paths = {name: folder / f"{name}.npy" for name in shapes}
     arrays = {}

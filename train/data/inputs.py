@@ -10,11 +10,11 @@ import numpy as np
 
 from edge.errors import DataError, reason_of
 from edge.pictures import SUFFIXES
-from edge.records import N_POINTS, Array
+from edge.records import N_LANDMARKS, Array
 from train.data.prepared import LABELS, ROLES
 
 BOX_COLUMNS = ("box_x0", "box_y0", "box_x1", "box_y1")
-POINT_COLUMNS = tuple(f"hand{i}_{axis}" for i in range(N_POINTS) for axis in "xy")
+POINT_COLUMNS = tuple(f"hand{i}_{axis}" for i in range(N_LANDMARKS) for axis in "xy")
 _LABEL_OF = {label.lower(): label for label in LABELS}
 
 
@@ -178,7 +178,7 @@ def _manifest_item(
         licence=(row.get("licence") or "").strip(),
         size_px=None if size is None else (float(size[0]), float(size[1])),
         box_xyxy=box,
-        points=None if points is None else points.reshape(N_POINTS, 2),
+        points=None if points is None else points.reshape(N_LANDMARKS, 2),
     )
 
 

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from edge.errors import DataError, PictureError
 from edge.pictures import read_picture
-from edge.records import N_POINTS, Array, Image
+from edge.records import N_LANDMARKS, Array, Image
 from train.data.duplicates import perceptual_hash
 from train.data.inputs import Item, Problem, list_inputs
 from train.data.prepared import PICTURES_NAME, Prepared, open_prepared, refuse_strangers, write_index
@@ -148,7 +148,7 @@ def _read_one(path: Path, max_side_px: int) -> tuple[Image, float, int]:
 
 def _annotations(item: Item, width: float, height: float) -> tuple[Array, Array, list[str]]:
     """Box (4,) and points (21, 2) in px of the file, NaN where there are none, and what was dropped."""
-    no_box, no_points = np.full(4, np.nan, np.float32), np.full((N_POINTS, 2), np.nan, np.float32)
+    no_box, no_points = np.full(4, np.nan, np.float32), np.full((N_LANDMARKS, 2), np.nan, np.float32)
     size, box, points, faults = item.size_px, item.box_xyxy, item.points, []
     # A px of rounding is no fault: the scaled picture's size was rounded.
     if size is not None and max(abs(size[0] - width), abs(size[1] - height)) > 0.02 * max(width, height) + 1:

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from edge.engines import open_engine
 from edge.errors import DataError, reason_of
-from edge.hand.palm_detector import PalmFinder
+from edge.hand.palm_detector import MediaPipePalmDetector
 from edge.hand.reader import HandReader
 from edge.package import Package, open_package
 from edge.records import LETTERS, Engine
@@ -146,7 +146,7 @@ def evaluate_engine(
     engine: Engine, package: Package, prepared: Prepared, rows: Rows, threads: int = 1
 ) -> Scores:
     """Reads each of `rows` whole and scores it; with `threads` > 1 the engine is called from several."""
-    reader = HandReader(engine, package, find=PalmFinder())
+    reader = HandReader(engine, package, find=MediaPipePalmDetector())
 
     def read(row: int) -> tuple[str, float, list[float], float]:
         prediction = reader.read(prepared.picture(row))

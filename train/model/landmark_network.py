@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from onnx import numpy_helper
 from torch import Tensor, nn
 
-from edge.records import N_POINTS
+from edge.records import N_LANDMARKS
 from train.model.landmarker import FILE, LATE, NUMBERS_A_POINT, POINTS, SIZE_PX
 
 LAST_MAP = "at_32"  # its name in the file
@@ -70,7 +70,7 @@ class HandNetwork(nn.Module):
         rest = self._steps[self._early_steps :]
         maps = _run(rest, self.convs[self._early_convs :], {self._late: late})
         features = maps[self._last].mean(dim=(2, 3))
-        return features, self.points(features).reshape(-1, N_POINTS, 2)
+        return features, self.points(features).reshape(-1, N_LANDMARKS, 2)
 
     def late_parameters(self) -> list[nn.Parameter]:
         """Those of the last blocks."""
@@ -112,8 +112,8 @@ def _conv(node: onnx.NodeProto, weight: np.ndarray, bias: np.ndarray) -> nn.Conv
 
 def _flat(rows: np.ndarray) -> np.ndarray:
     """(63, ...) for x, y and depth in px -> (42, ...) for x and y in shares of the side."""
-    pairs = rows.astype(np.float32).reshape(N_POINTS, NUMBERS_A_POINT, -1)[:, :2] / SIZE_PX
-    return pairs.reshape(2 * N_POINTS, *rows.shape[1:])
+    pairs = rows.astype(np.float32).reshape(N_LANDMARKS, NUMBERS_A_POINT, -1)[:, :2] / SIZE_PX
+    return pairs.reshape(2 * N_LANDMARKS, *rows.shape[1:])
 
 
 def _linear(weight: np.ndarray, bias: np.ndarray) -> nn.Linear:

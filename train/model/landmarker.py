@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 
-from edge.records import N_POINTS, Array, Image
+from edge.records import N_LANDMARKS, Array, Image
 
 SIZE_PX = 224
 HINTS = {"at_16": (112, 7, 7), "at_32": (1152, 3, 3)}  # stride 16 and 32: channels, cells
@@ -40,7 +40,7 @@ class Landmarker:
             name: pooled(seen[0], cells)
             for seen, (name, (_, cells, _)) in zip(maps, HINTS.items(), strict=True)
         }
-        flat = points.reshape(N_POINTS, NUMBERS_A_POINT)[:, :2]
+        flat = points.reshape(N_LANDMARKS, NUMBERS_A_POINT)[:, :2]
         return {**hints, LATE: late[0], FEATURES: maps[-1][0].mean(axis=(1, 2)), "points": flat}
 
 

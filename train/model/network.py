@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from torchvision.models import resnet18
 
 from edge.preprocess import MEAN_RGB, STD_RGB
-from edge.records import LETTERS, N_POINTS, Array, Engine, Output
+from edge.records import LETTERS, N_LANDMARKS, Array, Engine, Output
 from train.model.landmark_network import HandNetwork
 from train.model.landmarker import N_FEATURES
 
 N_LETTERS = len(LETTERS)
-N_OUTPUTS = N_LETTERS + 1 + 2 * N_POINTS  # 26 letters, one presence, 42 coordinates
+N_OUTPUTS = N_LETTERS + 1 + 2 * N_LANDMARKS  # 26 letters, one presence, 42 coordinates
 # What the ResNet does not see of the square, on each side; what it sees, it sees halved: 96 px of 224.
 BORDER_PX = 16
 HIDDEN = 256  # between the landmark network's features and the letters
@@ -70,14 +70,14 @@ def answering_layer(channels: int) -> nn.Linear:
     """The last layer, on `Moments` of so many channels; every point starts near the crop's centre."""
     layer = nn.Linear(3 * channels, N_OUTPUTS)
     with torch.no_grad():
-        layer.weight[-2 * N_POINTS :] *= 0.1
-        layer.bias[-2 * N_POINTS :] = 0.5
+        layer.weight[-2 * N_LANDMARKS :] *= 0.1
+        layer.bias[-2 * N_LANDMARKS :] = 0.5
     return layer
 
 
 def split_answers(outputs: Tensor) -> Answers:
     """(N, 69) -> letters (N, 26) logits, presence (N, 1) logit, points (N, 21, 2) fractions of the crop."""
-    points = outputs[:, N_LETTERS + 1 :].reshape(-1, N_POINTS, 2)
+    points = outputs[:, N_LETTERS + 1 :].reshape(-1, N_LANDMARKS, 2)
     return outputs[:, :N_LETTERS], outputs[:, N_LETTERS : N_LETTERS + 1], points
 
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from edge.records import Array, Image
 from edge.synthetic.background import made_background
-from edge.synthetic.painter import paint_hand, random_look
+from edge.synthetic.painter import paint_hand, random_appearance
 from edge.synthetic.poses import OTHERS, POSES, SIGNERS_VIEW, Joints, Pose, blend, hand_joints, rotation
 
 OVERSAMPLING = 2  # painted at twice the size and averaged down: smooth edges
@@ -47,7 +47,7 @@ def draw_hand(
     if background is None:
         background = made_background(rng, size_px)
     canvas = stretched(background, side)
-    look = random_look(rng)
+    look = random_appearance(rng)
     mirrored = bool(rng.random() < 0.5)
     mirrored = mirrored if left is None else left
     lengths = rng.normal(1, 0.06, 5) * rng.normal(1, 0.05)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.records import Image
-from edge.synthetic.painter import NAIL_RGB, Look
+from edge.synthetic.painter import NAIL_RGB, Appearance
 from edge.synthetic.poses import Joints
 from train.synthetic.mesh import Floats, hand_mesh, normals_of
 
@@ -27,7 +27,7 @@ Pixels = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Light:
-    """Of the room, beside the lamp's direction (`Look.light_xy`)."""
+    """Of the room, beside the lamp's direction (`Appearance.light_xy`)."""
 
     around: float = 0.5  # from everywhere, 0..1
     lamp: float = 0.7  # 0..1
@@ -42,7 +42,7 @@ def paint_mesh(
     joints: Joints,
     unit_px: float,
     centre_px: Floats,
-    look: Look,
+    look: Appearance,
     light: Light,
     mirrored: bool = False,
     sleeve_from: int = 2,
@@ -77,7 +77,7 @@ def paint_mesh(
     return np.asarray(points + move)
 
 
-def skin_colours(look: Look) -> Floats:
+def skin_colours(look: Appearance) -> Floats:
     """(V, 3) RGB: palms are lighter and redder than backs, fingertips redder, nails paler."""
     mesh, skin = hand_mesh(), look.skin_rgb
     dark = 1 - float(skin.mean()) / 255
@@ -143,7 +143,7 @@ def _lit(
     x: npt.NDArray[np.int64],
     side: int,
     unit_px: float,
-    look: Look,
+    look: Appearance,
     light: Light,
 ) -> Pixels:
     """(N, 2) what a pixel's colour is multiplied by, and how much white is added."""

@@ -7,7 +7,7 @@ a small board, these take time and look like hands. They are no photographs eith
 import numpy as np
 
 from edge.records import Image
-from edge.synthetic.painter import random_look
+from edge.synthetic.painter import random_appearance
 from edge.synthetic.poses import rotation
 from train.synthetic.drawn import OVERSAMPLING, Drawn, finished, placed, stretched, vary
 from train.synthetic.hold import bent_wrist, seen_from
@@ -29,7 +29,7 @@ def render_hand(
     """A letter (None: a hand that signs none) -> a picture of it; arguments as those of `draw_hand`."""
     side = size_px * OVERSAMPLING
     canvas = stretched(background, side)
-    look, light, sleeve_from = random_look(rng), _random_light(rng), int(rng.integers(1, 5))
+    look, light, sleeve_from = random_appearance(rng), _random_light(rng), int(rng.integers(1, 5))
     mirrored = bool(rng.random() < 0.5)
     lengths = rng.normal(1, 0.06, 5) * rng.normal(1, 0.05)
     pose = vary(rng, posed_letter(rng, letter))
