@@ -1,39 +1,28 @@
-"""What can go wrong, as a tree. Each message is one sentence: what it got, what it wanted, what to do.
+"""The errors that a person can mend. Each message says what was found, what is expected and what to do.
 
 AslEdgeError            the command line prints the sentence and exits with code 2
 ├── SettingsError       a settings file or a flag
-├── PackageError        a deployment package that does not agree with its metadata
+├── PackageError        a deployment package that disagrees with its metadata
 ├── EngineError         an inference engine that is not installed or refuses the model
 ├── CameraError         a camera that is absent, busy or stopped
-│   └── CameraBlind     one that gave no picture for minutes: exit code 3, a fresh start may help
-├── TeachError          what this device was taught can't be used, kept or made
+│   └── CameraBlind     a camera without frames for minutes: exit code 3, a restart may help
+├── TeachError          taught letters that can't be used, kept or learned
 ├── OutputError         standard output that can't be written
 ├── PictureError        a picture file that can't be read
 └── DataError           training data or a checkpoint that can't be used (train, export)
 """
 
+import contextlib
 import sys
-
-
-def reason_of(error: OSError) -> str:
-    """What the system says, in the middle of a sentence."""
-    return (error.strerror or str(error)).lower()
+from collections.abc import Iterator
 
 
 class AslEdgeError(Exception):
-    """Something that the person at the keyboard can mend; its text says how."""
+    """A fault that the user can mend; the message says how."""
 
 
 class SettingsError(AslEdgeError):
-    """A settings file or a flag that is wrong; names key, file and line where there are any."""
-
-
-def not_installed(what: str, package: str, extra: str) -> SettingsError:
-    """`what` needs a package of the extra of that name (pyproject.toml)."""
-    return SettingsError(
-        f"{what} needs {package}, which is not installed: in the checkout, "
-        f"{sys.executable} -m pip install '.[{extra}]' (for a board: make wheelhouse EXTRAS=1)"
-    )
+    """A wrong settings file or flag; the message names the key, and the file and line if there are any."""
 
 
 class PackageError(AslEdgeError):
@@ -45,19 +34,19 @@ class EngineError(AslEdgeError):
 
 
 class CameraError(AslEdgeError):
-    """A camera that is absent, busy, or gives no frames."""
+    """A camera that is absent, busy or gives no frames."""
 
 
-class CameraBlind(CameraError):  # noqa: N818  a state to wait out, more than a mistake
-    """A camera that worked and then gave no picture for minutes, however often it was opened again."""
+class CameraBlind(CameraError):  # noqa: N818  a state to wait out rather than a mistake
+    """A camera that worked and then gave no frame for minutes, although it was reopened again and again."""
 
 
 class TeachError(AslEdgeError):
-    """A file of what was taught that is damaged or another model's, or too little to learn from."""
+    """A taught file that is damaged or belongs to another model, or recordings too few to learn from."""
 
 
 class OutputError(AslEdgeError):
-    """Standard output that leads to a full disk, or the like."""
+    """Standard output that can't be written, for example because its disk is full."""
 
 
 class PictureError(AslEdgeError):
@@ -66,3 +55,29 @@ class PictureError(AslEdgeError):
 
 class DataError(AslEdgeError):
     """Training data, a prepared folder or a checkpoint that can't be used."""
+
+
+@contextlib.contextmanager
+def os_errors_as(error_type: type[AslEdgeError], what: str, advice: str = "") -> Iterator[None]:
+    """Turn an OSError into one sentence: `what`, the system's reason, and `advice` if it is not empty.
+
+    with os_errors_as(SettingsError, f"{path} can't be read"):
+        text = path.read_text()
+    """
+    try:
+        yield
+    except OSError as error:
+        raise error_type(f"{what}: {reason_of(error)}{advice and '; ' + advice}") from None
+
+
+def reason_of(error: OSError) -> str:
+    """Return the system's reason in lower case, to stand inside a sentence."""
+    return (error.strerror or str(error)).lower()
+
+
+def not_installed(what: str, package: str, extra: str) -> SettingsError:
+    """Return the error for `what`, which needs `package` from the extra of pyproject.toml named `extra`."""
+    return SettingsError(
+        f"{what} needs {package}, which is not installed: in the checkout, "
+        f"{sys.executable} -m pip install '.[{extra}]' (for a board: make wheelhouse EXTRAS=1)"
+    )

@@ -1,1 +1,1 @@
-"""systemd, the journal, credentials and the kernel's files."""
+"""systemd, the journal, credentials, files that are replaced whole, and files of the kernel."""
