@@ -49,7 +49,7 @@ def test_failure_leaves_the_old_folder_and_nothing_beside_it(old: Path, failure:
 
 
 def test_full_disk_is_one_sentence(old: Path) -> None:
-    with pytest.raises(DataError, match=r"is full.*what was there before is whole"):
+    with pytest.raises(DataError, match=r"is full.*what was there before is unchanged"):
         write_new(old, OSError(errno.ENOSPC, "No space left on device"))
     assert read_metadata(old) == "old"
 
