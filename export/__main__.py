@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from edge.package import VARIANTS, Package
-from train.command_line import Parser, parse_names, run_command
+from train.command_line import HelpFormatter, Parser, parse_names, run_command
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -36,9 +36,8 @@ def _export(args: argparse.Namespace) -> int:
 
 
 def _build_parser() -> argparse.ArgumentParser:
-    parser = Parser(
-        prog="python -m export", description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    description = "Export a checkpoint of fit as a deployment package, and verify it."
+    parser = Parser(prog="python -m export", description=description, formatter_class=HelpFormatter)
     add = parser.add_argument
     add("--checkpoint", type=Path, required=True, help="model.pt or last.pt of a run of fit")
     add("--data", type=Path, default=Path("prepared"), help="folder that prepare wrote")

@@ -1,12 +1,11 @@
-"""`python -m train prepare | cut | fit | evaluate`: train the network on a workstation."""
+"""`python -m train prepare | cut | fit | evaluate`: train and measure the network on a workstation."""
 
-import argparse
 import shlex
 import sys
 from importlib import import_module
 from types import ModuleType
 
-from train.command_line import Parser, run_command
+from train.command_line import HelpFormatter, Parser, run_command
 
 # command -> its module and its line in --help
 COMMANDS = {
@@ -23,10 +22,12 @@ COMMANDS = {
 def main(argv: list[str] | None = None) -> int:
     """Run one of the four commands and return its exit code."""
     argv = sys.argv[1:] if argv is None else argv
-    parser = Parser(prog="python -m train", description=__doc__)
+    parser = Parser(prog="python -m train", description="Train and measure the network on a workstation.")
     commands = parser.add_subparsers(dest="command", required=True)
     for name, (_, text) in COMMANDS.items():
-        command = commands.add_parser(name, help=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        command = commands.add_parser(
+            name, help=text, description=f"{text[0].upper()}{text[1:]}.", formatter_class=HelpFormatter
+        )
         if argv[:1] == [name]:  # importing the other modules would cost seconds
             _import_command(name).add_arguments(command)
     args = parser.parse_args(argv)

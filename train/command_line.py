@@ -16,6 +16,15 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog.removeprefix('python -m ')}: {message} (see {self.prog} --help)\n")
 
 
+class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Name a flag's default in --help, unless there is none to name."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        if action.default is None or action.default is False or action.default == []:
+            return action.help
+        return super()._get_help_string(action)
+
+
 def parse_names(text: str) -> list[str]:
     """Split the value of a flag: 'A, B' -> ['A', 'B']."""
     return [name.strip() for name in text.split(",") if name.strip()]

@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"side of the pictures stored for the ResNet, {MIN_PICTURE_PX} to {MAX_PICTURE_PX} px",
     )
     add("--seed", type=int, default=0, help="the same seed gives the same crops")
-    add("--workers", type=int, default=os.cpu_count() or 1, help="number of processes")
+    add("--workers", type=int, default=os.cpu_count() or 1, help="number of processes; more need more memory")
 
 
 def main(args: argparse.Namespace) -> int:

@@ -67,7 +67,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "are not used")  # fmt: skip
     add("--batch", type=int, default=64, help="crops per step, over all processes")
     add("--learning-rate", type=float, default=1e-3, help="maximum learning rate")
-    add("--weight-decay", type=float, default=0.05, help="of AdamW; biases and batch norms do not decay")
+    add(
+        "--weight-decay",
+        type=float,
+        default=0.05,
+        help="weight decay of AdamW; biases and batch norms do not decay",
+    )
     add("--strength", default="0.3,1", help="FIRST,LAST: strength of the relighting in the first epoch and "
         "from the middle of the run on, 0..1")  # fmt: skip
     add("--points-weight", type=float, default=LANDMARKS_WEIGHT, help="weight of the landmarks in the loss")
@@ -77,7 +82,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--samples", type=int, default=0, help="samples per epoch; 0 = as many as there are crops")
     add("--patience", type=int, default=4,
         help="stop after this many epochs without a better validation; 0 = never")  # fmt: skip
-    add("--temperature", type=float, default=1.0, help="of the confidence if nothing is validated on")
+    add(
+        "--temperature",
+        type=float,
+        default=1.0,
+        help="temperature of the confidence if nothing is validated on",
+    )
     add("--seed", type=int, default=0, help="the same seed gives the same network")
     add("--workers", type=int, default=min(4, os.cpu_count() or 1), help="processes that load crops")
 
