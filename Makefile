@@ -92,6 +92,10 @@ venv-peers: .venv-peers/.made ## .venv-peers, .venv-mediapipe: what asl-edge is 
 peers: venv-dev venv-peers ## asl-edge beside its peers, from frame to letter (make peers FOLDS="DIR DIR")
 	.venv-dev/bin/python benchmarks/peers.py $(dir $(DATA)).. $(FOLDS:%=--fold %) --pictures $(PICTURES)
 
+.PHONY: docs
+docs: venv-dev ## write docs/settings.md from the declarations in edge/settings.py
+	.venv-dev/bin/python docs/settings_page.py > docs/settings.md
+
 .PHONY: check
 check: venv-dev ## ruff, ruff format --check, mypy, import-linter
 	.venv-dev/bin/ruff check .

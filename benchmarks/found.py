@@ -31,7 +31,7 @@ def main() -> None:
     every = []
     for folder in args.packages:
         package = open_package(folder)
-        engine = open_engine("onnx", package)
+        engine = open_engine(package)
         for source in package.metadata["training"]["left_out"]:
             if (of_source := is_frame & (prepared.source == source)).any():
                 rows = np.flatnonzero(of_source)

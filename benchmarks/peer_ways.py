@@ -98,7 +98,7 @@ def ours(models: Path, threads: int) -> Way:
     """asl-edge: the hand found or followed, int8, onnxruntime."""
     from edge.engines import open_engine
 
-    return _read_by(models, threads, lambda package: open_engine("onnx", package, "int8", threads))
+    return _read_by(models, threads, lambda package: open_engine(package, "int8", threads))
 
 
 def openvino_int8(models: Path, threads: int) -> Way:

@@ -32,7 +32,8 @@ from peer_models import write_networks, write_packages, write_points_networks  #
 from edge.engines.golden import reading_ms  # noqa: E402
 from edge.engines.onnx import OnnxEngine  # noqa: E402
 from edge.hand.palm_detector import FILE as PALM_DETECTOR  # noqa: E402
-from edge.package import DEFAULT_MODEL, Package, open_package  # noqa: E402
+from edge.models import DEFAULT_MODEL  # noqa: E402
+from edge.package import Package, open_package  # noqa: E402
 from edge.pictures import read_picture  # noqa: E402
 from edge.records import LETTERS, Image  # noqa: E402
 from edge.system.machine import describe  # noqa: E402

@@ -25,7 +25,8 @@ from edge.engines.golden import golden_tensor
 from edge.engines.onnx import OnnxEngine
 from edge.hand.palm_detector import MediaPipePalmDetector
 from edge.hand.reader import HandReader
-from edge.package import DEFAULT_MODEL, UPRIGHT, open_package
+from edge.models import DEFAULT_MODEL
+from edge.package import UPRIGHT, open_package
 from edge.pictures import SUFFIXES, read_picture
 from edge.records import Array, Output
 

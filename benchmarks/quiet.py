@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.engines import DEFAULT_VARIANT, open_engine
+from edge.engines import open_engine
 from edge.hand.palm_detector import MediaPipePalmDetector
 from edge.hand.reader import HandReader
 from edge.letters.filter import LetterFilter
@@ -45,7 +45,7 @@ def main() -> None:
     left_out = package.metadata["training"]["left_out"]
     sources = sorted({row["source"] for row in rows})
     find, rng = MediaPipePalmDetector(2), np.random.default_rng(0)
-    reader = HandReader(open_engine("onnx", package, DEFAULT_VARIANT["onnx"], 2), package, find=find)
+    reader = HandReader(open_engine(package, threads=2), package, find=find)
     letters = LetterFilter()
     wanted = round(args.minutes * 60 / HELD_S)
     order = [int(i) for i in np.resize(rng.permutation(len(rows)), wanted)]

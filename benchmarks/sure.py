@@ -18,11 +18,12 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from edge.engines import DEFAULT_VARIANT, open_engine
+from edge.engines import open_engine
 from edge.hand.palm_detector import MediaPipePalmDetector
 from edge.hand.reader import HandReader
 from edge.letters.filter import SURE_ENOUGH
-from edge.package import DEFAULT_MODEL, open_package
+from edge.models import DEFAULT_MODEL
+from edge.package import open_package
 from edge.pictures import read_picture
 from edge.preprocess import cut_square
 from edge.records import LETTERS, Image, Prediction
@@ -75,7 +76,7 @@ def main() -> None:
 def build_reader(folder: Path) -> tuple[HandReader, list[str]]:
     """And the sources that it has not seen."""
     package = replace(open_package(folder), temperature=open_package(DEFAULT_MODEL).temperature)
-    engine = open_engine("onnx", package, DEFAULT_VARIANT["onnx"], 2)
+    engine = open_engine(package, threads=2)
     return HandReader(engine, package, find=MediaPipePalmDetector(2)), package.metadata["training"][
         "left_out"
     ]

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.engines import DEFAULT_VARIANT, open_engine
+from edge.engines import open_engine
 from edge.hand.palm_detector import MediaPipePalmDetector
 from edge.hand.reader import HandReader
 from edge.package import FEATURES, Package, open_package
@@ -72,7 +72,7 @@ def measure(
     args: argparse.Namespace,
     remark: str,
 ) -> None:
-    engine = TaughtEngine(open_engine("onnx", package, DEFAULT_VARIANT["onnx"]))
+    engine = TaughtEngine(open_engine(package))
     truth = [letter for letter, _ in pictures]
     before = _read(engine, package, [image for _, image in pictures])
     examples = examples_of(engine, package, pictures)

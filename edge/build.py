@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edge.cameras import Camera, open_camera
 from edge.cameras.orientation import Orientation
-from edge.engines import DEFAULT_VARIANT, open_engine
+from edge.engines import open_engine
 from edge.engines.golden import check_golden
 from edge.errors import SettingsError, TeachError
 from edge.hand.motion_gate import MotionGate
@@ -45,20 +45,20 @@ class Components:
 
 def build_components(settings: Settings, stop: threading.Event) -> Components:
     """PackageError, EngineError or SettingsError where something is no good."""
-    package, variant, engine = load_model(settings, golden=True)
-    teaching = build_teaching(settings, package, variant, engine)
+    package, engine = load_model(settings, golden=True)
+    teaching = build_teaching(settings, package, engine)
     try:
         teaching.restore()
     except TeachError as error:  # a service reads on without it: a new model must not end it
         log.warning("what was taught is not used: %s", error)
-    file = package.metadata["files"][variant]
+    sha256 = package.metadata["files"][settings.variant]["sha256"]
     return Components(
         settings,
         HandReader(engine, package, settings.min_confidence, MediaPipePalmDetector(settings.threads)),
-        LetterFilter(settings.hold_s, settings.gap_s, settings.space_s),
+        build_letter_filter(settings),
         build_sinks(settings, stop),
-        MotionGate(settings.hold_s) if settings.rest_when_still else None,
-        ModelName(str(package.metadata.get("created", "")), file["sha256"], variant),
+        MotionGate(settings.hold_s) if settings.skip_still_frames else None,
+        ModelName(str(package.metadata.get("created", "")), sha256, settings.variant),
         teaching,
     )
 
@@ -74,25 +74,34 @@ def build_reader(
     `golden`: after it answered the golden input as it did at export. `around` wraps the engine and
     `around_finder` the palm detector, for whoever wants to see what they are shown.
     """
-    package, variant, engine = load_model(settings, golden)
-    build_teaching(settings, package, variant, engine).restore()
+    package, engine = load_model(settings, golden)
+    build_teaching(settings, package, engine).restore()
     find = around_finder(MediaPipePalmDetector(settings.threads))
     return HandReader(around(engine), package, settings.min_confidence, find)
 
 
-def load_model(settings: Settings, golden: bool = False) -> tuple[Package, str, TaughtEngine]:
-    """The settings' package, its variant and engine; `golden`: after it answered as it did at export."""
+def load_model(settings: Settings, golden: bool = False) -> tuple[Package, TaughtEngine]:
+    """Return the settings' package and its engine; `golden`: after a check of the golden answer."""
     package = open_package(Path(settings.model))
-    variant = settings.variant or DEFAULT_VARIANT[settings.engine]
-    engine = open_engine(settings.engine, package, variant, settings.threads, settings.spinning)
+    engine = load_engine(settings, package)
     if golden:
-        check_golden(engine, package, variant)
-    return package, variant, TaughtEngine(engine)
+        check_golden(engine, package, settings.variant)
+    return package, TaughtEngine(engine)
 
 
-def build_teaching(settings: Settings, package: Package, variant: str, engine: TaughtEngine) -> Teaching:
-    """Where this device's lessons with that model are kept."""
-    belongs = belongs_of(package, variant, settings.teach_folder)
+def load_engine(settings: Settings, package: Package) -> Engine:
+    """Return the engine of the settings' variant."""
+    return open_engine(package, settings.variant, settings.threads, settings.thread_spinning)
+
+
+def build_letter_filter(settings: Settings) -> LetterFilter:
+    """Return the filter with the settings' times and threshold."""
+    return LetterFilter(settings.hold_s, settings.release_s, settings.space_s, settings.min_mean_confidence)
+
+
+def build_teaching(settings: Settings, package: Package, engine: TaughtEngine) -> Teaching:
+    """Return the recorder of what this device is taught about the settings' model."""
+    belongs = belongs_of(package, settings.variant, settings.state_dir)
     return Teaching(engine, belongs, package.temperature, FEATURES in package.output_shapes)
 
 
@@ -103,14 +112,14 @@ def watched(parts: Components) -> Iterator[SnapshotPublisher | None]:
     SettingsError where one of them can't be had.
     """
     settings = parts.settings
-    if settings.metrics and not settings.page:
-        raise SettingsError("'metrics' is true, and the page's server is what answers them: give page, too")
+    if settings.page_metrics and not settings.page:
+        raise SettingsError("page.metrics needs the page's server: give page.listen, too")
     if not (settings.page or settings.mqtt):
         yield None
         return
     with contextlib.ExitStack() as stack:
         observers: list[Observer] = []
-        metrics = Metrics(parts.model) if settings.metrics else None
+        metrics = Metrics(parts.model) if settings.page_metrics else None
         if metrics is not None:
             observers.append(metrics)
         if settings.mqtt:
@@ -135,5 +144,5 @@ def build_sinks(settings: Settings, stop: threading.Event) -> list[Sink]:
 
 def build_camera(settings: Settings, stop: threading.Event, realtime: bool = True) -> Camera:
     """The camera that the settings name, opened by `with`; CameraError where there is none of that name."""
-    orientation = Orientation(settings.flip, settings.rotation_deg)
+    orientation = Orientation(settings.hflip, settings.rotation_deg)
     return open_camera(settings.camera, settings.fps, stop, realtime, orientation)

@@ -10,14 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edge.errors import PackageError, reason_of
+from edge.errors import PackageError, os_errors_as
 from edge.preprocess import MEAN_RGB, STD_RGB
 from edge.records import LETTERS, N_LANDMARKS
 
 SCHEMA_VERSION = 1
 METADATA_NAME = "model_metadata.json"
-DEFAULT_MODEL = Path(__file__).parent / "default_model"
-VARIANTS = ("int8", "float", "dynamic")  # static QDQ ONNX, float32 ONNX, TorchScript
+RUNTIMES = {".onnx": "onnx", ".pt": "torchscript"}  # by the suffix of a model file
 OUTPUT_SHAPES = {"letters": [1, len(LETTERS)], "presence": [1, 1], "points": [1, N_LANDMARKS, 2]}
 FEATURES = "features"  # a fourth output, what the answers are computed from; older packages have none
 UPRIGHT = "upright"  # a second input: whether the square was turned; older packages have none
@@ -50,10 +49,14 @@ class Package:
         if variant not in self.files:
             has = ", ".join(self.files)
             raise PackageError(
-                f"{self.folder} has no variant '{variant}', only: {has}; python -m export writes all of them "
-                "('dynamic' is what the engine torchscript runs)"
+                f"{self.folder} has no variant '{variant}', only {has}: choose one of these, or export again "
+                "with python -m export, which writes all variants"
             )
         return self.files[variant]
+
+    def runtime(self, variant: str) -> str:
+        """Return the runtime that the variant's file needs: onnx or torchscript."""
+        return RUNTIMES[self.file(variant).suffix]
 
 
 def sha256_of(path: Path) -> str:
@@ -129,12 +132,14 @@ def _check_file(file: Path, entry: dict[str, Any]) -> None:
         raise PackageError(
             f"{METADATA_NAME} names the file {entry['name']!r}; a plain name was wanted: {AGAIN}"
         )
+    if file.suffix not in RUNTIMES:
+        raise PackageError(
+            f"{METADATA_NAME} names the file {file.name}, which must end in {' or '.join(RUNTIMES)}: {AGAIN}"
+        )
     if not file.is_file():
         raise PackageError(f"{file} is missing; copy the whole package again")
-    try:
+    with os_errors_as(PackageError, f"{file} can't be read"):
         size, sha256 = file.stat().st_size, sha256_of(file)
-    except OSError as error:
-        raise PackageError(f"{file} can't be read: {reason_of(error)}") from None
     if size != entry["bytes"]:
         raise PackageError(f"{file} has {size} bytes, {entry['bytes']} were packaged; copy the package again")
     if sha256 != entry["sha256"]:

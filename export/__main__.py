@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 from edge.errors import AslEdgeError
-from edge.package import VARIANTS, Package
+from edge.models import VARIANTS
+from edge.package import Package
 from train.command_line import Parser, names, print_any_name
 
 FOLDS_HELP = "packages of the folds, each of a checkpoint that left a source out: for the model card"

@@ -27,7 +27,7 @@ Figures = dict[str, dict[str, Scores]]  # by variant, then by what training knew
 
 def engine_of(package: Package, variant: str, threads: int = 1) -> Engine:
     """The engine that runs a variant on a device."""
-    return open_engine("torchscript" if variant == "dynamic" else "onnx", package, variant, threads)
+    return open_engine(package, variant, threads)
 
 
 def held_out(prepared: Prepared, training: dict[str, Any], sources: Sequence[str] | None) -> dict[str, Rows]:

@@ -14,8 +14,7 @@ import numpy.typing as npt
 from edge import __version__
 from edge.bench.measure import BenchRun
 from edge.bench.stopwatch import ROW, STAGES
-from edge.engines import DEFAULT_VARIANT
-from edge.errors import SettingsError, reason_of
+from edge.errors import SettingsError, os_errors_as
 from edge.package import METADATA_NAME, open_package, sha256_of
 from edge.settings import Settings
 from edge.system.board import Reading, said_of
@@ -41,7 +40,6 @@ Card = dict[str, Any]
 def card_of(measured: BenchRun, settings: Settings) -> Card:
     """Everything that a comparison needs; keys without a unit in `whole`, `cold`, `sustained` are ms."""
     table, package = measured.table, open_package(Path(settings.model))
-    variant = settings.variant or DEFAULT_VARIANT[settings.engine]
     looks = np.maximum(table[:, ROW.index("looks")], 1)
     both = measured.span_s >= COLD_S + SUSTAINED_S
     return {
@@ -52,16 +50,16 @@ def card_of(measured: BenchRun, settings: Settings) -> Card:
         "package": {
             "input_px": package.size_px,
             "metadata_sha256": sha256_of(package.folder / METADATA_NAME),
-            "file": package.file(variant).name,
-            "sha256": sha256_of(package.file(variant)),
+            "file": package.file(settings.variant).name,
+            "sha256": sha256_of(package.file(settings.variant)),
         },
         "settings": {
             "camera": settings.camera.partition(":")[0],  # a name of a file or a device is nobody's business
             "fps": settings.fps,
-            "engine": settings.engine,
-            "variant": variant,
+            "engine": package.runtime(settings.variant),
+            "variant": settings.variant,
             "threads": settings.threads,
-            "spinning": settings.spinning,
+            "spinning": settings.thread_spinning,
         },
         "span_s": round(measured.span_s, 1),
         "whole": _stages(table),
@@ -94,18 +92,15 @@ def card_of(measured: BenchRun, settings: Settings) -> Card:
 
 def write_card(card: Card, path: Path) -> None:
     """SettingsError where the file can't be written."""
-    try:
+    with os_errors_as(SettingsError, f"the card can't be written to {path}"):
         path.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise SettingsError(f"the card can't be written to {path}: {error.strerror}") from None
 
 
 def read_card(path: Path) -> Card:
     """SettingsError where the file is no card, or one of a version that this asl-edge does not know."""
     try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError(f"{path} can't be read: {reason_of(error)}") from None
+        with os_errors_as(SettingsError, f"{path} can't be read"):
+            card = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
         raise SettingsError(f"{path} is no latency card: write one with asl-edge bench --json FILE") from None
     version = card.get("card_version") if isinstance(card, dict) else None

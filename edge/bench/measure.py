@@ -158,7 +158,7 @@ class _TimedCamera:
 
 class _TimedLetters(LetterFilter):
     def __init__(self, settings: Settings, watch: Stopwatch) -> None:
-        super().__init__(settings.hold_s, settings.gap_s, settings.space_s)
+        super().__init__(settings.hold_s, settings.release_s, settings.space_s, settings.min_mean_confidence)
         self._watch = watch
 
     def update(self, prediction: Prediction) -> LetterEvent | None:

@@ -61,7 +61,7 @@ def open_camera(
         opened = open_pi if kind == "pi" else open_jetson
         return opened(int(what or 0), fps, stop, orientation)
     if kind in ("replay", "synthetic") and what and orientation != AS_MOUNTED:
-        raise CameraError(f"{spec} is no live camera: leave out --flip and --rotation-deg")
+        raise CameraError(f"{spec} is no live camera: leave out --hflip and --rotation-deg")
     if kind == "replay" and what:
         from edge.cameras.replay import open_replay
 

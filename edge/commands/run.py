@@ -1,16 +1,19 @@
 """`asl-edge run`: the loop, and the loop again with new settings after SIGHUP, until somebody ends it."""
 
+import argparse
 import faulthandler
 import logging
+import os
 from collections.abc import Callable
 
 from edge.build import Components, build_camera, build_components, watched
 from edge.cameras import Camera
+from edge.commands.flags import add_settings, load_settings
 from edge.errors import AslEdgeError, CameraBlind, CameraError, SettingsError
 from edge.observe.snapshot import SnapshotPublisher
 from edge.pipeline import run
 from edge.records import LoopStep
-from edge.settings import Settings
+from edge.settings import SETTINGS, Settings
 from edge.system.systemd import Service
 
 log = logging.getLogger(__name__)
@@ -19,6 +22,17 @@ log = logging.getLogger(__name__)
 # is started afresh: loading the model every few seconds would keep an idle board busy and warm. Together they
 # stay below the unit's TimeoutStartSec=90.
 FIRST_PAUSES_S = (1, 2, 4, *[5] * 10)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_settings(parser, SETTINGS)
+
+
+def main(arguments: argparse.Namespace) -> int:
+    # a terminal that is closed sends SIGHUP as well, and means the end
+    reloads = arguments.config is not None and not os.isatty(0)
+    serve(lambda: load_settings(arguments), reloads)
+    return 0
 
 
 def serve(read_settings: Callable[[], Settings], reloads: bool) -> None:

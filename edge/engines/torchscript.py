@@ -30,12 +30,12 @@ class TorchScriptEngine:
             import torch  # hundreds of megabytes that a device does not need: never at the top of this file
         except ImportError:
             raise EngineError(
-                "the torchscript engine needs PyTorch, which is not installed: pip install torch, "
-                "or take --engine onnx"
+                "the variant dynamic needs PyTorch, which is not installed: pip install torch, "
+                "or take --variant int8"
             ) from None
         except OSError as error:  # a library of CUDA that is missing, on a Jetson
             raise EngineError(
-                f"PyTorch can't be loaded ({error}): install it anew, or take --engine onnx"
+                f"PyTorch can't be loaded ({error}): install it again, or take --variant int8"
             ) from None
         torch.set_num_threads(threads)
         if kernels is None and platform.machine() == "aarch64":

@@ -29,8 +29,15 @@ class LetterFilter:
     0 means no spaces.
     """
 
-    def __init__(self, hold_s: float = 0.5, gap_s: float = 0.25, space_s: float = 1.5) -> None:
+    def __init__(
+        self,
+        hold_s: float = 0.5,
+        gap_s: float = 0.25,
+        space_s: float = 1.5,
+        min_mean_confidence: float = SURE_ENOUGH,
+    ) -> None:
         self._hold_s, self._gap_s, self._space_s = hold_s, gap_s, space_s
+        self._min_mean_confidence = min_mean_confidence
         self._recent: deque[Prediction] = deque()
         self._held: str | None = None  # the letter sent last, while the hand still shows it
         self._no_hand_since: float | None = None
@@ -97,7 +104,7 @@ class LetterFilter:
         if not enough or hold[0].letter != now.letter:
             return None
         confidence = sum(p.confidence for p in agreeing) / len(agreeing)
-        if confidence < SURE_ENOUGH:
+        if confidence < self._min_mean_confidence:
             return None
         self._held = now.letter
         self._recent = deque([now])  # each frame speaks for one event

@@ -105,7 +105,7 @@ class Belongs:
 
 
 def belongs_of(package: Package, variant: str, folder: str) -> Belongs:
-    """For the settings' `teach_folder`; empty: systemd's StateDirectory=, or the user's own."""
+    """For the settings' `state_dir`; empty: systemd's StateDirectory=, or the user's own."""
     place = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
     return Belongs(
         str(package.metadata["files"][variant]["sha256"]),
@@ -151,7 +151,7 @@ def _place(belongs: Belongs) -> Iterator[None]:
     except OSError as error:
         raise TeachError(
             f"what was taught can't be kept in {belongs.folder}: {reason_of(error)}; "
-            "name another folder with teach_folder"
+            "name another folder with personalize.state_dir"
         ) from None
 
 
@@ -170,7 +170,7 @@ def load(belongs: Belongs) -> Examples | None:
     except OSError as error:
         raise TeachError(
             f"{belongs.path} can't be read ({reason_of(error)}): "
-            "make it readable, or name another folder with teach_folder"
+            "make it readable, or name another folder with personalize.state_dir"
         ) from None
     except Exception:  # whatever numpy, zip and zlib make of flipped bytes; numpy advises to unpickle them
         raise TeachError(f"{belongs.path} is damaged: forget it with asl-edge teach --forget") from None

@@ -48,8 +48,8 @@ def open_page(
             f"the page's token has {len(token)} characters, at least {SHORTEST_TOKEN} were wanted: "
             "make one with  openssl rand -hex 16"
         )
-    names = {socket.gethostname(), f"{socket.gethostname()}.local", *settings.page_names.split()}
-    app = application(publisher, model, metrics, teaching, token, names, settings.picture)
+    names = {socket.gethostname(), f"{socket.gethostname()}.local", *settings.page_hosts.split()}
+    app = application(publisher, model, metrics, teaching, token, names, settings.page_picture)
     listening = _listening(host, port, settings.page)
     page = Page(app, listening)
     asks = "asks for a token" if token else "asks for no token: it can be reached from this machine alone"

@@ -42,7 +42,7 @@ class Auth:
     @web.middleware
     async def guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if not self._is_ours(request.host):
-            return _refused(421, f"this page does not answer to the name {request.host!r}: see page_names")
+            return _refused(421, f"this page does not answer to the name {request.host!r}: see page.hosts")
         if request.method == "POST" and not _is_same_origin(request):
             return _refused(403, "another page may not do this here")
         if self._token and request.path not in OPEN_PATHS and not self._is_known(request):

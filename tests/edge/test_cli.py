@@ -160,14 +160,14 @@ def test_predict_needs_neither_torch_nor_200_megabytes(tiny_folder: Path, tmp_pa
 
 def test_both_engines_read_the_same_letter(tiny_folder: Path, tmp_path: Path) -> None:
     picture = save(tmp_path / "a.png", scene(1))
-    done = asl_edge("predict", "--model", tiny_folder, "--engine", "torchscript", picture)
+    done = asl_edge("predict", "--model", tiny_folder, "--variant", "dynamic", picture)
     assert (done.returncode, done.stderr) == (0, "")
     assert json_lines(done.stdout)[0]["letter"] == "F"
 
 
 def test_run_reads_a_recording_and_closes_with_what_it_did(tiny_folder: Path, tmp_path: Path) -> None:
     video = write_video(tmp_path / "v.avi")
-    done = asl_edge("run", "--model", tiny_folder, "--camera", f"replay:{video}", "--no-rest-when-still")
+    done = asl_edge("run", "--model", tiny_folder, "--camera", f"replay:{video}", "--no-skip-still-frames")
     assert done.returncode == 0
     (event,) = json_lines(done.stdout)
     assert (event["letter"], event["text"], event["t_start"], event["t_end"]) == ("F", "F", 0.0, 0.5)
@@ -186,7 +186,9 @@ def test_run_of_a_cut_video_reads_what_there_is_and_says_so(tiny_folder: Path, t
 def test_run_takes_settings_from_a_file_and_flags_over_it(tiny_folder: Path, tmp_path: Path) -> None:
     video = write_video(tmp_path / "v.avi")
     config = tmp_path / "settings.toml"
-    config.write_text(f'camera = "replay:{video}"\nmodel = "{tiny_folder}"\nhold_s = 9.0\n')
+    config.write_text(
+        f'[camera]\nsource = "replay:{video}"\n[model]\nfolder = "{tiny_folder}"\n[letters]\nhold_s = 9.0\n'
+    )
     assert asl_edge("run", "--config", config).stdout == ""
     assert json_lines(asl_edge("run", "--config", config, "--hold-s", "1").stdout)[0]["t_end"] == 1.0
 
@@ -231,9 +233,9 @@ def test_camera_that_can_not_be_opened_is_one_sentence(
 
 def test_wrong_setting_is_one_sentence(tmp_path: Path) -> None:
     config = tmp_path / "settings.toml"
-    config.write_text("fps = 5\nhold = 1\n")
+    config.write_text("[letters]\nhold = 1\n")
     sentence = refused(asl_edge("run", "--config", config))
-    assert f"{config} line 2: there is no setting 'hold'; did you mean 'hold_s'?" in sentence
+    assert f"{config} line 2: there is no setting 'hold' in [letters]; did you mean 'hold_s'?" in sentence
 
 
 def test_broken_package_is_refused_before_the_camera_is_opened(tiny_folder: Path, tmp_path: Path) -> None:
@@ -292,7 +294,7 @@ def test_demo_succeeds_only_if_the_text_is_the_word(tiny_folder: Path, tmp_path:
     assert (right.returncode, right.stderr) == (0, "")
     event, text = right.stdout.splitlines()
     assert (json.loads(event)["text"], text) == ("F", "F")
-    (tmp_path / "turned.toml").write_text("flip = true\nrotation_deg = 90\n")  # of a live camera
+    (tmp_path / "turned.toml").write_text("[camera]\nhflip = true\nrotation_deg = 90\n")  # of a live camera
     turned = asl_edge("demo", "--model", tiny_folder, "--config", tmp_path / "turned.toml", "f")
     assert (turned.returncode, turned.stdout) == (0, right.stdout)
     wrong = asl_edge("demo", "--model", tiny_folder, "Hi")

@@ -24,7 +24,7 @@ def spoiled(tiny_folder: Path, tmp_path: Path) -> Path:
 
 
 def test_healthy_installation_is_well(tiny_folder: Path) -> None:
-    lines, well = examine(lambda: Settings(model=str(tiny_folder)))
+    lines, well = examine(Settings(model=str(tiny_folder)))
     assert well
     rows = [line.split() for line in lines]
     assert [row[0] for row in rows[:5]] == ["Python", "numpy", "onnxruntime", "OpenCV", "torch"]
@@ -35,7 +35,7 @@ def test_healthy_installation_is_well(tiny_folder: Path) -> None:
 def test_changed_byte_is_reported(spoiled: Path) -> None:
     with (spoiled / "tiny.int8.onnx").open("ab") as file:
         file.write(b"!")
-    lines, well = examine(lambda: Settings(model=str(spoiled)))
+    lines, well = examine(Settings(model=str(spoiled)))
     assert not well
     assert lines[-1].startswith("model        BAD  ")
     assert "copy the package again" in lines[-1]
@@ -43,7 +43,7 @@ def test_changed_byte_is_reported(spoiled: Path) -> None:
 
 def test_model_that_answers_otherwise_than_at_export_is_reported(spoiled: Path) -> None:
     tiny_package.write_metadata(spoiled, {variant: [9.0] * 26 for variant in tiny_package.FILES})
-    lines, well = examine(lambda: Settings(model=str(spoiled)))
+    lines, well = examine(Settings(model=str(spoiled)))
     assert not well
     assert sum("BAD" in line and "answers the golden input" in line for line in lines) == 3
 
@@ -55,7 +55,7 @@ def test_torch_is_optional(tiny_folder: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "not installed (optional: for --engine torchscript)" in done.stdout
+    assert "not installed (optional: for --variant dynamic)" in done.stdout
     assert "dynamic: not tried, torch is not installed" in done.stdout
 
 
@@ -115,17 +115,17 @@ def test_camera_that_is_not_well_is_said_to_be_so(what: Literal["live", "black"]
 
 
 def test_what_was_taught_is_told(tiny_folder: Path, tmp_path: Path) -> None:
-    settings = Settings(model=str(tiny_folder), teach_folder=str(tmp_path))
-    belongs = belongs_of(open_package(tiny_folder), "int8", settings.teach_folder)
-    assert not any(line.startswith("taught") for line in examine(lambda: settings)[0])
+    settings = Settings(model=str(tiny_folder), state_dir=str(tmp_path))
+    belongs = belongs_of(open_package(tiny_folder), "int8", settings.state_dir)
+    assert not any(line.startswith("taught") for line in examine(settings)[0])
 
     features = np.ones((3, belongs.features), np.float32)
     save(Examples(features, np.zeros((3, 26), np.float32), np.array([6, 4, 6])), belongs)
-    lines, well = examine(lambda: settings)
+    lines, well = examine(settings)
     assert well
     assert any(line.split()[:6] == ["taught", "ok", "3", "examples", "of", "E,"] for line in lines)
 
     belongs.path.write_bytes(b"not what was taught")
-    lines, well = examine(lambda: settings)
+    lines, well = examine(settings)
     assert not well
     assert any("taught" in line and "asl-edge teach --forget" in line for line in lines)

@@ -54,9 +54,9 @@ def test_torchscript_engine_answers_the_golden_input_as_at_export(package: Packa
     assert check_golden(TorchScriptEngine(package, kernels=kernels), package, "dynamic") < 0.05
 
 
-@pytest.mark.parametrize("name", ["onnx", "torchscript"])
-def test_batch_is_answered_as_its_pictures_one_by_one(package: Package, name: str) -> None:
-    engine = open_engine(name, package)
+@pytest.mark.parametrize("variant", ["int8", "dynamic"])
+def test_batch_is_answered_as_its_pictures_one_by_one(package: Package, variant: str) -> None:
+    engine = open_engine(package, variant)
     tensor: Array = np.concatenate([golden_tensor(64), golden_tensor(64)[..., ::-1]])
     both, second = engine(tensor), engine(tensor[1:])
     assert (both.letters.shape, both.presence.shape, both.landmarks.shape) == ((2, 26), (2,), (2, 21, 2))
@@ -67,9 +67,9 @@ def test_batch_is_answered_as_its_pictures_one_by_one(package: Package, name: st
     assert np.array_equal(both.features[1:], second.features)
 
 
-@pytest.mark.parametrize("name", ["onnx", "torchscript"])
-def test_engine_is_told_what_stands_upright(package: Package, name: str) -> None:
-    engine = open_engine(name, package)
+@pytest.mark.parametrize("variant", ["int8", "dynamic"])
+def test_engine_is_told_what_stands_upright(package: Package, variant: str) -> None:
+    engine = open_engine(package, variant)
     held, upright = (engine(golden_tensor(64), upright=turned) for turned in (False, True))
     fainter = held.letters * (1 - tiny_package.TURNED_LESS)
     np.testing.assert_allclose(upright.letters, fainter, atol=1e-3)
@@ -102,15 +102,11 @@ def test_changed_answer_to_the_golden_input_is_refused(spoiled: Path) -> None:
         check_golden(OnnxEngine(package), package, "int8")
 
 
-def test_unknown_engine_names_the_choices(package: Package) -> None:
-    with pytest.raises(EngineError, match="there is no engine 'tensorrt': take one of onnx, torchscript"):
-        open_engine("tensorrt", package)
-
-
-@pytest.mark.parametrize(("name", "variant"), [("onnx", "dynamic"), ("torchscript", "int8")])
-def test_variant_of_the_other_engine_is_refused(package: Package, name: str, variant: str) -> None:
-    with pytest.raises(EngineError, match=f"'{name}' can't run the variant '{variant}'"):
-        open_engine(name, package, variant)
+@pytest.mark.parametrize(
+    ("variant", "engine"), [("int8", OnnxEngine), ("float", OnnxEngine), ("dynamic", TorchScriptEngine)]
+)
+def test_variant_decides_the_engine(package: Package, variant: str, engine: type) -> None:
+    assert type(open_engine(package, variant)) is engine
 
 
 @pytest.mark.parametrize("data", [b"", b"no model at all"])
@@ -170,13 +166,13 @@ def test_torchscript_engine_says_what_to_install_where_torch_is_absent(tiny_fold
     without_torch = (
         "import sys; sys.modules['torch'] = None  # what an import finds where torch is not installed\n"
         "from edge.commands.cli import main\n"
-        f"sys.exit(main(['predict', '--engine', 'torchscript', '--model', {str(tiny_folder)!r}, 'x.png']))"
+        f"sys.exit(main(['predict', '--variant', 'dynamic', '--model', {str(tiny_folder)!r}, 'x.png']))"
     )
     done = subprocess.run([sys.executable, "-c", without_torch], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr == (
-        "asl-edge: the torchscript engine needs PyTorch, which is not installed: pip install torch, "
-        "or take --engine onnx\n"
+        "asl-edge: the variant dynamic needs PyTorch, which is not installed: pip install torch, "
+        "or take --variant int8\n"
     )
 
 

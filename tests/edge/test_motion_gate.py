@@ -15,7 +15,8 @@ from edge.engines.scripted import answer
 from edge.hand.motion_gate import CELLS, GLANCE_S, MotionGate, thumbnail_of
 from edge.hand.reader import HandReader
 from edge.letters.filter import LetterFilter
-from edge.package import DEFAULT_MODEL, Package, open_package
+from edge.models import DEFAULT_MODEL
+from edge.package import Package, open_package
 from edge.pipeline import Summary, run
 from edge.records import CameraState, Frame, Image, LetterEvent
 from edge.synthetic.poses import POSES, RELAXED
@@ -156,7 +157,7 @@ def test_thumbnail_of_any_picture_is_small(shape: tuple[int, int]) -> None:
 
 def looped(frames: list[Frame], package: Package, motion_gate: MotionGate | None) -> tuple[Summary, Recorded]:
     camera = Recorded(frames)
-    reader = HandReader(open_engine("onnx", package), package)
+    reader = HandReader(open_engine(package), package)
     return run(camera, reader, LetterFilter(), [], threading.Event(), motion_gate=motion_gate), camera
 
 

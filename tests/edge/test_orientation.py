@@ -32,5 +32,5 @@ def test_flips_of_the_hardware_and_the_rest_afterwards_are_the_same(orientation:
 
 @pytest.mark.parametrize("spec", ["synthetic:HELLO", "replay:somewhere"])
 def test_turn_of_a_camera_that_is_none_is_refused(spec: str) -> None:
-    with pytest.raises(CameraError, match=f"{spec} is no live camera: leave out --flip and --rotation-deg"):
+    with pytest.raises(CameraError, match=f"{spec} is no live camera: leave out --hflip and --rotation-deg"):
         open_camera(spec, orientation=Orientation(flip=True))

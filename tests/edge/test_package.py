@@ -43,7 +43,7 @@ def test_whole_package_opens(tiny_folder: Path) -> None:
 
 
 def test_unknown_variant_names_those_that_the_package_has(tiny_folder: Path) -> None:
-    with pytest.raises(PackageError, match="no variant 'int4', only: float, int8, dynamic"):
+    with pytest.raises(PackageError, match="no variant 'int4', only float, int8, dynamic"):
         open_package(tiny_folder).file("int4")
 
 
@@ -94,6 +94,7 @@ def test_metadata_that_is_no_metadata_is_refused(package_folder: Path, text: str
         (lambda m: m.pop("files"), "'files' is missing"),
         (lambda m: m.update(files={}), "lists no model file"),
         (lambda m: m["files"]["int8"].update(name="../tiny.int8.onnx"), "a plain name was wanted"),
+        (lambda m: m["files"]["int8"].update(name="tiny.engine"), "must end in .onnx or .pt"),
         (lambda m: m["files"]["int8"].pop("sha256"), "'sha256' is missing"),
         (lambda m: m.update(temperature="warm"), "incomplete"),
     ],

@@ -71,7 +71,10 @@ def systemd() -> Iterator[Systemd]:
 def settings(tiny_folder: Path, tmp_path: Path) -> Path:
     """Reads F from the synthetic signer, and writes letters nowhere."""
     file = tmp_path / "asl-edge.toml"
-    file.write_text(f'camera = "synthetic:F"\nmodel = "{tiny_folder}"\nfps = 5\noutput = "none"\n')
+    file.write_text(
+        f'[camera]\nsource = "synthetic:F"\nfps = 5\n'
+        f'[model]\nfolder = "{tiny_folder}"\n[letters]\noutput = "none"\n'
+    )
     return file
 
 
@@ -159,7 +162,7 @@ def test_end_is_announced_and_clean(systemd: Systemd, start: Start, number: sign
 
 
 def test_status_tells_how_it_goes_and_no_letter(systemd: Systemd, start: Start, settings: Path) -> None:
-    settings.write_text(settings.read_text() + 'log_level = "info"\n')
+    settings.write_text(settings.read_text() + '[log]\nlevel = "info"\n')
     start()
     statuses = [systemd.wait_for("STATUS=")]
     while "no letter yet" in statuses[-1]:
@@ -189,7 +192,7 @@ def test_letters_reach_neither_the_log_nor_systemd_unless_asked_for(
 
 
 def test_debug_log_holds_letters(systemd: Systemd, start: Start, settings: Path, tmp_path: Path) -> None:
-    settings.write_text(settings.read_text() + 'log_level = "debug"\n')
+    settings.write_text(settings.read_text() + '[log]\nlevel = "debug"\n')
     program = start()
     while "last letter" not in systemd.wait_for("STATUS="):
         pass
@@ -215,23 +218,25 @@ def test_good_settings_are_taken_over_without_a_new_process(
 
 
 @pytest.mark.parametrize(
-    ("line", "says"),
+    ("old", "new", "says"),
     [
-        ("holds = 1", "there is no setting 'holds'; did you mean 'hold_s'?"),
-        ('camera = "webcam"', "there is no camera 'webcam'"),
-        ('camera = "usb:97"', "there is no camera /dev/video97"),
-        ('model = "/nowhere"', "/nowhere is no deployment package"),
-        ('output = "/nowhere/letters"', "'output' is /nowhere/letters, which can't be written"),
+        (
+            "[letters]",
+            "[letters]\nholds = 1",
+            "no setting 'holds' in [letters]; did you mean 'hold_s'?",
+        ),
+        ('"synthetic:F"', '"webcam"', "there is no camera 'webcam'"),
+        ('"synthetic:F"', '"usb:97"', "there is no camera /dev/video97"),
+        ("folder = ", 'folder = "/nowhere"  # ', "/nowhere is no deployment package"),
+        ('"none"', '"/nowhere/letters"', "'output' is /nowhere/letters, which can't be written"),
     ],
 )
 def test_bad_settings_change_nothing_and_the_log_says_why(
-    systemd: Systemd, start: Start, settings: Path, tmp_path: Path, line: str, says: str
+    systemd: Systemd, start: Start, settings: Path, tmp_path: Path, old: str, new: str, says: str
 ) -> None:
     program = start()
     systemd.wait_for("READY=1")
-    key = line.split()[0]
-    kept = [old for old in settings.read_text().splitlines() if not old.startswith(f"{key} ")]
-    settings.write_text("\n".join([*kept, line]))
+    settings.write_text(settings.read_text().replace(old, new))
     program.send_signal(signal.SIGHUP)
     systemd.wait_for("RELOADING=1")
     systemd.wait_for("STATUS=")
@@ -326,7 +331,7 @@ def test_log_lines_and_letters_know_the_journal(systemd: Systemd, settings: Path
         )
     while "last letter" not in systemd.wait_for("STATUS="):
         pass
-    settings.write_text("fps = 0")
+    settings.write_text("[camera]\nfps = 0")
     program.send_signal(signal.SIGHUP)
     systemd.wait_for("RELOADING=1")
     systemd.wait_for("STATUS=")

@@ -111,7 +111,7 @@ def start(tiny_folder: Path, tmp_path: Path) -> Iterator[Callable[..., Board]]:
             "10",
             "--model",
             tiny_folder,
-            "--teach-folder",
+            "--state-dir",
             tmp_path / "t",
         )
         boards.append(Board(*usual, *flags, **options))
@@ -128,7 +128,7 @@ def start(tiny_folder: Path, tmp_path: Path) -> Iterator[Callable[..., Board]]:
 def test_text_appears_as_it_is_signed_and_the_buttons_change_it(size: str, tmp_path: Path) -> None:
     pictures = Path(os.environ.get("ASL_EDGE_SCREENSHOTS", tmp_path))
     pictures.mkdir(parents=True, exist_ok=True)
-    board = Board("--camera", "synthetic:HELLO", "--fps", "12", "--teach-folder", tmp_path / "t")
+    board = Board("--camera", "synthetic:HELLO", "--fps", "12", "--state-dir", tmp_path / "t")
     try:
         with browser.browser(tmp_path / "profile") as driver:
             from selenium.webdriver.common.by import By
@@ -181,7 +181,7 @@ def test_page_comes_back_after_the_program_was_started_again(
 
 @needs_browser
 def test_keyboard_reaches_every_button_and_writes_spaces(start: Callable[..., Board], tmp_path: Path) -> None:
-    board = start("--no-picture")
+    board = start("--no-page-picture")
     with browser.browser(tmp_path / "profile") as driver:
         from selenium.webdriver.common.action_chains import ActionChains
         from selenium.webdriver.common.by import By
@@ -200,7 +200,7 @@ def test_keyboard_reaches_every_button_and_writes_spaces(start: Callable[..., Bo
 
 
 def test_every_answer_is_guarded_and_nothing_comes_from_elsewhere(start: Callable[..., Board]) -> None:
-    board = start("--metrics")
+    board = start("--page-metrics")
     for path in ("/", "/page.js", "/page.css", "/healthz", "/metrics", "/nothing"):
         headers = board.ask("GET", path)[1]
         assert headers["Content-Security-Policy"].startswith("default-src 'none'; script-src 'self'")
@@ -235,8 +235,8 @@ def test_name_that_is_not_this_machine_is_refused(page: Board, host: str, status
 def page(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
     """One for the tests that change nothing."""
     folder = tmp_path_factory.mktemp("taught")
-    flags = ("--camera", "synthetic:A", "--fps", "10", "--model", tiny_folder, "--teach-folder", folder)
-    board = Board(*flags, "--page-names", "board.example other.example")
+    flags = ("--camera", "synthetic:A", "--fps", "10", "--model", tiny_folder, "--state-dir", folder)
+    board = Board(*flags, "--page-hosts", "board.example other.example")
     yield board
     board.end()
 
@@ -337,7 +337,7 @@ def test_pictures_are_sent_as_jpegs_and_not_at_all_where_switched_off(
         begin = stream.read(400)
     assert begin.startswith(b"--next-picture\r\nContent-Type: image/jpeg\r\nContent-Length: ")
     assert b"\r\n\r\n\xff\xd8" in begin
-    closed = start("--no-picture")
+    closed = start("--no-page-picture")
     assert closed.ask("GET", "/picture")[0] == 404
     assert closed.state()["picture"] is False
 
@@ -358,7 +358,7 @@ def test_taken_port_is_one_sentence(page: Board, tiny_folder: Path) -> None:
         (("--page", "0.0.0.0:0"), "there is no token to ask them for: give page_token_file"),
         (("--page", "[::]:0"), "there is no token to ask them for"),
         (("--page", "127.0.0.1:0", "--page-token-file", "/nowhere"), "can't be read: no such file"),
-        (("--metrics",), "give page, too"),
+        (("--page-metrics",), "give page.listen, too"),
     ],
 )
 def test_page_that_can_not_be_is_one_sentence(tiny_folder: Path, flags: tuple[str, ...], says: str) -> None:
@@ -390,7 +390,7 @@ def test_short_token_is_refused(tiny_folder: Path, tmp_path: Path) -> None:
     ("module", "flags", "extra"),
     [
         ("aiohttp", ("--page", "127.0.0.1:0"), ".[page]"),
-        ("prometheus_client", ("--page", "127.0.0.1:0", "--metrics"), ".[metrics]"),
+        ("prometheus_client", ("--page", "127.0.0.1:0", "--page-metrics"), ".[metrics]"),
         ("paho", ("--mqtt", "mqtt://localhost"), ".[mqtt]"),
     ],
 )

@@ -97,12 +97,7 @@ def open_models(
         return [Model(CHECKPOINT, torch_engine(checkpoint.model), package)], checkpoint.history
     package = open_package(path)
     chosen = variants or [name for name, file in package.files.items() if file.suffix == ".onnx"]
-    return [Model(variant, _engine(package, variant), package) for variant in chosen], []
-
-
-def _engine(package: Package, variant: str) -> Engine:
-    name = "torchscript" if package.file(variant).suffix == ".pt" else "onnx"
-    return open_engine(name, package, variant, threads=1)
+    return [Model(variant, open_engine(package, variant), package) for variant in chosen], []
 
 
 def seen_label(source: str, training: dict[str, Any]) -> str:
