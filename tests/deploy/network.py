@@ -17,10 +17,8 @@ ON = {
     "asl_edge_mqtt_password": PASSWORD,
     "asl_edge_settings": {
         **VARIABLES["asl_edge_settings"],
-        "page": "0.0.0.0:8080",
-        "metrics": True,
-        "mqtt": f"mqtt://{WORKSTATION}",
-        "mqtt_user": "board",
+        "page": {"listen": "0.0.0.0:8080", "metrics": True},
+        "mqtt": {"url": f"mqtt://{WORKSTATION}", "user": "board"},
     },
 }
 
@@ -126,7 +124,7 @@ def _secrets(board: Board) -> None:
         "systemctl status --full asl-edge"
     )
     expect(
-        "mqtt_user" in shown and TOKEN not in shown and PASSWORD not in shown,
+        "[mqtt]" in shown and TOKEN not in shown and PASSWORD not in shown,
         "... and stand in no setting, argument, environment variable or journal",
     )
 

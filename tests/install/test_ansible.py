@@ -1,12 +1,19 @@
 """The role's defaults, its argument_specs.yml and the table of ansible/README.md say the same."""
 
+import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
+import jinja2
 import pytest
+
+from edge.settings import Settings
+from edge.settings_file import read_settings
 
 ANSIBLE = Path(__file__).parents[2] / "ansible"
 ROLE = ANSIBLE / "roles/asl_edge"
+Tables = dict[str, object]
 
 
 def sentences() -> dict[str, str]:
@@ -57,3 +64,38 @@ def test_every_variable_that_tasks_read_from_outside_is_a_default() -> None:
         "asl_edge_links"
     }
     assert set(re.findall(r"\basl_edge_\w+", text)) - made_here <= set(sentences())
+
+
+def render_settings(settings: Tables) -> str:
+    """Render the template of asl-edge.toml as ansible does."""
+    environment = jinja2.Environment(trim_blocks=True, keep_trailing_newline=True)
+    environment.filters |= {"combine": combine, "to_json": json.dumps}
+    template = environment.from_string((ROLE / "templates/asl-edge.toml.j2").read_text())
+    return template.render(ansible_managed="", asl_edge_camera="pi", asl_edge_settings=settings)
+
+
+def combine(first: Tables, second: Tables, recursive: bool = False) -> Tables:
+    """ansible.builtin.combine."""
+    both = dict(first)
+    for key, value in second.items():
+        inner = both.get(key)
+        is_nested = recursive and isinstance(inner, dict) and isinstance(value, dict)
+        both[key] = combine(inner, value, True) if is_nested else value  # type: ignore[arg-type]
+    return both
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, {}),
+        ({"camera": {"fps": 5}, "page": {"picture": False}}, {"fps": 5.0, "page_picture": False}),
+        ({"fps": 5, "picture": False}, {"fps": 5.0, "page_picture": False}),
+        ({"camera": "usb:0", "letters": {"hold_s": 1}}, {"camera": "usb:0", "hold_s": 1.0}),
+    ],
+)  # fmt: skip
+def test_settings_of_the_inventory_reach_the_board_in_tables_and_flat(
+    tmp_path: Path, settings: Tables, expected: dict[str, object]
+) -> None:
+    (file := tmp_path / "asl-edge.toml").write_text(render_settings(settings))
+    always = Settings(camera="pi", model="/var/lib/asl-edge/model")
+    assert read_settings(file) == replace(always, **expected)  # type: ignore[arg-type]
