@@ -97,10 +97,10 @@ def _installed() -> Iterator[Finding]:
 
 def _cameras() -> Iterator[Finding]:
     try:
-        from edge.cameras.usb import found_cameras
+        from edge.cameras.usb import list_devices
     except ImportError:  # OpenCV is broken, and its row says so
         return
-    found = found_cameras()
+    found = list_devices()
     for device, name in found:
         yield Finding("camera", True, f"usb:{device}  {name}")
     if not found:
