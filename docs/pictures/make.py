@@ -21,7 +21,7 @@ sys.path[:0] = [str(TOP), str(TOP / "tests")]
 
 from support import browser  # noqa: E402  the checkout is put on the path above
 
-from edge.synthetic.background import made_background  # noqa: E402
+from edge.synthetic.background import make_background  # noqa: E402
 from train.synthetic.rendered import render_hand  # noqa: E402
 
 ADDRESS = "127.0.0.1:8765"
@@ -31,7 +31,7 @@ LIMIT_S = 60.0  # for the word on the page; it takes about 10 s
 def make_hand(path: Path) -> None:
     """Write a JPEG of 480x480 px. The seed was chosen for a plain background and a bright picture."""
     rng = np.random.default_rng([1, ord("L")])
-    background = made_background(rng, 480)
+    background = make_background(rng, 480)
     hand = render_hand(rng, "L", 480, background=background, hand_fraction=(0.5, 0.65))
     cv2.imwrite(str(path), cv2.cvtColor(hand.image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 90])
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from edge.errors import CameraError
 from edge.records import CameraState, Frame, Image
-from edge.synthetic.background import made_background
+from edge.synthetic.background import make_background
 from edge.synthetic.painter import paint_hand, random_appearance
 from edge.synthetic.poses import POSES, RELAXED, Pose, blend, hand_joints, rotation
 
@@ -155,7 +155,7 @@ class Scene:
     def __init__(self, size: tuple[int, int], seed: int) -> None:
         rng = np.random.default_rng(seed)
         width, self._height = size
-        room = made_background(rng, width, self._height)
+        room = make_background(rng, width, self._height)
         room = np.asarray(cv2.GaussianBlur(room, (0, 0), self._height / 160), np.uint8)  # out of focus
         self._room = np.asarray(cv2.resize(room, None, fx=OVERSAMPLING, fy=OVERSAMPLING), np.uint8)
         self._appearance = random_appearance(rng)

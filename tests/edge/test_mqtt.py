@@ -222,13 +222,11 @@ def test_tls_and_password_are_taken_and_a_wrong_one_is_one_sentence(
     try:
         with caplog.at_level(logging.WARNING):
             with Mqtt(replace(right, mqtt_ca_file=str(certificates / "other.pem"))):
-                wait_until(
-                    lambda: "certificate is not trusted" in caplog.text, "a word on the certificate"
-                )
+                wait_until(lambda: "certificate is not trusted" in caplog.text, "a warning")
             with Mqtt(replace(right, mqtt=f"mqtts://localhost:{broker.port}")):
-                wait_until(lambda: "use the host name in the certificate" in caplog.text, "a word on the name")
+                wait_until(lambda: "use the host name in the certificate" in caplog.text, "a warning")
             with Mqtt(replace(right, mqtt_password_file=str(tmp_path / "wrong"))):
-                wait_until(lambda: "the broker refuses the connection" in caplog.text, "a word on the password")
+                wait_until(lambda: "the broker refuses the connection" in caplog.text, "a warning")
         assert not any("availability" in topic for topic in listener.heard)
         with Mqtt(right) as mqtt:
             mqtt(snapshot("H"))
@@ -247,7 +245,7 @@ def test_broker_without_tls_is_one_sentence(tmp_path: Path, caplog: pytest.LogCa
     settings = replace(settings_for(broker), mqtt=f"mqtts://127.0.0.1:{broker.port}")
     try:
         with caplog.at_level(logging.WARNING), Mqtt(settings):
-            wait_until(lambda: "the TLS handshake failed" in caplog.text, "a word on TLS")
+            wait_until(lambda: "the TLS handshake failed" in caplog.text, "a warning")
     finally:
         broker.end()
 
@@ -279,7 +277,7 @@ def test_ports_are_the_usual_ones() -> None:
 
 def test_ca_file_without_tls_is_refused() -> None:
     settings = replace(Settings(), mqtt="mqtt://broker", mqtt_ca_file="ca.pem")
-    with pytest.raises(SettingsError, match="needs TLS: .* got mqtt://broker"):
+    with pytest.raises(SettingsError, match=r"needs TLS: .* got mqtt://broker"):
         Mqtt(settings)
 
 
