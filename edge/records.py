@@ -28,12 +28,15 @@ class Frame:
     index: int  # counts every frame that the camera offered, also those dropped
 
 
+CameraStatus = Literal["opening", "live", "blind", "frozen", "black"]
+
+
 @dataclass(frozen=True)
 class CameraState:
     """How a camera is doing, at one moment. `frozen` and `black` still give pictures, `blind` gives none."""
 
     name: str  # usb:0, pi:0, synthetic
-    status: Literal["opening", "live", "blind", "frozen", "black"]
+    status: CameraStatus
     reopened: int  # how often it was opened again since the start
     frame_age_s: float  # since the newest picture was captured; before the first one, since the start
     dropped: int  # pictures that the camera offered and nobody read

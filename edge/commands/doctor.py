@@ -125,13 +125,13 @@ def _installed() -> Iterator[Finding]:
 
 def _cameras() -> Iterator[Finding]:
     try:
-        from edge.cameras.usb import found_cameras
+        from edge.cameras.usb import list_devices
     except ImportError:  # OpenCV has a row that says so
         return
-    found = found_cameras()
-    for device, name in found:
+    devices = list_devices()
+    for device, name in devices:
         yield Finding("camera", True, f"usb:{device}  {name}")
-    if not found:
+    if not devices:
         yield Finding("camera", None, "none found (replay: and synthetic: need none)")
 
 

@@ -216,7 +216,7 @@ def test_late_reader_of_drawn_pictures_misses_some_and_they_are_counted() -> Non
 
 
 def test_camera_without_pictures_is_no_camera_to_measure() -> None:
-    with pytest.raises(CameraError, match="gave no picture"):
+    with pytest.raises(CameraError, match="delivered no picture"):
         LoopedCamera("drawn", [], 10.0)
 
 

@@ -180,7 +180,7 @@ def test_run_of_a_cut_video_reads_what_there_is_and_says_so(tiny_folder: Path, t
     done = asl_edge("run", "--model", tiny_folder, "--camera", f"replay:{tmp_path / 'cut.avi'}")
     assert done.returncode == 0
     assert [line.startswith("asl-edge: ") for line in done.stderr.splitlines()] == [True, True]
-    assert f"of {N_FRAMES} frames: it is cut off" in done.stderr
+    assert f"of {N_FRAMES} frames: it is truncated" in done.stderr
 
 
 def test_run_takes_settings_from_a_file_and_flags_over_it(tiny_folder: Path, tmp_path: Path) -> None:

@@ -104,5 +104,5 @@ def test_file_that_can_not_be_written_is_one_sentence(tmp_path: Path) -> None:
 
 def test_named_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(SettingsError, match=r"'output' is \S+/pipe, a named pipe: take '-'"):
+    with pytest.raises(SettingsError, match=r"'output' is \S+/pipe, a named pipe: use '-'"):
         JsonFile(tmp_path / "pipe")

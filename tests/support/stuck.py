@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from edge.cameras import Camera, open_camera
+from edge.cameras.driver import LiveSource
 from edge.cameras.reconnecting import ReconnectingCamera
 from edge.engines.scripted import ScriptedEngine, answer
 from edge.hand.reader import HandReader
@@ -43,7 +44,7 @@ service.listen(reloads=False)
 reader = HandReader(ScriptedEngine(answers(what == "engine")), open_package(Path(package)))
 camera: Camera = open_camera("synthetic:A", 5.0, service.stop)
 if what == "camera":
-    camera = ReconnectingCamera("usb:0", pictures, (64, 48), service.stop)  # type: ignore[arg-type]
+    camera = ReconnectingCamera(LiveSource("usb:0", pictures, (64, 48)), service.stop)
 with camera:
     run(
         camera,
