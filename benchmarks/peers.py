@@ -31,7 +31,7 @@ from peer_models import write_networks, write_packages, write_points_networks  #
 
 from edge.engines.golden import reading_ms  # noqa: E402
 from edge.engines.onnx import OnnxEngine  # noqa: E402
-from edge.hand.palm_detector import FILE as PALM_DETECTOR  # noqa: E402
+from edge.hand.palm_detector import MODEL_FILE as PALM_DETECTOR  # noqa: E402
 from edge.models import DEFAULT_MODEL  # noqa: E402
 from edge.package import Package, open_package  # noqa: E402
 from edge.pictures import read_picture  # noqa: E402

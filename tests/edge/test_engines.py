@@ -18,6 +18,7 @@ from edge.engines.scripted import ScriptedEngine, answer
 from edge.engines.torchscript import TorchScriptEngine
 from edge.errors import EngineError, PackageError
 from edge.hand.reader import HandReader
+from edge.hand.tracker import HandTracker
 from edge.package import METADATA_NAME, OUTPUT_SHAPES, UPRIGHT, Package, open_package
 from edge.records import Array, Frame
 
@@ -179,16 +180,16 @@ def test_torchscript_engine_says_what_to_install_where_torch_is_absent(tiny_fold
 def test_scripted_engine_gives_its_answers_in_order_and_then_says_that_they_are_used_up(
     package: Package,
 ) -> None:
-    as_held = replace(package, reads_upright=False)  # each frame says what its own look says
-    reader = HandReader(ScriptedEngine([answer("H"), answer("I")]), as_held)
+    spec = replace(package.spec, reads_upright=False)  # one view decides a frame
+    tracker = HandTracker(ScriptedEngine([answer("H"), answer("I")]), spec)
     image = np.zeros((64, 64, 3), np.uint8)
-    assert [reader.follow(Frame(image, t, 0)).letter for t in (0.0, 0.1)] == ["H", "I"]
+    assert [tracker.follow(Frame(image, t, 0)).letter for t in (0.0, 0.1)] == ["H", "I"]
     with pytest.raises(EngineError, match="no answer left"):
-        reader.follow(Frame(image, 0.2, 0))
+        tracker.follow(Frame(image, 0.2, 0))
 
 
 def test_scripted_answer_of_none_shows_no_hand(package: Package) -> None:
-    prediction = HandReader(ScriptedEngine([answer(None)] * 20), package).read(
+    prediction = HandReader(ScriptedEngine([answer(None)] * 20), package.spec).read(
         np.zeros((64, 64, 3), np.uint8)
     )
     assert (prediction.letter, prediction.hand) == (None, None)
