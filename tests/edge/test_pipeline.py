@@ -9,7 +9,7 @@ import pytest
 from support.made_pictures import save
 
 from edge.cameras.replay import open_replay
-from edge.engines.scripted import answer
+from edge.engines.scripted import make_output
 from edge.errors import CameraError
 from edge.hand.tracker import HandTracker
 from edge.letters.filter import LetterFilter
@@ -27,7 +27,7 @@ def grey_engine(tensor: Array, upright: bool = False) -> Output:
     """Read the letter from the grey level in the middle of the crop; black shows no hand."""
     red = tensor[0, 0, tensor.shape[2] // 2, tensor.shape[3] // 2] * STD_RGB[0] + MEAN_RGB[0]
     number = round((float(red) * 255 - DARKEST) / STEP)
-    return answer(LETTERS[number] if number >= 0 else None)
+    return make_output(LETTERS[number] if number >= 0 else None)
 
 
 @pytest.fixture

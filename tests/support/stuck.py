@@ -10,7 +10,7 @@ import numpy as np
 
 from edge.cameras import Camera, open_camera
 from edge.cameras.reconnecting import ReconnectingCamera
-from edge.engines.scripted import ScriptedEngine, answer
+from edge.engines.scripted import ScriptedEngine, make_output
 from edge.hand.tracker import HandTracker
 from edge.letters.filter import LetterFilter
 from edge.package import open_package
@@ -24,7 +24,7 @@ WORKS_S = 5.0
 def outputs(hang: bool) -> Iterator[Output]:
     end_t = time.monotonic() + WORKS_S
     while not hang or time.monotonic() < end_t:
-        yield answer(None)
+        yield make_output(None)
     threading.Event().wait()
 
 
