@@ -28,10 +28,12 @@ from torch import nn
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from edge.engines.session import open_session
+from edge.geometry import Square
 from edge.hand.palm_detector import MediaPipePalmDetector, PalmDetector, no_palms
-from edge.hand.reader import HandReader, View
-from edge.package import Package
-from edge.preprocess import Square
+from edge.hand.reader import HandReader
+from edge.hand.search import HandSearch
+from edge.hand.view import View
+from edge.package import ModelSpec
 from edge.records import Array, Engine, Image, Output
 from export.to_onnx import OPSET
 from train.crops.store import NO_PICTURE, Crops, open_crops
@@ -45,11 +47,13 @@ Read = Callable[[Image], str | None]
 LOOK_ALIKES = ("MNST", "AE", "URV", "KP", "GQ", "DZ", "IJ")
 
 
-class OneLook(HandReader):
-    """Reads the square that is found, and no closer one."""
+class OneView(HandSearch):
+    """View only the square that was found, and no closer one."""
 
-    def _look_closer(self, image: Image, square: Square, turn_rad: float | None = None) -> list[View]:
-        return [self._look(image, square, turn_rad)]
+    def zoom_in(
+        self, image: Image, square: Square, rotation_rad: float | None = None, quick: bool = False
+    ) -> list[View]:
+        return [self.view(image, square, rotation_rad)]
 
 
 def main() -> None:
@@ -129,10 +133,12 @@ def ways(
     palms = MediaPipePalmDetector()
 
     def reads(
-        say: Say, find: PalmDetector = palms, kind: type[HandReader] = HandReader, upright: bool = False
+        say: Say, find: PalmDetector = palms, kind: type[HandSearch] = HandSearch, upright: bool = False
     ) -> Read:
-        engine, package = engine_of(look, say), replace(package_of(checkpoint), reads_upright=upright)
-        return lambda image: kind(engine, package, find=find).read(image).letter
+        engine, spec = engine_of(look, say), replace(spec_of(checkpoint), reads_upright=upright)
+        reader = HandReader(engine, spec)
+        reader.search = kind(engine, spec, find)
+        return lambda image: reader.read(image).letter
 
     model = checkpoint.model
     shipped = saying(model, model.reading, trunk_share=None)
@@ -147,7 +153,7 @@ def ways(
         "landmark features alone, and upright",
         reads(saying(model, model.reading, trunk_share=0), upright=True),
     )
-    yield "both, one look", reads(shipped, kind=OneLook)
+    yield "both, one look", reads(shipped, kind=OneView)
     yield "both, no palm detector: the whole picture first", reads(shipped, find=no_palms)
     mirrored = reads(shipped, upright=True)
     yield (
@@ -259,14 +265,11 @@ def looked(checkpoint: Checkpoint) -> CropViews:
     return lambda tensor: session.run(None, {"image": tensor})
 
 
-def package_of(checkpoint: Checkpoint) -> Package:
-    return Package(
-        folder=Path(),
+def spec_of(checkpoint: Checkpoint) -> ModelSpec:
+    return ModelSpec(
         size_px=SIZE_PX,  # of the landmark network, whatever the ResNet sees of it
         temperature=checkpoint.temperature,
         presence_threshold=checkpoint.presence_threshold,
-        files={},
-        metadata={},
     )
 
 

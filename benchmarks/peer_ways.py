@@ -127,18 +127,18 @@ def openvino_int8(models: Path, threads: int) -> Way:
 def _read_by(models: Path, threads: int, engine_of: Callable[[Package], Engine]) -> Way:
     """`packages.json` says by fold which package has not seen its people."""
     from edge.hand.palm_detector import MediaPipePalmDetector
-    from edge.hand.reader import HandReader  # only here: MediaPipe's environment has no onnxruntime
+    from edge.hand.tracker import HandTracker  # only here: MediaPipe's environment has no onnxruntime
 
     folders = json.loads((models / "packages.json").read_text())
     packages = {fold: open_package(Path(folder)) for fold, folder in folders.items()}
     engines = {fold: engine_of(package) for fold, package in packages.items()}
-    readers: dict[str, HandReader] = {}
+    trackers: dict[str, HandTracker] = {}
     find = MediaPipePalmDetector(threads)
 
     def way(image: Image, fold: str, new: bool) -> str | None:
-        if new or fold not in readers:  # a new scene: nothing to follow yet
-            readers[fold] = HandReader(engines[fold], packages[fold], find=find)
-        return readers[fold].follow(Frame(image, 0.0, 0)).letter
+        if new or fold not in trackers:  # a new scene: nothing to follow yet
+            trackers[fold] = HandTracker(engines[fold], packages[fold].spec, palm_detector=find)
+        return trackers[fold].follow(Frame(image, 0.0, 0)).letter
 
     return way
 

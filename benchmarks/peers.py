@@ -29,9 +29,9 @@ import numpy as np  # noqa: E402  the checkout is put on the path above
 from peer_floor import multiply_adds, peak  # noqa: E402
 from peer_models import write_networks, write_packages, write_points_networks  # noqa: E402
 
-from edge.engines.golden import reading_ms  # noqa: E402
+from edge.engines.golden import measure_inference_ms  # noqa: E402
 from edge.engines.onnx import OnnxEngine  # noqa: E402
-from edge.hand.palm_detector import FILE as PALM_DETECTOR  # noqa: E402
+from edge.hand.palm_detector import MODEL_FILE as PALM_DETECTOR  # noqa: E402
 from edge.models import DEFAULT_MODEL  # noqa: E402
 from edge.package import Package, open_package  # noqa: E402
 from edge.pictures import read_picture  # noqa: E402
@@ -274,7 +274,7 @@ def model_mb(name: str, folds: dict[str, Package], models: Path) -> float:
 def floor(package: Package, threads: int) -> list[str]:
     """What the network's multiplications alone would take here, and what a reading takes."""
     engine = OnnxEngine(package, "int8", threads)
-    reading = reading_ms(engine, package.size_px, 20, 200)
+    reading = measure_inference_ms(engine, package.size_px, 20, 200)
     macs, lines = multiply_adds(package.file("int8")), []
     for int8 in (True, False):
         rate = peak(int8, threads)

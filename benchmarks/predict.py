@@ -80,7 +80,7 @@ def looks_for(files: list[Path]) -> int:
         count += 1
         return engine(tensor, upright)
 
-    reader = HandReader(counted, package, find=MediaPipePalmDetector())
+    reader = HandReader(counted, package.spec, palm_detector=MediaPipePalmDetector())
     for file in files:
         reader.read(read_picture(file))
     return count

@@ -16,7 +16,7 @@ import numpy as np
 
 from edge.engines import open_engine
 from edge.hand.palm_detector import MediaPipePalmDetector
-from edge.hand.reader import HandReader
+from edge.hand.tracker import HandTracker
 from edge.letters.filter import LetterFilter
 from edge.package import open_package
 from edge.pictures import read_picture
@@ -45,7 +45,7 @@ def main() -> None:
     left_out = package.metadata["training"]["left_out"]
     sources = sorted({row["source"] for row in rows})
     find, rng = MediaPipePalmDetector(2), np.random.default_rng(0)
-    reader = HandReader(open_engine(package, threads=2), package, find=find)
+    tracker = HandTracker(open_engine(package, threads=2), package.spec, palm_detector=find)
     letters = LetterFilter()
     wanted = round(args.minutes * 60 / HELD_S)
     order = [int(i) for i in np.resize(rng.permutation(len(rows)), wanted)]
@@ -55,7 +55,7 @@ def main() -> None:
         picture = read_picture(args.data.parent / rows[i]["file"])
         palm = bool(find(picture))
         for image in moving(picture, round(HELD_S * args.fps), rng):
-            prediction = reader.follow(Frame(image, number / args.fps, number))
+            prediction = tracker.follow(Frame(image, number / args.fps, number))
             frames[palm] += 1
             with_letter[palm] += prediction.letter is not None
             events[palm] += letters.update(prediction) is not None

@@ -3,8 +3,9 @@
     python benchmarks/sure.py PACKAGE... [--most 200] [--data MANIFEST]
 
 Each package reads pictures of the sources that its training left out, as `predict` does, at the temperature
-of the shipped model. One picture stands for one event: of that, `edge.letters.filter` asks SURE_ENOUGH. What
-signs no letter are pictures that say so, and squares cut from beside the hands: faces, arms, rooms.
+of the shipped model. One picture stands for one event: of that, `edge.letters.filter` asks
+MIN_EVENT_CONFIDENCE. What signs no letter are pictures that say so, and squares cut from beside the hands:
+faces, arms, rooms.
 """
 
 import argparse
@@ -21,11 +22,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from edge.engines import open_engine
 from edge.hand.palm_detector import MediaPipePalmDetector
 from edge.hand.reader import HandReader
-from edge.letters.filter import SURE_ENOUGH
+from edge.letters.filter import MIN_EVENT_CONFIDENCE
 from edge.models import DEFAULT_MODEL
 from edge.package import open_package
 from edge.pictures import read_picture
-from edge.preprocess import cut_square
+from edge.preprocess import crop_square
 from edge.records import LETTERS, Image, Prediction
 from train.crops.augment import background_square
 from train.data.inputs import POINT_COLUMNS
@@ -70,16 +71,15 @@ def main() -> None:
     show("mean of the sources, right", percent(np.mean(right, axis=0)))
     show("mean of the sources, wrong", percent(np.mean(wrong, axis=0)))
     show(f"all {sum(map(len, beside))} beside the hand", percent(np.concatenate(beside).mean(axis=0)))
-    print(f"an event asks {SURE_ENOUGH:g}")
+    print(f"an event asks {MIN_EVENT_CONFIDENCE:g}")
 
 
 def build_reader(folder: Path) -> tuple[HandReader, list[str]]:
     """And the sources that it has not seen."""
     package = replace(open_package(folder), temperature=open_package(DEFAULT_MODEL).temperature)
     engine = open_engine(package, threads=2)
-    return HandReader(engine, package, find=MediaPipePalmDetector(2)), package.metadata["training"][
-        "left_out"
-    ]
+    reader = HandReader(engine, package.spec, palm_detector=MediaPipePalmDetector(2))
+    return reader, package.metadata["training"]["left_out"]
 
 
 def some(rows: list[Row], most: int) -> list[Row]:
@@ -100,7 +100,7 @@ def beside_the_hand(rows: list[Row], folder: Path) -> Iterator[Image]:
         landmarks = np.array([row[name] for name in POINT_COLUMNS], np.float32).reshape(-1, 2)
         squares = (background_square(rng, image, landmarks) for _ in range(ATTEMPTS))
         if square := next(filter(None, squares), None):
-            yield cut_square(image, square, SIDE_PX)
+            yield crop_square(image, square, SIDE_PX)
 
 
 def read(reader: HandReader, images: Iterator[Image]) -> list[Prediction]:

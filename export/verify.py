@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.engines import open_engine
-from edge.engines.golden import check_golden, golden_tensor, reading_ms
+from edge.engines.golden import check_golden, golden_tensor, measure_inference_ms
 from edge.engines.torchscript import TorchScriptEngine
 from edge.errors import DataError
 from edge.package import Package
@@ -100,7 +100,7 @@ def _kept(scores: Scores, signers: str) -> dict[str, Any]:
 def latency_report(package: Package) -> dict[str, Any]:
     """Milliseconds that one reading of a square takes on this machine, which is no board."""
     medians = {
-        variant: round(reading_ms(engine_of(package, variant), package.size_px, 5, LATENCY_RUNS), 2)
+        variant: round(measure_inference_ms(engine_of(package, variant), package.size_px, 5, LATENCY_RUNS), 2)
         for variant in package.files
     }
     return {"median": medians, "runs": LATENCY_RUNS, "threads": 1, "processor": _processor()}

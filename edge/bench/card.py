@@ -15,7 +15,7 @@ from edge import __version__
 from edge.bench.measure import BenchRun
 from edge.bench.stopwatch import ROW, STAGES
 from edge.errors import SettingsError, os_errors_as
-from edge.package import METADATA_NAME, open_package, sha256_of
+from edge.package import METADATA_NAME, compute_sha256, open_package
 from edge.settings import Settings
 from edge.system.board import Reading, said_of
 from edge.system.machine import describe
@@ -49,9 +49,9 @@ def card_of(measured: BenchRun, settings: Settings) -> Card:
         "machine": describe(),
         "package": {
             "input_px": package.size_px,
-            "metadata_sha256": sha256_of(package.folder / METADATA_NAME),
+            "metadata_sha256": compute_sha256(package.folder / METADATA_NAME),
             "file": package.file(settings.variant).name,
-            "sha256": sha256_of(package.file(settings.variant)),
+            "sha256": compute_sha256(package.file(settings.variant)),
         },
         "settings": {
             "camera": settings.camera.partition(":")[0],  # a name of a file or a device is nobody's business

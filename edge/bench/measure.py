@@ -12,14 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.bench.stopwatch import Stopwatch, cost_of_a_turn_s
-from edge.build import build_camera, build_reader
+from edge.build import build_camera, build_tracker
 from edge.cameras import Camera
 from edge.cameras.looped import LoopedCamera
 from edge.cameras.synthetic import open_synthetic
 from edge.errors import CameraError
 from edge.letters.filter import LetterFilter
 from edge.package import open_package
-from edge.pipeline import run
+from edge.pipeline import each_letter, run
 from edge.records import CameraState, Frame, LetterEvent, Prediction
 from edge.settings import Settings
 from edge.sinks.jsonlines import JsonLines
@@ -63,13 +63,14 @@ def measure(
     with Path(os.devnull).open("w") as nowhere, _camera_of(settings, stop) as camera:
         drawing_s = time.monotonic() - began_s
         forget_peak()
-        reader = build_reader(settings, golden=True, around=watch.engine, around_finder=watch.find)
+        tracker = build_tracker(settings, wrap_engine=watch.engine, wrap_palm_detector=watch.find)
         letters = _TimedLetters(settings, watch)
         timed = _TimedCamera(camera, watch, duration_s, progress)
         instruments = _Instruments(watch)
         cpu_s = _cpu_s()
         with instruments:
-            run(timed, reader, letters, [watch.sink(JsonLines(nowhere, stop))], stop, watch.turned)
+            sink = each_letter(watch.sink(JsonLines(nowhere, stop)))
+            run(timed, tracker, letters, [sink, watch.turned], stop)
         cpu_s = _cpu_s() - cpu_s
     table = watch.table()
     if len(table) < 2:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from edge.hand.palm_detector import Palm, PalmDetector
-from edge.records import Array, Engine, Frame, Image, LetterEvent, LoopStep, Output, Sink
+from edge.records import Array, CameraState, Engine, Frame, Image, LetterEvent, LoopStep, Output, Sink
 
 # Seconds, in the order of a row. `hand`: finding or following it, of which the next four are parts.
 STAGES = ("camera", "hand", "find", "preprocess", "inference", "decode", "sinks", "frame_to_letter")
@@ -127,6 +127,7 @@ def cost_of_a_turn_s() -> float:
     nothing = Output(np.zeros((1, 1), np.float32), np.zeros(1, np.float32), np.zeros((1, 1, 2), np.float32))
     engine = watch.engine(lambda tensor, upright=False: nothing)
     frame, tensor = Frame(np.zeros((1, 1, 3), np.uint8), 0.0, 0), np.zeros((1, 1), np.float32)
+    camera = CameraState("", "live", 0, 0.0, 0)
     begin_s = time.thread_time()
     for _ in range(EMPTY_TURNS):
         watch.asked()
@@ -135,5 +136,5 @@ def cost_of_a_turn_s() -> float:
         engine(tensor)
         watch.read()
         watch.filtered()
-        watch.turned(LoopStep(frame))
+        watch.turned(LoopStep(camera, frame))
     return (time.thread_time() - begin_s) / EMPTY_TURNS

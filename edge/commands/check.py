@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edge.build import load_engine
 from edge.commands.flags import MODEL, add_settings, load_settings
-from edge.engines.golden import check_golden, reading_ms
+from edge.engines.golden import check_golden, measure_inference_ms
 from edge.errors import PackageError
 from edge.package import Package, open_package
 from edge.records import Engine
@@ -39,7 +39,7 @@ def check_package(engine: Engine, package: Package, variant: str, limit_ms: floa
     Raises PackageError if the golden answer is wrong or the median time is not below `limit_ms`.
     """
     difference = check_golden(engine, package, variant)
-    median_ms = reading_ms(engine, package.size_px, WARM_UP, RUNS)
+    median_ms = measure_inference_ms(engine, package.size_px, WARM_UP, RUNS)
     if not median_ms <= limit_ms:  # NaN refuses every package
         raise PackageError(
             f"{package.files[variant]} takes {median_ms:.1f} ms for an inference (median of {RUNS}), the "

@@ -7,7 +7,7 @@ import threading
 from edge.build import build_camera, build_components
 from edge.commands.flags import MODEL, add_settings, load_settings
 from edge.errors import SettingsError
-from edge.pipeline import run
+from edge.pipeline import each_letter, run
 from edge.system.stdout import say
 
 FPS = 15.0
@@ -30,8 +30,9 @@ def main(arguments: argparse.Namespace) -> int:
     stop = threading.Event()
     parts = build_components(settings, stop)
     # every frame is read, however slow the machine: the demo shows that it works, not how fast
+    observers = [each_letter(sink) for sink in parts.sinks]
     with build_camera(settings, stop, realtime=False) as camera:
-        summary = run(camera, parts.reader, parts.letters, parts.sinks, stop, motion_gate=parts.motion_gate)
+        summary = run(camera, parts.tracker, parts.letters, observers, stop, parts.motion_gate)
     say(summary.text)
     if summary.text == word:
         return 0

@@ -22,16 +22,11 @@ from edge.system.stdout import say
 
 if TYPE_CHECKING:
     from edge.cameras import Camera
-    from edge.personalize.correction import Belongs
+    from edge.personalize.taught_file import TaughtFile
     from edge.settings import Settings
 
 MEASURE_S = 6.0  # a camera's state says `frozen` or `black` after 5 s
 SLOW = 0.8  # a camera is slow below this fraction of the frame rate that was asked for
-FAULTS = {
-    "blind": "it gives no frames any more: check its cable and plug",
-    "frozen": "it repeats the same picture: unplug it and plug it in again",
-    "black": "its pictures are black: uncover the lens, or switch on the light",
-}
 
 
 @dataclass(frozen=True)
@@ -93,7 +88,7 @@ def examine_camera(camera: "Camera", fps: float) -> tuple[list[str], bool]:
     # count the frames that the camera offered, also those that were dropped here
     real_fps = (indices[-1] - indices[0]) / (times[-1] - times[0])
     state = camera.state()
-    fault = FAULTS.get(state.status, "")
+    fault = state.problem
     if not fault and real_fps < SLOW * fps:
         fault = f"{fps:g} frames/s were asked for: give it more light or its own USB port, or ask for less"
     mean = sum(brightness) / len(brightness)
@@ -148,7 +143,7 @@ def _package(settings: "Settings") -> Iterator[Finding]:
     yield Finding("model", True, f"{package.folder}: every file is as it was packaged")
     from edge.engines import open_engine
     from edge.engines.golden import check_golden
-    from edge.personalize.correction import belongs_of
+    from edge.personalize.taught_file import locate_taught_file
 
     for variant in package.files:
         runtime = package.runtime(variant)
@@ -164,19 +159,18 @@ def _package(settings: "Settings") -> Iterator[Finding]:
             yield Finding(
                 row, True, f"{variant}: answers the golden input ({difference:.3f} from the export's)"
             )
-        yield from _taught(belongs_of(package, variant, settings.state_dir))
+        yield from _taught(locate_taught_file(package, variant, settings.state_dir))
 
 
-def _taught(belongs: "Belongs") -> Iterator[Finding]:
+def _taught(file: "TaughtFile") -> Iterator[Finding]:
     """Yield no row if nothing was taught."""
-    from edge.personalize.correction import load
     from edge.records import LETTERS
 
     try:
-        examples = load(belongs)
+        examples = file.load()
     except AslEdgeError as error:
         yield Finding("taught", False, str(error))
         return
     if examples is not None:
         letters = ", ".join(LETTERS[i] for i in sorted(set(examples.letters.tolist())))
-        yield Finding("taught", True, f"{len(examples.letters)} examples of {letters}: {belongs.path}")
+        yield Finding("taught", True, f"{len(examples.letters)} examples of {letters}: {file.path}")

@@ -74,7 +74,7 @@ def _format(prediction: Prediction) -> dict[str, Any]:
     return {
         "letter": prediction.letter,
         "confidence": round(prediction.confidence, 4),
-        "top": [[letter, round(confidence, 4)] for letter, confidence in prediction.top[:3]],
+        "top": [[letter, round(confidence, 4)] for letter, confidence in prediction.top(3)],
         "box_xyxy": None if hand is None else [round(side, 1) for side in hand.box_xyxy],
     }
 

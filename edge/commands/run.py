@@ -6,13 +6,12 @@ import logging
 import os
 from collections.abc import Callable
 
-from edge.build import Components, build_camera, build_components, watched
+from edge.build import Components, build_camera, build_components, observing
 from edge.cameras import Camera
 from edge.commands.flags import add_settings, load_settings
 from edge.errors import AslEdgeError, CameraBlind, CameraError, SettingsError
-from edge.observe.snapshot import SnapshotPublisher
 from edge.pipeline import run
-from edge.records import LoopStep
+from edge.records import LoopStep, Observer
 from edge.settings import SETTINGS, Settings
 from edge.system.systemd import Service
 
@@ -49,8 +48,8 @@ def serve(read_settings: Callable[[], Settings], reloads: bool) -> None:
     while now is not None:
         logging.getLogger().setLevel(now.settings.log_level.upper())
         try:
-            with watched(now) as publisher, build_camera(now.settings, service.stop) as camera:
-                now, before = _run_once(now, camera, publisher, service, read_settings), now
+            with observing(now) as observers, build_camera(now.settings, service.stop) as camera:
+                now, before = _run_once(now, camera, observers, service, read_settings), now
         except (CameraError, SettingsError) as error:
             if isinstance(error, CameraBlind):
                 raise
@@ -68,29 +67,23 @@ def serve(read_settings: Callable[[], Settings], reloads: bool) -> None:
 def _run_once(
     parts: Components,
     camera: Camera,
-    publisher: SnapshotPublisher | None,
+    observers: list[Observer],
     service: Service,
     read_settings: Callable[[], Settings],
 ) -> Components | None:
     """The loop until it ends -> what the next one is made of, or None at the end."""
     following: Components | None = None
 
-    def turned(step: LoopStep) -> None:
+    def reload(step: LoopStep) -> None:
         nonlocal following
-        state = camera.state()
-        service.turn(step.frame, step.event, state)
-        if publisher is not None:
-            parts.teaching.turn(step)
-            if parts.motion_gate is not None and parts.teaching.recording is not None:
-                parts.motion_gate.wake()  # a hand that is held still is what is wanted
-            publisher.turn(step, state)
         if service.reload_asked:
             with service.reloading():
                 following = _reloaded(service, read_settings)
             if following is not None:
                 service.stop.set()
 
-    summary = run(camera, parts.reader, parts.letters, parts.sinks, service.stop, turned, parts.motion_gate)
+    observers = [*observers, service.observe, reload]
+    summary = run(camera, parts.tracker, parts.letters, observers, service.stop, parts.motion_gate)
     rested = f"; {summary.rested} not read while nothing moved" if summary.rested else ""
     log.info(
         "%d frames read, %d dropped, %d letters%s", summary.frames, summary.dropped, summary.letters, rested

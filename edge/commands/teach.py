@@ -12,10 +12,11 @@ from edge.cameras import Camera
 from edge.commands.flags import CAMERA, MODEL, add_settings, load_settings
 from edge.errors import TeachError
 from edge.hand.palm_detector import MediaPipePalmDetector
-from edge.hand.reader import HandReader
+from edge.hand.tracker import HandTracker
 from edge.package import open_package
-from edge.personalize.correction import belongs_of, can_be_kept, forget
-from edge.personalize.teaching import NO_FEATURES, LearnResult, Teaching
+from edge.personalize.learning import LearnResult
+from edge.personalize.taught_file import locate_taught_file
+from edge.personalize.teaching import NO_FEATURES, TeachingSession
 from edge.records import LETTERS, LoopStep
 from edge.settings import Settings
 from edge.system.stdout import say
@@ -57,13 +58,13 @@ def teach(settings: Settings, letters: str, prompt: Callable[[str], None]) -> Le
     teaching = build_teaching(settings, package, engine)
     if not teaching.has_features:
         raise TeachError(f"{package.folder}: {NO_FEATURES}")
-    can_be_kept(teaching.belongs)
+    teaching.file.check_writable()
     teaching.restore()
     engine.correction = None  # record what the network itself reads
-    reader = HandReader(engine, package, find=MediaPipePalmDetector(settings.threads))
+    tracker = HandTracker(engine, package.spec, palm_detector=MediaPipePalmDetector(settings.threads))
     for letter, camera in _cameras(settings, to_teach):
-        _record(teaching, reader, camera, letter, prompt, waits=PLACE not in settings.camera)
-        prompt(teaching.says)
+        _record(teaching, tracker, camera, letter, prompt, waits=PLACE not in settings.camera)
+        prompt(teaching.message)
     if not teaching.recordings:
         raise TeachError("nothing was recorded, and nothing has changed: sign each letter for two seconds")
     return teaching.learn()
@@ -84,8 +85,8 @@ def _cameras(settings: Settings, letters: list[str]) -> Iterator[tuple[str, Came
 
 
 def _record(
-    teaching: Teaching,
-    reader: HandReader,
+    teaching: TeachingSession,
+    tracker: HandTracker,
     camera: Camera,
     letter: str,
     prompt: Callable[[str], None],
@@ -102,7 +103,7 @@ def _record(
         if not began and frame.t - begin_t >= (READY_S if waits else 0.0):
             teaching.record(letter)
             began = True
-        teaching.turn(LoopStep(frame, reader.follow(frame)))
+        teaching.observe(LoopStep(camera.state(), frame, tracker.follow(frame)))
         if began and teaching.recording is None:
             return
     if not began:  # a replayed folder may end before the recording begins
@@ -112,6 +113,5 @@ def _record(
 
 def forget_taught(settings: Settings) -> str:
     """Remove what the settings' model was taught on this device, and return a sentence about it."""
-    belongs = belongs_of(open_package(Path(settings.model)), settings.variant, settings.state_dir)
-    was_taught = forget(belongs)
-    return f"{belongs.path} is forgotten" if was_taught else f"nothing was taught: there is no {belongs.path}"
+    file = locate_taught_file(open_package(Path(settings.model)), settings.variant, settings.state_dir)
+    return f"{file.path} is forgotten" if file.delete() else f"nothing was taught: there is no {file.path}"

@@ -1,4 +1,4 @@
-"""Inference engines: a package -> a callable from tensors to Output. One file each."""
+"""Inference engines: each runs one kind of model file of a package."""
 
 from edge.errors import EngineError
 from edge.models import DEFAULT_VARIANT

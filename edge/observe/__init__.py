@@ -1,1 +1,1 @@
-"""What a page, a gauge or a person is told of the loop."""
+"""What a page, a gauge or a person is shown of the loop."""

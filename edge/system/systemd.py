@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 
-from edge.records import CameraState, Frame, LetterEvent
+from edge.records import CameraState, LoopStep
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ def notify(*lines: str) -> bool:
 
 
 class Service:
-    """The process as systemd sees it. `turn` belongs at the end of each turn of the loop."""
+    """The process as systemd sees it; `observe` is an observer of the loop."""
 
     def __init__(self) -> None:
         self.stop = threading.Event()  # ends the loop
@@ -79,18 +79,18 @@ class Service:
         notify(f"STATUS=waiting for the camera: {error}")
         self.stop.wait(pause_s)
 
-    def turn(self, frame: Frame | None, event: LetterEvent | None, camera: CameraState) -> None:
-        """One turn is done: feeds the watchdog, says READY after the first frame, and STATUS now and then."""
+    def observe(self, step: LoopStep) -> None:
+        """Feed the watchdog, send READY after the first frame, and STATUS every STATUS_S."""
         now = time.monotonic()
-        self._frames += frame is not None
-        if event is not None:
+        self._frames += step.frame is not None
+        if step.event is not None:
             self._letter_t = now
         if now - self._fed_t >= self._feed_s and notify("WATCHDOG=1"):
             self._fed_t = now
-        if frame is not None and not self._ready:
+        if step.frame is not None and not self._ready:
             self._ready = notify("READY=1")
         if now - self._told_t >= STATUS_S:
-            notify(f"STATUS={self._status(now, camera)}")
+            notify(f"STATUS={self._status(now, step.camera)}")
             self._told_t, self._frames = now, 0
 
     def _status(self, now: float, camera: CameraState) -> str:

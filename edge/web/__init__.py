@@ -13,7 +13,7 @@ from types import TracebackType
 from edge.errors import SettingsError, not_installed, reason_of
 from edge.observe.metrics import Metrics, ModelName
 from edge.observe.snapshot import SnapshotPublisher
-from edge.personalize.teaching import Teaching
+from edge.personalize.teaching import TeachingSession
 from edge.settings import Settings
 from edge.system.credentials import read_secret
 
@@ -28,7 +28,7 @@ def open_page(
     publisher: SnapshotPublisher,
     model: ModelName,
     metrics: Metrics | None,
-    teaching: Teaching | None,
+    teaching: TeachingSession | None,
 ) -> "Page":
     """The page of the settings, to be opened by `with`. SettingsError where aiohttp is missing, the port is
     taken, or an address that others can reach has no token."""

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from edge.observe.snapshot import SnapshotPublisher
-from edge.personalize.teaching import Teaching
+from edge.personalize.teaching import TeachingSession
 from edge.records import Hand, Image, Prediction, Snapshot
 from edge.system.board import temperature_c
 
@@ -20,7 +20,7 @@ WARMTH_S = 5.0  # between two looks at the temperature
 class Feed:
     """Made in the page's thread, from `publisher.snapshot`."""
 
-    def __init__(self, publisher: SnapshotPublisher, teaching: Teaching | None, picture: bool) -> None:
+    def __init__(self, publisher: SnapshotPublisher, teaching: TeachingSession | None, picture: bool) -> None:
         self.picture = picture
         self._live, self._teaching = publisher, teaching
         self._state, self._state_s = (-1, b""), 0.0
@@ -66,7 +66,7 @@ class Feed:
             "camera": {"name": snapshot.camera.name, "state": snapshot.camera.status},
             "frame_age_s": round(snapshot.camera.frame_age_s, 1),
             "picture": self.picture,
-            "teaching": None if self._teaching is None else self._teaching.words(),
+            "teaching": None if self._teaching is None else self._teaching.status(),
         }
 
     def _temperature_c(self) -> float | None:
@@ -89,7 +89,11 @@ def encoded(image: Image) -> bytes:
 
 
 def _top(prediction: Prediction) -> list[tuple[str, float]]:
-    return [(letter, round(share, 3)) for letter, share in prediction.top[:3]] if prediction.hand else []
+    return (
+        [(letter, round(probability, 3)) for letter, probability in prediction.top(3)]
+        if prediction.hand
+        else []
+    )
 
 
 def _fractions(hand: Hand | None, image: Image) -> dict[str, object] | None:

@@ -10,7 +10,7 @@ from aiohttp import web
 from edge import __version__
 from edge.observe.metrics import Metrics, ModelName
 from edge.observe.snapshot import SnapshotPublisher
-from edge.personalize.teaching import Teaching
+from edge.personalize.teaching import TeachingSession
 from edge.web.auth import Auth, secure
 from edge.web.feed import Feed
 
@@ -29,7 +29,7 @@ def application(
     publisher: SnapshotPublisher,
     model: ModelName,
     metrics: Metrics | None,
-    teaching: Teaching | None,
+    teaching: TeachingSession | None,
     token: str,
     names: set[str],
     picture: bool,
@@ -51,7 +51,7 @@ def application(
     async def teach(request: web.Request) -> web.Response:
         if teaching is None:
             return web.Response(status=409, text="nothing can be taught here\n")
-        teaching.wish(request.match_info["what"], publisher.ask)
+        teaching.request(request.match_info["what"], publisher.run_in_loop)
         return web.Response(status=204)
 
     async def health(request: web.Request) -> web.Response:

@@ -13,7 +13,8 @@ from support import tiny_package
 
 from edge.commands.doctor import examine, examine_camera
 from edge.package import open_package
-from edge.personalize.correction import Examples, belongs_of, save
+from edge.personalize.correction import Examples
+from edge.personalize.taught_file import locate_taught_file
 from edge.records import CameraState, Frame
 from edge.settings import Settings
 
@@ -105,7 +106,7 @@ class SlowAndDark:
 
 @pytest.mark.parametrize(
     ("what", "says"),
-    [("live", "BAD: 30 frames/s were asked for: "), ("black", "BAD: its pictures are black: ")],
+    [("live", "BAD: 30 frames/s were asked for: "), ("black", "BAD: The camera's pictures are black: ")],
 )
 def test_camera_that_is_not_well_is_said_to_be_so(what: Literal["live", "black"], says: str) -> None:
     lines, well = examine_camera(SlowAndDark(what), 30.0)
@@ -116,16 +117,16 @@ def test_camera_that_is_not_well_is_said_to_be_so(what: Literal["live", "black"]
 
 def test_what_was_taught_is_told(tiny_folder: Path, tmp_path: Path) -> None:
     settings = Settings(model=str(tiny_folder), state_dir=str(tmp_path))
-    belongs = belongs_of(open_package(tiny_folder), "int8", settings.state_dir)
+    file = locate_taught_file(open_package(tiny_folder), "int8", settings.state_dir)
     assert not any(line.startswith("taught") for line in examine(settings)[0])
 
-    features = np.ones((3, belongs.features), np.float32)
-    save(Examples(features, np.zeros((3, 26), np.float32), np.array([6, 4, 6])), belongs)
+    features = np.ones((3, file.n_features), np.float32)
+    file.save(Examples(features, np.zeros((3, 26), np.float32), np.array([6, 4, 6])))
     lines, well = examine(settings)
     assert well
     assert any(line.split()[:6] == ["taught", "ok", "3", "examples", "of", "E,"] for line in lines)
 
-    belongs.path.write_bytes(b"not what was taught")
+    file.path.write_bytes(b"not what was taught")
     lines, well = examine(settings)
     assert not well
     assert any("taught" in line and "asl-edge teach --forget" in line for line in lines)

@@ -1,4 +1,4 @@
-"""Both engines on a real package, what they refuse, and the shipped fake."""
+"""Both engines on a real package, what they refuse, and the scripted engine."""
 
 import json
 import shutil
@@ -14,10 +14,11 @@ from support import tiny_package
 from edge.engines import open_engine
 from edge.engines.golden import check_golden, golden_tensor
 from edge.engines.onnx import OnnxEngine
-from edge.engines.scripted import ScriptedEngine, answer
+from edge.engines.scripted import ScriptedEngine, make_output
 from edge.engines.torchscript import TorchScriptEngine
 from edge.errors import EngineError, PackageError
 from edge.hand.reader import HandReader
+from edge.hand.tracker import HandTracker
 from edge.package import METADATA_NAME, OUTPUT_SHAPES, UPRIGHT, Package, open_package
 from edge.records import Array, Frame
 
@@ -55,7 +56,7 @@ def test_torchscript_engine_answers_the_golden_input_as_at_export(package: Packa
 
 
 @pytest.mark.parametrize("variant", ["int8", "dynamic"])
-def test_batch_is_answered_as_its_pictures_one_by_one(package: Package, variant: str) -> None:
+def test_batch_gives_the_outputs_of_its_crops_one_by_one(package: Package, variant: str) -> None:
     engine = open_engine(package, variant)
     tensor: Array = np.concatenate([golden_tensor(64), golden_tensor(64)[..., ::-1]])
     both, second = engine(tensor), engine(tensor[1:])
@@ -68,14 +69,14 @@ def test_batch_is_answered_as_its_pictures_one_by_one(package: Package, variant:
 
 
 @pytest.mark.parametrize("variant", ["int8", "dynamic"])
-def test_engine_is_told_what_stands_upright(package: Package, variant: str) -> None:
+def test_engine_passes_on_whether_the_hand_stands_upright(package: Package, variant: str) -> None:
     engine = open_engine(package, variant)
     held, upright = (engine(golden_tensor(64), upright=turned) for turned in (False, True))
     fainter = held.letters * (1 - tiny_package.TURNED_LESS)
     np.testing.assert_allclose(upright.letters, fainter, atol=1e-3)
 
 
-def test_package_of_an_older_export_answers_without_features_and_is_shown_nothing_upright(
+def test_package_of_an_older_export_has_no_features_and_reads_nothing_upright(
     spoiled: Path,
 ) -> None:
     net = tiny_package.Oldest(tiny_package.TinyNet())
@@ -90,7 +91,7 @@ def test_package_of_an_older_export_answers_without_features_and_is_shown_nothin
     assert not package.reads_upright
 
 
-def test_spinning_and_threads_change_no_answer(package: Package) -> None:
+def test_spinning_and_threads_change_no_output(package: Package) -> None:
     quiet, busy = OnnxEngine(package, "int8", 1, False), OnnxEngine(package, "int8", 2, True)
     assert np.allclose(quiet(golden_tensor(64)).letters, busy(golden_tensor(64)).letters, atol=1e-5)
 
@@ -116,7 +117,7 @@ def test_file_that_is_no_onnx_model_is_refused_in_one_sentence(spoiled: Path, da
         OnnxEngine(packaged_again(spoiled))
 
 
-def test_torch_that_can_not_be_loaded_is_one_sentence(
+def test_torch_that_fails_to_load_is_one_sentence(
     package: Package, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "torch.py").write_text("raise OSError('libcudart.so.12: cannot open shared object file')")
@@ -136,7 +137,7 @@ def test_file_that_is_no_torchscript_is_refused_in_one_sentence(spoiled: Path, d
 def test_onnx_model_of_other_shapes_than_its_metadata_is_refused(spoiled: Path) -> None:
     tiny_package.export_onnx(tiny_package.TinyNet(n_letters=24), spoiled / "tiny.int8.onnx")
     with pytest.raises(
-        PackageError, match=r"answers letters \[1, 24\].* but its metadata says letters \[1, 26\]"
+        PackageError, match=r"has outputs letters \[1, 24\].* but its metadata says letters \[1, 26\]"
     ):
         OnnxEngine(packaged_again(spoiled))
 
@@ -144,7 +145,7 @@ def test_onnx_model_of_other_shapes_than_its_metadata_is_refused(spoiled: Path) 
 def test_onnx_model_of_another_input_size_is_refused(spoiled: Path) -> None:
     tiny_package.write_metadata(spoiled, ZEROS, input=tiny_package.input_of(96))
     with pytest.raises(
-        PackageError, match=r"takes image \[1, 3, 64, 64\], upright \[1\], but its metadata says"
+        PackageError, match=r"has inputs image \[1, 3, 64, 64\], upright \[1\], but its metadata says"
     ):
         OnnxEngine(open_package(spoiled))
 
@@ -152,13 +153,13 @@ def test_onnx_model_of_another_input_size_is_refused(spoiled: Path) -> None:
 def test_onnx_model_with_other_output_names_is_refused(spoiled: Path) -> None:
     net = tiny_package.TinyNet()
     tiny_package.export_onnx(net, spoiled / "tiny.int8.onnx", ("a", "b", "c", "d"))
-    with pytest.raises(PackageError, match=r"answers a \[1, 26\]"):
+    with pytest.raises(PackageError, match=r"has outputs a \[1, 26\]"):
         OnnxEngine(packaged_again(spoiled))
 
 
 def test_torchscript_of_other_shapes_is_refused(spoiled: Path) -> None:
     tiny_package.export_torchscript(tiny_package.TinyNet(n_letters=24), spoiled / "tiny.dynamic.pt")
-    with pytest.raises(PackageError, match=r"answers \[\[1, 24\], .* but its metadata says"):
+    with pytest.raises(PackageError, match=r"has outputs \[\[1, 24\], .* but its metadata says"):
         TorchScriptEngine(packaged_again(spoiled))
 
 
@@ -176,19 +177,19 @@ def test_torchscript_engine_says_what_to_install_where_torch_is_absent(tiny_fold
     )
 
 
-def test_scripted_engine_gives_its_answers_in_order_and_then_says_that_they_are_used_up(
+def test_scripted_engine_returns_its_outputs_in_order_and_then_raises(
     package: Package,
 ) -> None:
-    as_held = replace(package, reads_upright=False)  # each frame says what its own look says
-    reader = HandReader(ScriptedEngine([answer("H"), answer("I")]), as_held)
+    spec = replace(package.spec, reads_upright=False)  # one view decides a frame
+    tracker = HandTracker(ScriptedEngine([make_output("H"), make_output("I")]), spec)
     image = np.zeros((64, 64, 3), np.uint8)
-    assert [reader.follow(Frame(image, t, 0)).letter for t in (0.0, 0.1)] == ["H", "I"]
-    with pytest.raises(EngineError, match="no answer left"):
-        reader.follow(Frame(image, 0.2, 0))
+    assert [tracker.follow(Frame(image, t, 0)).letter for t in (0.0, 0.1)] == ["H", "I"]
+    with pytest.raises(EngineError, match="no output left"):
+        tracker.follow(Frame(image, 0.2, 0))
 
 
-def test_scripted_answer_of_none_shows_no_hand(package: Package) -> None:
-    prediction = HandReader(ScriptedEngine([answer(None)] * 20), package).read(
+def test_scripted_output_of_none_shows_no_hand(package: Package) -> None:
+    prediction = HandReader(ScriptedEngine([make_output(None)] * 20), package.spec).read(
         np.zeros((64, 64, 3), np.uint8)
     )
     assert (prediction.letter, prediction.hand) == (None, None)

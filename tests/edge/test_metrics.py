@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from support.predictions import prediction
 
 from edge.observe.metrics import Metrics, ModelName
-from edge.records import CameraState, Frame, Hint, LetterEvent, LoopStep, Prediction, Snapshot
+from edge.records import CameraState, Frame, Hint, LetterEvent, LoopStep, Snapshot
 from edge.system.board import temperature_c
 
 MODEL = ModelName("2026-11-23", "ab" * 32, "int8")
@@ -23,12 +24,10 @@ def turn(number: int, what: str = "live", letter: str = "", still: bool = False)
     frame = Frame(np.zeros((8, 8, 3), np.uint8), number / 10, 2 * number)
     event = LetterEvent(letter, 0.9, 0.0, 0.5, letter) if letter else None
     camera = CameraState("usb:0", what, 3, 0.5, number)  # type: ignore[arg-type]
-    step = LoopStep(frame, Prediction("H", 0.9, None, frame.t), event, 0.0 if still else 0.02, still)
+    step = LoopStep(camera, frame, prediction("H", frame.t), event, 0.0 if still else 0.02, still)
     hint = Hint("", "") if letter else Hint("dark", "It is too dark.")
     t = time.monotonic()
-    return Snapshot(
-        number, t, step, frame, camera, letter, hint, 10.0, 0.03, 0.01, (), 2 * number + 1, number
-    )
+    return Snapshot(number, t, step, frame, letter, hint, 10.0, 0.03, 0.01, (), 2 * number + 1, number)
 
 
 def values(metrics: Metrics) -> dict[tuple[str, ...], float]:

@@ -11,13 +11,13 @@ import pytest
 
 from edge.cameras.synthetic import Scene, at_time, signing_plan
 from edge.engines import open_engine
-from edge.engines.scripted import answer
-from edge.hand.motion_gate import CELLS, GLANCE_S, MotionGate, thumbnail_of
-from edge.hand.reader import HandReader
+from edge.engines.scripted import make_output
+from edge.hand.motion_gate import CELLS, GLANCE_S, MotionGate, make_thumbnail
+from edge.hand.tracker import HandTracker
 from edge.letters.filter import LetterFilter
 from edge.models import DEFAULT_MODEL
 from edge.package import Package, open_package
-from edge.pipeline import Summary, run
+from edge.pipeline import Summary, each_letter, run
 from edge.records import CameraState, Frame, Image, LetterEvent
 from edge.synthetic.poses import POSES, RELAXED
 
@@ -150,15 +150,15 @@ def test_one_who_is_woken_reads_on_for_a_while() -> None:
 
 @pytest.mark.parametrize("shape", [(480, 640), (640, 480), (16, 16), (16, 2000), (1080, 1920), (333, 517)])
 def test_thumbnail_of_any_picture_is_small(shape: tuple[int, int]) -> None:
-    thumbnail = thumbnail_of(np.full((*shape, 3), 9, np.uint8))
+    thumbnail = make_thumbnail(np.full((*shape, 3), 9, np.uint8))
     assert 1 <= min(thumbnail.shape) <= max(thumbnail.shape) < 2 * CELLS
     assert np.ptp(thumbnail) == 0
 
 
 def looped(frames: list[Frame], package: Package, motion_gate: MotionGate | None) -> tuple[Summary, Recorded]:
     camera = Recorded(frames)
-    reader = HandReader(open_engine(package), package)
-    return run(camera, reader, LetterFilter(), [], threading.Event(), motion_gate=motion_gate), camera
+    tracker = HandTracker(open_engine(package), package.spec)
+    return run(camera, tracker, LetterFilter(), [], threading.Event(), motion_gate), camera
 
 
 @pytest.mark.parametrize("letter", [None, "L"])
@@ -175,13 +175,13 @@ def test_still_scene_costs_at_most_15_percent_of_a_moving_one(package: Package, 
 
 def test_held_letter_is_sent_once_though_its_hand_is_read_no_more(tiny_folder: Path) -> None:
     sent: list[LetterEvent] = []
-    reader = HandReader(lambda tensor, upright=False: answer("L"), open_package(tiny_folder))
+    tracker = HandTracker(lambda tensor, upright=False: make_output("L"), open_package(tiny_folder).spec)
     frames = stream([room(letter="L")] * 150)
     summary = run(
         Recorded(frames),
-        reader,
+        tracker,
         LetterFilter(),
-        [sent.append],
+        [each_letter(sent.append)],
         threading.Event(),
         motion_gate=MotionGate(0.5),
     )
@@ -190,12 +190,12 @@ def test_held_letter_is_sent_once_though_its_hand_is_read_no_more(tiny_folder: P
 
 def test_letter_that_must_be_held_for_long_is_read_until_it_is_sent(tiny_folder: Path) -> None:
     sent: list[LetterEvent] = []
-    reader = HandReader(lambda tensor, upright=False: answer("L"), open_package(tiny_folder))
+    tracker = HandTracker(lambda tensor, upright=False: make_output("L"), open_package(tiny_folder).spec)
     run(
         Recorded(stream([room(letter="L")] * 120)),
-        reader,
+        tracker,
         LetterFilter(hold_s=2.0),
-        [sent.append],
+        [each_letter(sent.append)],
         threading.Event(),
         motion_gate=MotionGate(2.0),
     )
@@ -216,11 +216,11 @@ def test_space_comes_due_while_the_loop_rests(tiny_folder: Path) -> None:
                 yield frame
 
     def engine(tensor: np.ndarray, upright: bool = False) -> object:
-        return answer(None if showing[0].index in empty else "L")
+        return make_output(None if showing[0].index in empty else "L")
 
-    reader = HandReader(engine, open_package(tiny_folder))  # type: ignore[arg-type]
+    tracker = HandTracker(engine, open_package(tiny_folder).spec)  # type: ignore[arg-type]
     letters = LetterFilter(space_s=1.8)
-    summary = run(Watched(frames), reader, letters, [], threading.Event(), motion_gate=MotionGate(0.5))
+    summary = run(Watched(frames), tracker, letters, [], threading.Event(), MotionGate(0.5))
     assert (summary.text, summary.rested > 20) == ("L L", True)
 
 

@@ -86,7 +86,7 @@ def snapshot(text: str, hint: Hint | None = None) -> Snapshot:
     event = LetterEvent(text[-1], 0.9, 1.0, 1.5, text) if text else None
     camera = CameraState("usb:0", "live", 0, 0.0, 0)
     hint = hint or Hint("", "")
-    return Snapshot(0, 0.0, LoopStep(event=event), None, camera, text, hint, 15.0, 0.02, 0.0, (), 1, 1)
+    return Snapshot(0, 0.0, LoopStep(camera, event=event), None, text, hint, 15.0, 0.02, 0.0, (), 1, 1)
 
 
 @pytest.fixture

@@ -1,27 +1,20 @@
 """Teaching: what it changes, what it leaves alone, what it keeps and refuses."""
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from support.predictions import LIVE, prediction
 
 from edge.errors import TeachError
 from edge.package import open_package
-from edge.personalize.correction import (
-    Belongs,
-    Examples,
-    TaughtEngine,
-    belongs_of,
-    can_be_kept,
-    fit,
-    forget,
-    load,
-    save,
-    share_right,
-)
-from edge.personalize.teaching import Teaching, learn
-from edge.records import LETTERS, Array, Frame, Hand, LoopStep, Output, Prediction
+from edge.personalize.correction import CorrectedEngine, Examples, fit, measure_accuracy
+from edge.personalize.learning import learn
+from edge.personalize.taught_file import TaughtFile, locate_taught_file
+from edge.personalize.teaching import TeachingSession
+from edge.records import LETTERS, Array, Frame, Hand, LoopStep, Output
 
 F = 32  # features
 ONE, OTHER = "ab" * 32, "cd" * 32  # models' sha256
@@ -41,10 +34,10 @@ def signed(letters: str, reads: str, seed: int, count: int = 8) -> Examples:
 
 
 def test_letters_that_are_mixed_up_are_told_apart_after_teaching() -> None:
-    lesson, correction = learn(signed("MNE", "NME", 0), 1.0)
-    assert (round(lesson.before, 2), lesson.after, lesson.held_back) == (0.33, 1.0, 12)
-    assert share_right(signed("MNE", "NME", 1), correction) == 1.0
-    assert "33% right before, 100% after" in lesson.sentence
+    result, correction = learn(signed("MNE", "NME", 0), 1.0)
+    assert (round(result.before, 2), result.after, result.held_back) == (0.33, 1.0, 12)
+    assert measure_accuracy(signed("MNE", "NME", 1), correction) == 1.0
+    assert "33% right before, 100% after" in result.sentence
 
 
 def test_letter_that_was_not_taught_and_is_read_right_stays_so() -> None:
@@ -54,9 +47,9 @@ def test_letter_that_was_not_taught_and_is_read_right_stays_so() -> None:
 
 
 def test_teacher_is_told_which_letter_to_sign_too() -> None:
-    lesson, _ = learn(signed("N", "E", 0), 1.0)
-    assert not lesson.helps
-    assert lesson.sentence.endswith("so it is not used. N is still read as E: sign E, too.")
+    result, _ = learn(signed("N", "E", 0), 1.0)
+    assert not result.helps
+    assert result.sentence.endswith("so it is not used. N is still read as E: sign E, too.")
 
 
 def test_too_few_examples_are_refused() -> None:
@@ -65,87 +58,87 @@ def test_too_few_examples_are_refused() -> None:
 
 
 def test_what_is_saved_is_loaded_and_forgotten(tmp_path: Path) -> None:
-    belongs, examples = Belongs(ONE, tmp_path / "new"), signed("MN", "NM", 0)
-    assert load(belongs) is None
-    save(examples, belongs)
-    again = load(belongs)
+    file, examples = TaughtFile(ONE, tmp_path / "new"), signed("MN", "NM", 0)
+    assert file.load() is None
+    file.save(examples)
+    again = file.load()
     assert again is not None
     assert np.array_equal(again.letters, examples.letters)
     assert np.allclose(again.features, examples.features, atol=0.01)
-    assert [path.name for path in belongs.folder.iterdir()] == ["taught-abababababab.npz"]
-    assert (forget(belongs), forget(belongs), load(belongs)) == (True, False, None)
+    assert [path.name for path in file.folder.iterdir()] == ["taught-abababababab.npz"]
+    assert (file.delete(), file.delete(), file.load()) == (True, False, None)
 
 
 def test_file_of_another_model_is_refused_and_left_alone(tmp_path: Path) -> None:
-    one, other = Belongs(ONE, tmp_path), Belongs(OTHER, tmp_path)
-    save(signed("MN", "NM", 0), one)
-    assert load(other) is None
+    one, other = TaughtFile(ONE, tmp_path), TaughtFile(OTHER, tmp_path)
+    one.save(signed("MN", "NM", 0))
+    assert other.load() is None
     one.path.rename(other.path)
-    with pytest.raises(TeachError, match=r"to another model \(abababababab, this one is cdcdcdcdcdcd\)"):
-        load(other)
+    with pytest.raises(TeachError, match="belongs to another model, abababababab instead of cdcdcdcdcdcd"):
+        other.load()
     assert other.path.exists()
 
 
 @pytest.mark.parametrize("data", [b"", b"no archive", b"PK\x03\x04broken", b"\x93NUMPY\x01\x00"])
 def test_damaged_file_is_one_sentence(tmp_path: Path, data: bytes) -> None:
-    belongs = Belongs(ONE, tmp_path)
-    belongs.path.write_bytes(data)
-    with pytest.raises(TeachError, match="forget it with asl-edge teach --forget"):
-        load(belongs)
+    file = TaughtFile(ONE, tmp_path)
+    file.path.write_bytes(data)
+    with pytest.raises(TeachError, match="delete it with asl-edge teach --forget"):
+        file.load()
 
 
 def test_flipped_bytes_are_one_sentence_wherever_they_lie(tmp_path: Path) -> None:
-    belongs = Belongs(ONE, tmp_path, F)
-    save(signed("MN", "NM", 0), belongs)
-    whole = belongs.path.read_bytes()
+    file = TaughtFile(ONE, tmp_path, F)
+    file.save(signed("MN", "NM", 0))
+    whole = file.path.read_bytes()
     for start in range(0, len(whole), 97):
-        belongs.path.write_bytes(
+        file.path.write_bytes(
             whole[:start] + bytes(b ^ 0x5A for b in whole[start : start + 10]) + whole[start + 10 :]
         )
-        said = "forget it with asl-edge teach --forget"
+        said = "delete it with asl-edge teach --forget"
         try:
-            load(belongs)  # a byte that nothing reads may be another
+            file.load()  # a byte that nothing reads may be another
         except TeachError as error:
             said = str(error)
-        assert "forget it with asl-edge teach --forget" in said
+        assert "delete it with asl-edge teach --forget" in said
 
 
 @pytest.mark.parametrize("what", ["letter", "width", "nan"])
 def test_file_that_makes_no_sense_is_one_sentence(tmp_path: Path, what: str) -> None:
-    belongs, examples = Belongs(ONE, tmp_path, F), signed("MN", "NM", 0)
+    file, examples = TaughtFile(ONE, tmp_path, F), signed("MN", "NM", 0)
     if what == "letter":
         examples.letters[0] = 77
     elif what == "width":
         examples = Examples(examples.features[:, :-1], examples.logits, examples.letters)
     else:
         examples.features[3, 3] = np.nan
-    save(examples, belongs)
-    with pytest.raises(TeachError, match="does not hold what was taught: forget it"):
-        load(belongs)
+    file.save(examples)
+    with pytest.raises(TeachError, match="holds no valid examples: delete it"):
+        file.load()
 
 
 def test_folder_that_can_not_be_written_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    belongs = Belongs(ONE, tmp_path / "file")
+    file = TaughtFile(ONE, tmp_path / "file")
     with pytest.raises(TeachError, match=r"can't be kept in .*file: .*; name another folder"):
-        save(signed("M", "M", 0), belongs)
+        file.save(signed("M", "M", 0))
     with pytest.raises(TeachError, match=r"can't be kept in .*file: .*; name another folder"):
-        can_be_kept(belongs)
+        file.check_writable()
 
 
 def test_save_that_fails_leaves_nothing_half_written(tmp_path: Path) -> None:
-    belongs = Belongs(ONE, tmp_path)
-    can_be_kept(belongs)
-    (belongs.path / "in the way").mkdir(parents=True)
+    file = TaughtFile(ONE, tmp_path)
+    file.check_writable()
+    (file.path / "in the way").mkdir(parents=True)
     with pytest.raises(TeachError, match="can't be kept"):
-        save(signed("M", "M", 0), belongs)
-    assert list(tmp_path.iterdir()) == [belongs.path]
+        file.save(signed("M", "M", 0))
+    assert list(tmp_path.iterdir()) == [file.path]
 
 
 def test_what_is_saved_is_its_owners_alone(tmp_path: Path) -> None:
-    belongs = Belongs(ONE, tmp_path)
-    save(signed("M", "M", 0), belongs)
-    assert belongs.path.stat().st_mode & 0o077 == 0
+    file = TaughtFile(ONE, tmp_path)
+    file.save(signed("M", "M", 0))
+    assert file.path.stat().st_mode & 0o077 == 0
 
 
 def test_services_state_directory_is_the_usual_place(
@@ -153,9 +146,9 @@ def test_services_state_directory_is_the_usual_place(
 ) -> None:
     package = open_package(tiny_folder)
     monkeypatch.setenv("STATE_DIRECTORY", f"{tmp_path}/a:{tmp_path}/b")
-    assert belongs_of(package, "int8", "").folder == tmp_path / "a"
-    assert belongs_of(package, "int8", "mine").folder == Path("mine")
-    assert belongs_of(package, "int8", "").sha256 == package.metadata["files"]["int8"]["sha256"]
+    assert locate_taught_file(package, "int8", "").folder == tmp_path / "a"
+    assert locate_taught_file(package, "int8", "mine").folder == Path("mine")
+    assert locate_taught_file(package, "int8", "").model_sha256 == package.metadata["files"]["int8"]["sha256"]
 
 
 class Signer:
@@ -171,63 +164,77 @@ class Signer:
         return Output(one.logits, np.array([5.0], np.float32), landmarks, one.features)
 
 
-def look(engine: TaughtEngine) -> str:
+def read(engine: CorrectedEngine) -> str:
     return LETTERS[int(engine(np.zeros((1, 3, 8, 8), np.float32)).letters.argmax())]
 
 
-def record(teaching: Teaching, engine: TaughtEngine, start_t: float, hand: bool = True) -> None:
+def session_of(engine: CorrectedEngine, folder: Path) -> TeachingSession:
+    return TeachingSession(engine, TaughtFile(ONE, folder), 1.0, True)
+
+
+def record(
+    teaching: TeachingSession,
+    engine: CorrectedEngine,
+    start_t: float,
+    hand: bool = True,
+    still: bool = False,
+) -> None:
+    """Twelve seconds of frames, each read with one view, or without a hand."""
     for number in range(120):
-        look(engine)
         t = start_t + number / 10
-        seen = Hand((0.0, 0.0, 9.0, 9.0), None, 0.9) if hand else None
+        shown = prediction("M" if hand else None, t, Hand((0.0, 0.0, 9.0, 9.0), None, 0.9) if hand else None)
+        if hand:
+            output = engine(np.zeros((1, 3, 8, 8), np.float32))
+            assert output.features is not None
+            shown = replace(shown, features=output.features[0], logits=output.letters[0])
         frame = Frame(np.zeros((8, 8, 3), np.uint8), t, number)
-        teaching.turn(LoopStep(frame, Prediction("M" if hand else None, 0.9, seen, t)))
+        teaching.observe(LoopStep(LIVE, frame, shown, still=still))
 
 
 def test_page_records_letters_learns_and_forgets(tmp_path: Path) -> None:
     signer = Signer({"M": "N", "N": "M"})
-    engine = TaughtEngine(signer)
-    teaching = Teaching(engine, Belongs(ONE, tmp_path), 1.0, True)
+    engine = CorrectedEngine(signer)
+    teaching = session_of(engine, tmp_path)
     for number, letter in enumerate("MN"):
         signer.letter = letter
-        teaching.wish(letter, lambda wish: wish())
-        assert teaching.words()["recording"] == letter
+        teaching.request(letter, lambda call: call())
+        assert teaching.status()["recording"] == letter
         record(teaching, engine, 1.0 + 100 * number)
-    assert set(teaching.words()["kept"]) == {"M", "N"}  # type: ignore[call-overload]
-    teaching.wish("learn", lambda wish: wish())
+    assert set(teaching.status()["kept"]) == {"M", "N"}  # type: ignore[call-overload]
+    teaching.request("learn", lambda call: call())
     for thread in threading.enumerate():
         if thread.name == "teaching":
             thread.join()
-    assert "0% right before, 100% after" in teaching.says
-    assert look(engine) == "N"
-    again = TaughtEngine(signer)
-    Teaching(again, Belongs(ONE, tmp_path), 1.0, True).restore()
-    assert look(again) == "N"
-    teaching.wish("forget", lambda wish: wish())
-    assert look(engine) == "M"
+    assert "0% right before, 100% after" in teaching.message
+    assert read(engine) == "N"
+    again = CorrectedEngine(signer)
+    session_of(again, tmp_path).restore()
+    assert read(again) == "N"
+    teaching.request("forget", lambda call: call())
+    assert read(engine) == "M"
     assert list(tmp_path.iterdir()) == []
 
 
 def test_nothing_is_forgotten_while_it_is_learned_from(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine = TaughtEngine(Signer({"M": "N"}))
-    teaching = Teaching(engine, Belongs(ONE, tmp_path), 1.0, True)
+    engine = CorrectedEngine(Signer({"M": "N"}))
+    teaching = session_of(engine, tmp_path)
     teaching.record("M")
     record(teaching, engine, 1.0)
     go_on = threading.Event()
-    monkeypatch.setattr(teaching, "examples", lambda: (go_on.wait(), Teaching.examples(teaching))[1])
+    monkeypatch.setattr(teaching, "examples", lambda: (go_on.wait(), TeachingSession.examples(teaching))[1])
     teaching.start_learning()
     teaching.forget()
-    assert teaching.words()["busy"]
-    assert teaching.words()["kept"] != {}
+    assert teaching.status()["busy"]
+    assert teaching.status()["kept"] != {}
     go_on.set()
     for thread in threading.enumerate():
         if thread.name == "teaching":
             thread.join()
-    assert "after, on" in teaching.says
+    assert "after, on" in teaching.message
     teaching.forget()
-    assert (teaching.words()["kept"], list(tmp_path.iterdir())) == ({}, [])
+    assert (teaching.status()["kept"], list(tmp_path.iterdir())) == ({}, [])
 
 
 def test_user_without_a_home_has_nothing_taught_or_names_a_folder(
@@ -237,40 +244,48 @@ def test_user_without_a_home_has_nothing_taught_or_names_a_folder(
     for name in ("HOME", "XDG_STATE_HOME", "STATE_DIRECTORY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("os.getuid", lambda: 98765)  # of nobody in /etc/passwd
-    assert belongs_of(package, "int8", str(tmp_path)).folder == tmp_path
-    belongs = belongs_of(package, "int8", "")
-    assert belongs.folder == Path("/nonexistent/asl-edge")
-    assert load(belongs) is None
+    assert locate_taught_file(package, "int8", str(tmp_path)).folder == tmp_path
+    file = locate_taught_file(package, "int8", "")
+    assert file.folder == Path("/nonexistent/asl-edge")
+    assert file.load() is None
 
 
 def test_recording_without_a_hand_ends_and_keeps_nothing(tmp_path: Path) -> None:
-    engine = TaughtEngine(Signer({"M": "M"}))
-    teaching = Teaching(engine, Belongs(ONE, tmp_path), 1.0, True)
+    engine = CorrectedEngine(Signer({"M": "M"}))
+    teaching = session_of(engine, tmp_path)
     teaching.record("M")
     record(teaching, engine, 1.0, hand=False)
-    assert (teaching.recording, teaching.words()["kept"]) == (None, {})
-    assert "hardly seen" in teaching.says
+    assert (teaching.recording, teaching.status()["kept"]) == (None, {})
+    assert "hardly visible" in teaching.message
+
+
+def test_frames_that_were_not_read_are_not_recorded(tmp_path: Path) -> None:
+    engine = CorrectedEngine(Signer({"M": "M"}))
+    teaching = session_of(engine, tmp_path)
+    teaching.record("M")
+    record(teaching, engine, 1.0, still=True)
+    assert (teaching.recording, teaching.status()["kept"]) == (None, {})
 
 
 @pytest.mark.parametrize("how", ["cancelled", "another letter", "no hand"])
 def test_a_recording_that_comes_to_nothing_leaves_what_was_kept(tmp_path: Path, how: str) -> None:
-    engine = TaughtEngine(Signer({"M": "N"}))
-    teaching = Teaching(engine, Belongs(ONE, tmp_path), 1.0, True)
+    engine = CorrectedEngine(Signer({"M": "N"}))
+    teaching = session_of(engine, tmp_path)
     teaching.record("M")
     record(teaching, engine, 1.0)
-    kept = teaching.words()["kept"]
+    kept = teaching.status()["kept"]
     teaching.record("M")
     if how == "no hand":
         record(teaching, engine, 100.0, hand=False)
     else:
         teaching.record("M" if how == "cancelled" else "N")
-    assert teaching.words()["kept"] == kept != {}
+    assert teaching.status()["kept"] == kept != {}
     assert teaching.recordings == 1
 
 
 def test_package_without_features_says_so_and_records_nothing(tmp_path: Path) -> None:
-    teaching = Teaching(TaughtEngine(Signer({})), Belongs(ONE, tmp_path), 1.0, False)
+    teaching = TeachingSession(CorrectedEngine(Signer({})), TaughtFile(ONE, tmp_path), 1.0, False)
     teaching.restore()
     teaching.record("M")
     assert teaching.recording is None
-    assert teaching.says.startswith("This model gives no features")
+    assert teaching.message.startswith("This model has no features")

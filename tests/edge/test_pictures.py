@@ -9,7 +9,7 @@ from PIL import Image as Pillow
 from support.broken_pictures import png_of_zeros
 
 from edge.errors import PictureError
-from edge.pictures import MAX_SIDE_PX, MIN_SIDE_PX, MOST_BYTES, decode_picture, read_picture
+from edge.pictures import MAX_BYTES, MAX_SIDE_PX, MIN_SIDE_PX, decode_picture, read_picture
 
 ORIENTATION = 0x0112  # the EXIF tag
 RED, BLUE = (255, 0, 0), (0, 0, 255)
@@ -102,11 +102,11 @@ def test_palette_picture_keeps_its_colours() -> None:
     ("data", "sentence"),
     [
         (b"", "x.png: the file is empty (0 bytes)"),
-        (b"no picture", "x.png: not a picture that OpenCV can decode, or cut off"),
+        (b"no picture", "x.png: not a picture that OpenCV can decode, or truncated"),
         (encoded(Pillow.new("RGB", (1, 1)), "PNG"), "x.png: 1x1 px is too small; at least 16 px a side"),
         (
             encoded(red_left_blue_right(), "PNG")[:40],
-            "x.png: not a picture that OpenCV can decode, or cut off",
+            "x.png: not a picture that OpenCV can decode, or truncated",
         ),
         (png_of_zeros(20_000, 10_000), "x.png: larger than 64 megapixels; scale it down first"),
     ],
@@ -136,6 +136,6 @@ def test_what_has_no_end_is_not_read() -> None:
 
 def test_file_larger_than_any_picture_is_not_read(tmp_path: Path) -> None:
     with (tmp_path / "disk.img").open("wb") as file:
-        file.truncate(MOST_BYTES + 1)
-    with pytest.raises(PictureError, match=r"disk\.img: 512 MB; no picture is so large"):
+        file.truncate(MAX_BYTES + 1)
+    with pytest.raises(PictureError, match=r"disk\.img: 512 MB is too large for a picture"):
         read_picture(tmp_path / "disk.img")

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from edge.engines.golden import golden_picture, golden_tensor
-from edge.preprocess import BORDER_RGB, MEAN_RGB, STD_RGB, brighten, cut_square, to_tensor, whole_square
+from edge.preprocess import BORDER_RGB, MEAN_RGB, STD_RGB, brighten, crop_square, to_tensor, whole_square
 from train.fit.loss import normalise
 
 SIZE_PX = 96
@@ -70,26 +70,26 @@ def test_covered_lens_is_not_all_noise():
 
 def test_square_inside_the_picture_is_cut_where_it_lies():
     image = np.arange(20 * 30 * 3, dtype=np.uint32).reshape(20, 30, 3).astype(np.uint8)
-    np.testing.assert_array_equal(cut_square(image, (10, 8, 8), 8), image[4:12, 6:14])
+    np.testing.assert_array_equal(crop_square(image, (10, 8, 8), 8), image[4:12, 6:14])
 
 
 @pytest.mark.parametrize("square", [(0.0, 0.0, 10.0), (30.0, 20.0, 10.0), (15.0, 10.0, 60.0)])
 def test_square_that_leaves_the_picture_sees_the_border_colour(square):
     image = np.zeros((20, 30, 3), np.uint8)
-    crop = cut_square(image, square, 16)
+    crop = crop_square(image, square, 16)
     assert crop.shape == (16, 16, 3)
     assert (crop == BORDER_RGB).all(axis=2).any()
     assert (crop == 0).all(axis=2).any()
 
 
 def test_square_far_outside_is_all_border():
-    crop = cut_square(np.zeros((20, 30, 3), np.uint8), (500.0, 500.0, 10.0), 16)
+    crop = crop_square(np.zeros((20, 30, 3), np.uint8), (500.0, 500.0, 10.0), 16)
     assert (crop == BORDER_RGB).all()
 
 
 def test_whole_square_holds_the_whole_picture():
     image = np.full((20, 30, 3), 255, np.uint8)
-    crop = cut_square(image, whole_square(image), 30)
+    crop = crop_square(image, whole_square(image), 30)
     assert (crop[5:25] == 255).all()
     assert (crop[:5] == BORDER_RGB).all()
     assert (crop[25:] == BORDER_RGB).all()
@@ -99,13 +99,13 @@ def test_whole_square_holds_the_whole_picture():
 def test_turned_square_has_its_upper_side_up(side):
     image = np.zeros((240, 240, 3), np.uint8)
     image[:, 120:] = 200  # what lies to the right
-    crop = cut_square(image, (120.0, 120.0, side), 40, np.pi / 2)
+    crop = crop_square(image, (120.0, 120.0, side), 40, np.pi / 2)
     assert (crop[:18] == 200).all()
     assert (crop[22:] == 0).all()
 
 
 def test_turned_square_that_leaves_the_picture_sees_the_border_colour():
-    crop = cut_square(np.zeros((40, 40, 3), np.uint8), (20.0, 20.0, 40.0), 40, np.pi / 4)
+    crop = crop_square(np.zeros((40, 40, 3), np.uint8), (20.0, 20.0, 40.0), 40, np.pi / 4)
     assert (crop[0, 0] == BORDER_RGB).all()
     assert (crop[20, 20] == 0).all()
 
@@ -113,12 +113,12 @@ def test_turned_square_that_leaves_the_picture_sees_the_border_colour():
 def test_hardly_turned_square_is_nearly_the_square():
     image = np.random.default_rng(0).integers(0, 255, (60, 60, 3), dtype=np.uint8)
     image = cv2.GaussianBlur(image, (0, 0), 3)
-    one, other = (cut_square(image, (30.0, 30.0, 50.0), 40, turn) for turn in (0.0, 1e-9))
+    one, other = (crop_square(image, (30.0, 30.0, 50.0), 40, turn) for turn in (0.0, 1e-9))
     assert np.abs(one.astype(int) - other).max() <= 2
 
 
 def test_shrinking_averages():
     image = np.zeros((64, 64, 3), np.uint8)
     image[:, ::2] = 200  # stripes one pixel wide
-    crop = cut_square(image, whole_square(image), 16)
+    crop = crop_square(image, whole_square(image), 16)
     assert (crop == 100).all()

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from support.made_pictures import save, scene
 
-from edge.records import CameraState
+from edge.records import CameraState, LoopStep
 from edge.system.systemd import Service, notify
 
 ROOT = Path(__file__).parents[2]
@@ -282,7 +282,7 @@ def test_turns_without_a_frame_feed_the_watchdog_and_are_not_ready(
     blind = CameraState("usb:0", "blind", 3, 9.0, 0)
     start_t, told = time.monotonic(), []
     while time.monotonic() - start_t < 3:
-        service.turn(None, None, blind)
+        service.observe(LoopStep(blind))
         told += systemd.hear(0.05)  # a socket keeps ten messages for whoever is slow to read
     assert 3 <= told.count("WATCHDOG=1") <= 31
     assert "READY=1" not in told
@@ -293,7 +293,7 @@ def test_watchdog_of_another_process_is_not_fed(systemd: Systemd, monkeypatch: p
     monkeypatch.setenv("NOTIFY_SOCKET", systemd.address)
     monkeypatch.setenv("WATCHDOG_USEC", "300000")
     monkeypatch.setenv("WATCHDOG_PID", "1")
-    Service().turn(None, None, CameraState("usb:0", "live", 0, 0.0, 0))
+    Service().observe(LoopStep(CameraState("usb:0", "live", 0, 0.0, 0)))
     assert "WATCHDOG=1" not in systemd.hear(0.2)
 
 

@@ -26,8 +26,8 @@ from edge.package import (
     UPRIGHT,
     UPRIGHT_SHAPE,
     Package,
+    compute_sha256,
     open_package,
-    sha256_of,
 )
 from edge.preprocess import MEAN_RGB, STD_RGB
 from edge.records import LETTERS, N_LANDMARKS
@@ -149,7 +149,7 @@ def write_metadata(folder: Path, golden_letters: dict[str, list[float]], **chang
             variant: {
                 "name": name,
                 "bytes": (folder / name).stat().st_size,
-                "sha256": sha256_of(folder / name),
+                "sha256": compute_sha256(folder / name),
             }
             for variant, name in FILES.items()
         },

@@ -16,7 +16,7 @@ import pytest
 import torch
 from support.tiny_data import write_two_signers
 
-from edge.hand.reader import turn_of
+from edge.geometry import hand_direction_rad
 from train.__main__ import main
 from train.crops.crop import TURN_OFF, turned_upright
 from train.crops.store import ARRAYS, make_arrays, open_crops
@@ -80,7 +80,7 @@ def test_crops_hold_both_people_and_what_is_made(folder):
             seen = HandNetwork().last_blocks(late_maps(crops, np.arange(60), upright))[0]
             np.testing.assert_allclose(crops.features[:, int(upright)], seen, atol=0.02)
     upright = crops.named[crops.presence > 0, 1]
-    assert np.median(np.abs([turn_of(points) for points in upright])) < np.deg2rad(15)
+    assert np.median(np.abs([hand_direction_rad(points) for points in upright])) < np.deg2rad(15)
 
 
 def test_a_long_name_of_a_source_stays_whole(folder, tmp_path, monkeypatch):

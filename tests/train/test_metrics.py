@@ -10,7 +10,6 @@ from train.evaluate.metrics import (
     NOTHING_SAID,
     Answers,
     Scores,
-    box_iou,
     changed_share,
     confusion_matrix,
     recall_of,
@@ -170,10 +169,3 @@ def test_variant_may_change_what_was_wrong_but_not_what_was_right() -> None:
     with pytest.raises(DataError, match=r"60\.0% right .* wrong 3\.3% of what that reads right"):
         refuse_losses(figures, accept_drop=False)
     refuse_losses(figures, accept_drop=True)
-
-
-def test_iou_of_boxes() -> None:
-    assert box_iou((0, 0, 10, 10), (0, 0, 10, 10)) == 1
-    assert box_iou((0, 0, 10, 10), (5, 0, 15, 10)) == pytest.approx(50 / 150)
-    assert box_iou((0, 0, 10, 10), (10, 0, 20, 10)) == 0
-    assert box_iou((0, 0, 10, 10), (30, 30, 40, 40)) == 0

@@ -8,8 +8,8 @@ learns the letters on easy crops first.
 import cv2
 import numpy as np
 
-from edge.hand.reader import MARGIN, box_around
-from edge.preprocess import BORDER_RGB, Square, whole_square
+from edge.geometry import MARGIN, Square, box_around
+from edge.preprocess import BORDER_RGB, whole_square
 from edge.records import Array, Image
 
 # Rotation stays within this. Letters are told apart by direction: a quarter turn makes U of H (and back),

@@ -19,8 +19,8 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from edge.errors import DataError
-from edge.hand.reader import turn_of, turned_square, within_a_step
-from edge.preprocess import cut_square
+from edge.geometry import hand_direction_rad, limit_zoom, rotated_square_around
+from edge.preprocess import crop_square
 from edge.records import LETTERS, N_LANDMARKS, Array, Image
 from train.crops import augment
 from train.crops.augment import Rng
@@ -209,19 +209,19 @@ class Cutter:
                 picture = self._prepared.picture(row)
                 square = augment.background_square(rng, picture, points)
                 if square is not None:
-                    return cut_square(picture, square, TEACHER_PX), source
+                    return crop_square(picture, square, TEACHER_PX), source
         return draw_background(rng, TEACHER_PX), ""
 
 
 def turned_upright(seed: int, position: int, crop: Image, points: Array) -> Image:
     """(S, S, 3) and the points that the teacher saw in it, (21, 2) px -> the hand, about upright."""
     rng, side_px = np.random.default_rng([seed, position, 1]), len(crop)
-    turn_rad = turn_of(points) + float(rng.normal(0, TURN_OFF))
+    turn_rad = hand_direction_rad(points) + float(rng.normal(0, TURN_OFF))
     x_off, y_off, size_off = rng.normal(0, (PLACE_OFF, PLACE_OFF, SIZE_OFF))
-    cx, cy, side = turned_square(points, turn_rad)
-    side = within_a_step(side, side_px)
+    cx, cy, side = rotated_square_around(points, turn_rad)
+    side = limit_zoom(side, side_px)
     square = float(cx + x_off * side), float(cy + y_off * side), float(side * np.exp(size_off))
-    return cut_square(crop, square, side_px, turn_rad)
+    return crop_square(crop, square, side_px, turn_rad)
 
 
 def _cut(

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from edge.engines import open_engine
 from edge.errors import DataError, reason_of
+from edge.geometry import box_iou
 from edge.hand.palm_detector import MediaPipePalmDetector
 from edge.hand.reader import HandReader
 from edge.package import Package, open_package
@@ -26,7 +27,7 @@ from edge.records import LETTERS, Engine
 from train.command_line import names
 from train.data.prepared import ROLES, Prepared, Rows, open_prepared
 from train.evaluate.calibration import shares_at
-from train.evaluate.metrics import Answers, Scores, box_iou, changed_share, score
+from train.evaluate.metrics import Answers, Scores, changed_share, score
 from train.plots import plot_confusion, plot_history
 
 UNSEEN, CHOSE, SEEN = "unseen signers", "unseen signers that chose the epoch", "seen signers"
@@ -141,7 +142,7 @@ def evaluate_engine(
     engine: Engine, package: Package, prepared: Prepared, rows: Rows, threads: int = 1
 ) -> Scores:
     """Reads each of `rows` whole and scores it; with `threads` > 1 the engine is called from several."""
-    reader = HandReader(engine, package, find=MediaPipePalmDetector())
+    reader = HandReader(engine, package.spec, palm_detector=MediaPipePalmDetector())
 
     def read(row: int) -> tuple[str, float, list[float], float]:
         prediction = reader.read(prepared.picture(row))
@@ -151,7 +152,7 @@ def evaluate_engine(
             found = prediction.hand
             x0, y0, x1, y1 = map(float, given)
             iou = box_iou(found.box_xyxy, (x0, y0, x1, y1)) if found else 0.0
-        shares = [confidence for _, confidence in sorted(prediction.top)]  # A to Z
+        shares = prediction.probabilities.tolist()
         return prediction.letter or "", prediction.confidence, shares, iou
 
     with ThreadPoolExecutor(max(1, threads)) as pool:

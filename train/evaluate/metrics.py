@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge.records import LETTERS, Box
+from edge.records import LETTERS
 from train.evaluate.calibration import Curve, calibration_error, curve
 
 Text = npt.NDArray[np.str_]
@@ -155,15 +155,6 @@ def spoilt_share(before: Answers, after: Answers) -> float:
     """Of the N pictures whose letter `before` says right, the share that `after` does not; 0 without any."""
     right = before.said == before.truth
     return float((after.said != after.truth)[right].mean()) if right.any() else 0.0
-
-
-def box_iou(a: Box, b: Box) -> float:
-    """Intersection over union of two boxes, 0..1."""
-    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    both = width * height
-    return both / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both)
 
 
 def _of_each(source: Text) -> list[tuple[str, npt.NDArray[np.bool_]]]:

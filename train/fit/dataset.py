@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, Sampler
 
-from edge.hand.reader import MARGIN, SKIN, box_around, square_around
-from edge.preprocess import cut_square, whole_square
+from edge.geometry import MARGIN, SKIN, box_around, square_around
+from edge.preprocess import crop_square, whole_square
 from edge.records import LETTERS, Array, Image
 from train.crops import augment
 from train.crops.store import Crops
@@ -100,11 +100,11 @@ def plain_crop(prepared: Prepared, row: int, size_px: int) -> Image:
     image = prepared.picture(row)
     points, box = points_of(prepared, row), prepared.box_xyxy[row]
     if points is not None:
-        return cut_square(image, square_around(box_around(points)), size_px)
+        return crop_square(image, square_around(box_around(points)), size_px)
     if np.isfinite(box).all():  # of the whole hand
         x0, y0, x1, y1 = map(float, box)
-        return cut_square(image, square_around((x0, y0, x1, y1), MARGIN / (1 + 2 * SKIN)), size_px)
-    return cut_square(image, whole_square(image), size_px)
+        return crop_square(image, square_around((x0, y0, x1, y1), MARGIN / (1 + 2 * SKIN)), size_px)
+    return crop_square(image, whole_square(image), size_px)
 
 
 def points_of(prepared: Prepared, row: int) -> Array | None:
