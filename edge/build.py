@@ -1,4 +1,4 @@
-"""Settings -> what the loop is made of. A wrong package is refused here, before a camera is opened."""
+"""Build the parts of the loop from the settings. A wrong package is refused before a camera is opened."""
 
 import contextlib
 import logging
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Components:
-    """What one run of the loop is made of, but for the camera."""
+    """The parts of one run of the loop, except the camera and the observers."""
 
     settings: Settings
     tracker: HandTracker
@@ -48,12 +48,12 @@ class Components:
 
 
 def build_components(settings: Settings, stop: threading.Event) -> Components:
-    """PackageError, EngineError or SettingsError where something is no good."""
+    """Return the parts of the loop. Raises PackageError, EngineError or SettingsError."""
     package, engine = load_model(settings, golden=True)
     teaching = build_teaching(settings, package, engine)
     try:
         teaching.restore()
-    except TeachError as error:  # a service reads on without it: a new model must not end it
+    except TeachError as error:  # a service goes on without it, for example after an update of the model
         log.warning("what was taught is not used: %s", error)
     sha256 = package.metadata["files"][settings.variant]["sha256"]
     return Components(
@@ -91,7 +91,7 @@ def build_tracker(
 
 
 def load_model(settings: Settings, golden: bool = False) -> tuple[Package, CorrectedEngine]:
-    """Return the settings' package and its engine; `golden`: after a check of the golden answer."""
+    """Return the settings' package and its engine; `golden` checks its golden answer first."""
     package = open_package(Path(settings.model))
     engine = load_engine(settings, package)
     if golden:
@@ -157,7 +157,7 @@ def _wake_while_recording(parts: Components) -> Observer:
 
 
 def build_sinks(settings: Settings, stop: threading.Event) -> list[Sink]:
-    """Where the letters go; `stop` is set when nobody reads standard output any more."""
+    """Return where the letters go. The sink sets `stop` when the reader closes standard output."""
     output = settings.output or ("none" if leads_to_journal(STDOUT) else "-")
     if output == "none":
         return []
@@ -165,6 +165,6 @@ def build_sinks(settings: Settings, stop: threading.Event) -> list[Sink]:
 
 
 def build_camera(settings: Settings, stop: threading.Event, realtime: bool = True) -> Camera:
-    """The camera that the settings name, opened by `with`; CameraError where there is none of that name."""
+    """Return the settings' camera, to be opened by `with`. Raises CameraError for an unknown name."""
     orientation = Orientation(settings.hflip, settings.rotation_deg)
     return open_camera(settings.camera, settings.fps, stop, realtime, orientation)

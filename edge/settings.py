@@ -1,14 +1,15 @@
 """The settings of asl-edge, each declared once: the flags, the checks and docs/settings.md come from here.
 
-A settings file is TOML with the tables below; edge/settings_file.py reads it. A setting's flag is its name:
-`settings.release_s` is `release_s` in the table [letters], and the flag --release-s.
+A settings file is TOML with the tables below; edge/settings_file.py reads it. A field that begins with
+`setting("letters.release_s", ...)` is the key `release_s` of the table [letters]. Its name is the flag.
 """
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from edge.declaration import Setting, check, setting
 from edge.errors import SettingsError
 from edge.models import DEFAULT_MODEL, DEFAULT_VARIANT, VARIANTS
 
@@ -21,45 +22,6 @@ TABLES = {
     "personalize": "What this device learns from its signers.",
     "log": "The log on standard error, or in the journal.",
 }
-
-
-@dataclass(frozen=True)
-class Setting:
-    """The declaration of one setting."""
-
-    name: str  # attribute of Settings, and the flag with - for _
-    type: type
-    default: Any
-    table: str
-    key: str  # in the table
-    help: str
-    metavar: str | None = None
-    choices: tuple[object, ...] = ()
-    limits: tuple[float, float] | None = None  # both included
-    default_words: str = ""  # in place of a default that depends on the machine, or is empty
-    old_names: tuple[str, ...] = ()  # understood for one release
-
-    @property
-    def flag(self) -> str:
-        return "--" + self.name.replace("_", "-")
-
-    @property
-    def path(self) -> str:
-        """The key as TOML can write it: letters.release_s."""
-        return f"{self.table}.{self.key}"
-
-    @property
-    def default_text(self) -> str:
-        """The default as TOML writes it, or in words; "" for none."""
-        if self.default_words or self.default == "":
-            return self.default_words
-        return str(self.default).lower() if self.type is not str else f'"{self.default}"'
-
-
-def setting(path: str, default: Any, help: str, **more: Any) -> Any:
-    """Declare the field of a setting: `path` is table.key, `more` are further fields of Setting."""
-    table, _, key = path.partition(".")
-    return field(default=default, metadata={"table": table, "key": key, "help": help, **more})
 
 
 @dataclass(frozen=True)
@@ -223,7 +185,6 @@ SETTINGS = {
     each.name: Setting(name=each.name, type=type(each.default), default=each.default, **each.metadata)
     for each in fields(Settings)
 }
-TYPE_WORDS = {str: "text in quotes", int: "a whole number", float: "a number", bool: "true or false"}
 
 
 def apply(settings: Settings, given: Iterable[tuple[str, str, Any]]) -> Settings:
@@ -237,19 +198,3 @@ def apply(settings: Settings, given: Iterable[tuple[str, str, Any]]) -> Settings
         if values.setdefault(name, checked) != checked:
             raise SettingsError(f"{subject} is given twice, as {values[name]!r} and as {value!r}: keep one")
     return replace(settings, **values)
-
-
-def check(setting: Setting, subject: str, value: object) -> Any:
-    """Return the value in the setting's type. Raises SettingsError that begins with `subject`."""
-    is_whole_number = setting.type is float and type(value) is int
-    if type(value) is not setting.type and not is_whole_number:
-        got = "a table" if isinstance(value, dict) else repr(value)
-        raise SettingsError(f"{subject} must be {TYPE_WORDS[setting.type]}, got {got}")
-    if setting.choices and value not in setting.choices:
-        choices = ", ".join(map(str, setting.choices))
-        raise SettingsError(f"{subject} must be one of {choices}, got {value!r}")
-    if setting.limits:
-        low, high = setting.limits
-        if not low <= value <= high:  # type: ignore[operator]  # NaN is refused, too
-            raise SettingsError(f"{subject} must be from {low} to {high}, got {value}")
-    return setting.type(value)

@@ -13,9 +13,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from edge.declaration import Setting
 from edge.errors import SettingsError, os_errors_as
 from edge.old_settings import translate_flat_key
-from edge.settings import SETTINGS, TABLES, Setting, Settings, apply
+from edge.settings import SETTINGS, TABLES, Settings, apply
 
 
 def read_settings(path: Path, shown: Path | None = None) -> Settings:

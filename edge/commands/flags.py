@@ -6,8 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from edge.declaration import Setting
 from edge.old_settings import NEW_NAMES, translate_flag
-from edge.settings import SETTINGS, Setting, Settings, apply
+from edge.settings import SETTINGS, Settings, apply
 from edge.settings_file import read_settings
 
 MODEL = ("model", "variant", "threads", "min_confidence", "state_dir")

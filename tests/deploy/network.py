@@ -150,7 +150,7 @@ def _reload(board: Board) -> None:
     """SIGHUP while the page is open and a broker is there."""
     pid = board.pid()
     board.ask("sed -i 's/^fps = .*/fps = 6/' /etc/asl-edge/asl-edge.toml; systemctl reload asl-edge")
-    back_s = until(lambda: "settings were read again" in board.ask("journalctl -u asl-edge -o cat -n 20"), 30)
+    back_s = until(lambda: "settings were reloaded" in board.ask("journalctl -u asl-edge -o cat -n 20"), 30)
     back_s += until(lambda: asked(board, "/metrics", TOKEN)[0] == 200 and board.reads(), 30)
     expect(board.pid() == pid, f"systemctl reload: the same process, page and letters {back_s:.1f} s later")
     board.ask("sed -i 's/^fps = .*/fps = \"many\"/' /etc/asl-edge/asl-edge.toml; systemctl reload asl-edge")

@@ -214,7 +214,7 @@ def test_good_settings_are_taken_over_without_a_new_process(
     assert program.stdout is not None
     assert '"letter": "F"' in program.stdout.readline()
     end(program)
-    assert "the settings were read again" in (tmp_path / "stderr").read_text()
+    assert "the settings were reloaded" in (tmp_path / "stderr").read_text()
 
 
 @pytest.mark.parametrize(
