@@ -222,7 +222,7 @@ def test_run_ends_quietly_when_nobody_reads_its_letters(tiny_folder: Path, tmp_p
         ("replay:absent.mp4", "there is no folder or video absent.mp4"),
         ("replay:.", ". holds no pictures to replay"),
         ("webcam", "there is no camera 'webcam'"),
-        ("synthetic:H3LLO", "synthetic: can't spell 'H3LLO'"),
+        ("synthetic:H3LLO", "must have letters from A to Z, e.g. synthetic:HELLO, got 'H3LLO'"),
     ],
 )
 def test_camera_that_can_not_be_opened_is_one_sentence(
@@ -345,4 +345,4 @@ def test_opencv_and_ffmpeg_print_nothing_beside_our_sentence(tiny_folder: Path, 
     sentence = refused(
         asl_edge("run", "--model", tiny_folder, "--camera", f"replay:{tmp_path / 'broken.mp4'}")
     )
-    assert "broken.mp4 is no video that OpenCV can read" in sentence
+    assert "OpenCV can't read" in sentence
