@@ -140,7 +140,7 @@ def observing(parts: Components) -> Iterator[list[Observer]]:
 
             observers.append(each_snapshot(publisher, stack.enter_context(Mqtt(settings))))
         if settings.page:
-            from edge.web import open_page
+            from edge.web.server import open_page
 
             stack.enter_context(open_page(settings, publisher, parts.model, metrics, parts.teaching))
         yield observers

@@ -16,7 +16,7 @@ WRIST, KNUCKLES = 0, [5, 9, 13]  # landmarks; the little finger's knuckle is too
 # same square; see docs/experiments.md, "Margin of the crop".
 MARGIN = 1.75
 # How far the hand extends beyond its landmarks, which are joints, on each side of their box; as a fraction of
-# the box's longer side.
+# the box's longer side; see docs/experiments.md, "Margin of the crop".
 SKIN = 0.12
 # A square is at least this many times as large as the one before it, and at most 1 / ZOOM_LIMIT times.
 # Uncertain landmarks crowd together, and a square around them would shrink to a fingertip.

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.bench.card import card_of, read_card, table_of, write_card
-from edge.bench.compare import comparison
+from edge.bench.card import make_card, read_card, write_card
+from edge.bench.card_text import format_card
+from edge.bench.compare import compare_cards
 from edge.bench.measure import measure
 from edge.bench.plot import check_matplotlib, draw
 from edge.bench.stopwatch import ROW, Stopwatch
@@ -100,8 +101,8 @@ def bench(settings: Settings, options: BenchOptions) -> None:
     progress = _Progress(settings, options.duration_s)
     measured = measure(settings, options.duration_s, stop, progress)
     progress.end()
-    card = card_of(measured, settings)
-    say("\n".join(table_of(card)))
+    card = make_card(measured, settings)
+    say("\n".join(format_card(card)))
     if options.json:
         write_card(card, options.json)
     if options.plot:
@@ -112,7 +113,7 @@ def compare(paths: list[Path]) -> None:
     """Print the cards side by side."""
     cards = [read_card(path) for path in paths]
     try:
-        lines = comparison(cards, [str(path) for path in paths])
+        lines = compare_cards(cards, [str(path) for path in paths])
     except (LookupError, TypeError, AttributeError, ValueError):
         names = ", ".join(str(path) for path in paths)
         raise SettingsError(f"a card of {names} is incomplete: measure again") from None

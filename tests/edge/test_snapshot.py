@@ -9,7 +9,7 @@ from support.predictions import prediction
 from edge.letters.filter import LetterFilter
 from edge.observe.hints import HintTracker
 from edge.observe.snapshot import HISTORY, MAX_QUEUED, SnapshotPublisher, each_snapshot
-from edge.records import CameraState, CameraStatus, Frame, LetterEvent, LoopStep, Snapshot
+from edge.records import CAMERA_PROBLEMS, CameraState, CameraStatus, Frame, LetterEvent, LoopStep, Snapshot
 
 LIVE = CameraState("usb:0", "live", 0, 0.0, 3)
 
@@ -85,7 +85,7 @@ def test_camera_that_sees_nothing_is_the_hint(status: CameraStatus) -> None:
     publisher = SnapshotPublisher(LetterFilter(), HintTracker())
     publisher.observe(step(0, camera=CameraState("usb:0", status, 0, 9.0, 0)))
     assert newest(publisher).hint.kind == "camera"
-    assert newest(publisher).hint.sentence.startswith("The camera ")
+    assert newest(publisher).hint.sentence == CAMERA_PROBLEMS[status]
     publisher.observe(step(1))
     assert newest(publisher).hint.kind != "camera"
 

@@ -173,7 +173,7 @@ def test_tables_and_plots_can_be_read_again(package: Package, prepared: Prepared
 def test_variant_that_the_package_lacks_is_refused(
     package: Package, prepared: Prepared, tmp_path: Path
 ) -> None:
-    with pytest.raises(PackageError, match="has no variant 'int4', only: float, int8, dynamic"):
+    with pytest.raises(PackageError, match="has no variant 'int4', only float, int8, dynamic"):
         run(package.folder, prepared, tmp_path / "e", "--variants", "int4")
 
 
