@@ -17,7 +17,7 @@ from edge.bench.stopwatch import ROW, STAGES
 from edge.errors import SettingsError, os_errors_as
 from edge.package import METADATA_NAME, compute_sha256, open_package
 from edge.settings import Settings
-from edge.system.board import Reading, said_of
+from edge.system.board import BoardReading, describe_throttling
 from edge.system.machine import describe
 
 CARD_VERSION = 1
@@ -70,7 +70,7 @@ def make_card(measured: BenchRun, settings: Settings) -> Card:
         "memory_mb": {"peak": round(measured.peak_mb, 1), "steady": round(measured.steady_mb, 1)},
         "start_to_first_frame_s": _rounded(measured.first_frame_s),
         "start_to_first_letter_s": _rounded(measured.first_letter_s),
-        "held_back": said_of(measured.readings),
+        "held_back": describe_throttling(measured.readings),
         "over_time": _over_time(measured),
         "own_cost": {
             "share": round(measured.own_fraction, 5),
@@ -142,7 +142,7 @@ def _over_time(measured: BenchRun) -> list[Card]:
     return points
 
 
-def _nearest(readings: list[Reading], t_s: float) -> Reading | None:
+def _nearest(readings: list[BoardReading], t_s: float) -> BoardReading | None:
     return min(readings, key=lambda reading: abs(reading.t_s - t_s)) if readings else None
 
 

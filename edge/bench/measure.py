@@ -23,7 +23,7 @@ from edge.pipeline import each_letter, run
 from edge.records import CameraState, Frame, LetterEvent, Prediction
 from edge.settings import Settings
 from edge.sinks.jsonlines import JsonLines
-from edge.system.board import Reading, read_board
+from edge.system.board import BoardReading, read_board
 
 INSTRUMENTS_S = 2.0  # between two readings of the board's instruments
 Progress = Callable[[float, Stopwatch], None]  # seconds measured, and the rows so far
@@ -34,7 +34,7 @@ class BenchRun:
     """The measurements of one run. Times in seconds, memory in MB."""
 
     table: npt.NDArray[np.float64]  # (frames, len(stopwatch.ROW))
-    readings: list[Reading]
+    readings: list[BoardReading]
     span_s: float  # from the first step of the loop to the last
     video_s: float  # the same on the camera's clock
     dropped: int
@@ -178,7 +178,7 @@ class _Instruments:
     """Reads the board's instruments and this process's memory in a thread, which measures its own cost."""
 
     def __init__(self, watch: Stopwatch) -> None:
-        self.readings: list[Reading] = []
+        self.readings: list[BoardReading] = []
         self.memory_mb: list[float] = []
         self.cpu_s = 0.0
         self._watch, self._stop = watch, threading.Event()

@@ -11,7 +11,7 @@ import numpy as np
 from edge.cameras.driver import LiveSource, Pictures
 from edge.cameras.orientation import AS_MOUNTED, Orientation, orient
 from edge.errors import CameraError
-from edge.system.sysfs import text_of
+from edge.system.sysfs import read_text
 
 SIZE_PX = (640, 480)  # every webcam offers it, and a hand at arm's length fills enough of it
 # How long OpenCV's read() waits for a camera that hangs; 10 s by default (cap_v4l.cpp). Nobody waits for the
@@ -51,7 +51,7 @@ def list_devices() -> list[tuple[str, str]]:
     """Return (path, name) of every V4L2 device. A camera may have several; some deliver no pictures."""
     devices = []
     for device in sorted(Path("/dev").glob("video*")):
-        name = text_of(Path("/sys/class/video4linux", device.name, "name"))
+        name = read_text(Path("/sys/class/video4linux", device.name, "name"))
         devices.append((str(device), name or "no name"))
     return devices
 

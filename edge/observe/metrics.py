@@ -7,7 +7,7 @@ from typing import get_args
 from edge import __version__
 from edge.errors import not_installed
 from edge.records import CameraStatus, Snapshot
-from edge.system.board import temperature_c
+from edge.system.board import read_temperature_c
 
 # from 5 ms on a Jetson Orin to a second on a Pi Zero
 BUCKETS_S = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0)
@@ -67,7 +67,7 @@ class Metrics:
         self._age_s = gauge("frame_age_seconds", "Time since the newest frame was captured")
         self._rate = gauge("frames_per_second", "Frames read a second, over the last two seconds")
         self._temperature_c = None  # a board without a sensor gets no gauge
-        if temperature_c() is not None:
+        if read_temperature_c() is not None:
             self._temperature_c = gauge("temperature_celsius", "Temperature of the board's warmest zone")
         model_info = prometheus.Info("asl_edge_model", "The model in use", registry=self._registry)
         model_info.info({"created": model.created, "sha256": model.sha256, "variant": model.variant})
@@ -102,7 +102,7 @@ class Metrics:
                 self._camera.labels(state).set(state == snapshot.camera.status)
             self._age_s.set(snapshot.frame_age_s(time.monotonic()))
             self._rate.set(snapshot.fps)
-        temperature = temperature_c()
+        temperature = read_temperature_c()
         if temperature is not None and self._temperature_c is not None:
             self._temperature_c.set(temperature)
         return self._generate(self._registry)

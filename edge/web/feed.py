@@ -9,7 +9,7 @@ import numpy as np
 from edge.observe.snapshot import SnapshotPublisher
 from edge.personalize.teaching import TeachingSession
 from edge.records import Hand, Image, Prediction, Snapshot
-from edge.system.board import temperature_c
+from edge.system.board import read_temperature_c
 
 MIN_INTERVAL_S = 0.1  # between two items of a kind: the cost does not grow with the number of clients
 MAX_SIDE_PX = 800  # of a picture: enough for a page, and quick to encode
@@ -78,7 +78,7 @@ class Feed:
     def _temperature_c(self) -> float | None:
         now = time.monotonic()
         if now - self._temperature_s >= TEMPERATURE_EVERY_S:
-            value = temperature_c()
+            value = read_temperature_c()
             self._temperature_s, self._temperature = now, None if value is None else round(value, 1)
         return self._temperature
 

@@ -22,7 +22,7 @@ from edge.bench.tune import Trial, best_of, candidates
 from edge.cameras.looped import LoopedCamera
 from edge.errors import CameraError
 from edge.settings import Settings
-from edge.system.board import Reading
+from edge.system.board import BoardReading
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,10 @@ def made(span_s: float, slowed: tuple[str, ...] = ()) -> BenchRun:
     table[:, ROW.index("inference")] = 0.004
     table[:, ROW.index("sinks")] = -1
     table[:, ROW.index("inferences")] = 1
-    readings = [Reading(0.0, 50.0, 1500.0, 1500.0, (), ()), Reading(span_s, 80.0, 1000.0, 1500.0, slowed, ())]
+    readings = [
+        BoardReading(0.0, 50.0, 1500.0, 1500.0, (), ()),
+        BoardReading(span_s, 80.0, 1000.0, 1500.0, slowed, ()),
+    ]
     return BenchRun(table, readings, span_s, span_s, 0, 0, 3.0, 90.0, 80.0, 1.0, None, 1e-5, 0.01)
 
 

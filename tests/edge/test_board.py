@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from edge.system.board import Reading, read_board, said_of
-from edge.system.machine import describe, features
-from edge.system.sysfs import text_of
+from edge.system.board import BoardReading, describe_throttling, read_board
+from edge.system.machine import describe, parse_features
+from edge.system.sysfs import read_text
 
 PI_4 = {
     "sys/class/thermal/thermal_zone0/type": "cpu-thermal\n",
@@ -40,8 +40,8 @@ def made(root: Path, files: dict[str, str]) -> Path:
 
 def test_text_that_is_cut_inside_a_character_is_read(tmp_path: Path) -> None:
     (tmp_path / "name").write_bytes("摄像头".encode()[:-1] + b"\n")  # as the kernel cuts a camera's name
-    assert text_of(tmp_path / "name") == "摄像\N{REPLACEMENT CHARACTER}"
-    assert text_of(tmp_path / "absent") == ""
+    assert read_text(tmp_path / "name") == "摄像\N{REPLACEMENT CHARACTER}"
+    assert read_text(tmp_path / "absent") == ""
 
 
 def test_instruments_of_a_raspberry_pi(tmp_path: Path) -> None:
@@ -59,14 +59,14 @@ def test_instruments_of_a_jetson(tmp_path: Path) -> None:
 
 def test_machine_without_instruments_says_nothing(tmp_path: Path) -> None:
     reading = read_board(0.0, tmp_path)
-    assert reading == Reading(0.0, None, None, None, (), ())
-    assert said_of([reading]) == said_of([]) == []
+    assert reading == BoardReading(0.0, None, None, None, (), ())
+    assert describe_throttling([reading]) == describe_throttling([]) == []
 
 
 def test_holding_back_is_said_in_words() -> None:
-    cool = Reading(0.0, 60.0, 1500.0, 1500.0, (), (2,))
-    hot = Reading(2.0, 85.0, 1000.0, 1200.0, ("throttled",), (5,))
-    assert said_of([cool, hot, hot]) == [
+    cool = BoardReading(0.0, 60.0, 1500.0, 1500.0, (), (2,))
+    hot = BoardReading(2.0, 85.0, 1000.0, 1200.0, ("throttled",), (5,))
+    assert describe_throttling([cool, hot, hot]) == [
         "throttled in 2 of 3 readings",
         "3 throttle events counted",
         "the clock's limit fell from 1500 to 1200 MHz",
@@ -89,4 +89,4 @@ def test_machine_is_described_by_what_its_kernel_says(tmp_path: Path) -> None:
     ],
 )
 def test_features_that_make_8_bits_fast_are_named(line: str, has: list[str]) -> None:
-    assert features(line) == has
+    assert parse_features(line) == has

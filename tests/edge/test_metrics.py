@@ -13,7 +13,7 @@ from support.predictions import prediction
 
 from edge.observe.metrics import Metrics, ModelName
 from edge.records import CameraState, CameraStatus, Frame, Hint, LetterEvent, LoopStep, Snapshot
-from edge.system.board import temperature_c
+from edge.system.board import read_temperature_c
 
 MODEL = ModelName("2026-11-23", "ab" * 32, "int8")
 DASHBOARD = Path(__file__).parents[2] / "docs/grafana.json"
@@ -96,5 +96,5 @@ def test_temperature_is_the_warmest_zones_and_dead_zones_are_ignored(tmp_path: P
     for number, text in enumerate(("41250\n", "55000\n", "")):
         (tmp_path / f"thermal_zone{number}").mkdir()
         (tmp_path / f"thermal_zone{number}/temp").write_text(text)
-    assert temperature_c(tmp_path) == 55.0
-    assert temperature_c(tmp_path / "none") is None
+    assert read_temperature_c(tmp_path) == 55.0
+    assert read_temperature_c(tmp_path / "none") is None

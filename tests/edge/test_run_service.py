@@ -130,7 +130,7 @@ def test_camera_that_comes_after_the_start_is_waited_for(
     save(later / "1.png", scene(0, 200, 200))
     systemd.wait_for("READY=1")
     assert program.wait(PATIENCE_S) == 0
-    assert (tmp_path / "stderr").read_text().count("it is tried again") == 1
+    assert (tmp_path / "stderr").read_text().count("asl-edge tries again") == 1
 
 
 def test_wait_for_a_camera_ends_at_once_when_asked(systemd: Systemd, start: Start, settings: Path) -> None:
