@@ -1,5 +1,6 @@
 """The documents: every command runs as it is written or says why not, every link leads somewhere."""
 
+import ast
 import os
 import re
 import shutil
@@ -154,3 +155,24 @@ def test_commands_print_what_the_page_shows(page: str, checkout: Path) -> None:
         assert code == 0, f"{page}: {command.line}\n{printed}"
         missing = missing_line(lines, command.expected)
         assert not missing, f"{page}: {command.line}\ndid not print: {missing}\nbut:\n{printed}"
+
+
+def texts_of_the_program() -> str:
+    """All text that stands in edge/, with a mark where a value is put in."""
+    parts = []
+    for file in sorted((ROOT / "edge").rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                parts.append(node.value)
+            elif isinstance(node, ast.JoinedStr):
+                values = (v.value if isinstance(v, ast.Constant) else "…" for v in node.values)
+                parts.append("".join(map(str, values)))
+    return "\n".join(parts).casefold()
+
+
+def test_troubleshooting_quotes_what_the_program_says() -> None:
+    said = texts_of_the_program()
+    page = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
+    for sentence in re.findall(r"^\| `([^`]+)`", page, flags=re.M):
+        for part in filter(None, (piece.strip(" ,:") for piece in sentence.casefold().split("…"))):
+            assert part in said, f"the page quotes {sentence!r}; the program never says {part!r}"
