@@ -53,7 +53,7 @@ class Service:
         self._feed_s = _watchdog_s() / 3
 
     def listen(self, reloads: bool) -> None:
-        """Let SIGTERM and SIGINT end the loop. SIGHUP asks for a reload, or ends the loop if not `reloads`."""
+        """Let SIGTERM and SIGINT end the loop, and SIGHUP as well unless it `reloads` the settings."""
 
         def end(*_: object) -> None:
             self.ending = True

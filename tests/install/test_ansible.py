@@ -1,4 +1,4 @@
-"""The role's defaults, its argument_specs.yml and the table of ansible/README.md say the same."""
+"""The role's defaults, its argument_specs.yml, the table of ansible/README.md and the settings agree."""
 
 import json
 import re
@@ -17,7 +17,7 @@ Tables = dict[str, object]
 
 
 def sentences() -> dict[str, str]:
-    """Each default's comment, by the variable's name."""
+    """Return the comment of each default, by the name of the variable."""
     found: dict[str, str] = {}
     comment: list[str] = []
     for line in (ROLE / "defaults/main.yml").read_text().splitlines():
@@ -51,13 +51,13 @@ def test_readme_table_holds_the_same_sentences() -> None:
 
 
 @pytest.mark.parametrize("board", sorted(ANSIBLE.glob("group_vars/*.yml")), ids=lambda path: path.stem)
-def test_board_sets_its_name_and_nothing_that_the_role_does_not_know(board: Path) -> None:
+def test_board_sets_its_name_and_known_variables_only(board: Path) -> None:
     text = board.read_text()
     assert f"asl_edge_board: {board.stem}\n" in text
     assert set(re.findall(r"^(asl_edge_\w+):", text, re.MULTILINE)) <= set(sentences())
 
 
-def test_every_variable_that_tasks_read_from_outside_is_a_default() -> None:
+def test_every_variable_of_the_tasks_has_a_default() -> None:
     files = [*ROLE.glob("tasks/*.yml"), *ROLE.glob("templates/*"), *ANSIBLE.glob("*.yml")]
     text = "\n".join(path.read_text() for path in files)
     made_here = set(re.findall(r"(?:register: |^\s+)(asl_edge_\w+)(?::|$)", text, re.MULTILINE)) | {
