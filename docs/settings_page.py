@@ -33,6 +33,7 @@ OLD = """
 
 asl-edge 0.1 had no tables. Version 0.2 still reads such a file (`camera = "usb:0"`, `hold_s = 0.4`), and
 takes the old flags below. It warns once for each, and names the new form. Version 0.3 refuses them.
+`asl-edge bench --tune --config FILE` moves the settings of an old file into tables and keeps its comments.
 
 | old flag | old key | new flag | new key |
 | --- | --- | --- | --- |

@@ -2,10 +2,11 @@
 
 import functools
 import logging
+import re
 from typing import Any
 
 from edge.errors import SettingsError
-from edge.settings import SETTINGS
+from edge.settings import SETTINGS, TABLES
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,41 @@ def translate_flag(old_name: str, value: Any) -> list[tuple[str, Any]]:
     flag = "--" + old_name.replace("_", "-")
     _warn(f"{flag} is now {setting.flag}; only this release still takes the old flag")
     return _from_engine(value, flag) if old_name == "engine" else [(setting.name, value)]
+
+
+def to_tables(text: str) -> str:
+    """Return the text of a settings file with its flat keys in tables; a comment moves with the key below it.
+
+    `engine` is left out, because the variant decides it.
+    """
+    header = re.search(r"(?m)^[ \t]*\[", text)
+    flat, tables = (text[: header.start()], text[header.start() :]) if header else (text, "")
+    stays: list[str] = []
+    comments: list[str] = []
+    moves: dict[str, list[str]] = {}
+    for line in flat.splitlines():
+        key_and_value = re.match(r"""\s*["']?([\w-]+)["']?\s*=\s*(.*)""", line)
+        if key_and_value and not key_and_value[2].startswith("{"):
+            key, value = key_and_value.groups()
+            setting = SETTINGS[NEW_NAMES.get(key, key)]
+            lines = [*comments, *([] if key == "engine" else [f"{setting.key} = {value}"])]
+            moves.setdefault(setting.table, []).extend(lines)
+            comments = []
+        elif line.lstrip().startswith("#"):
+            comments.append(line)
+        else:
+            stays += [*comments, line]
+            comments = []
+    parts = ["\n".join(stays)]
+    tables = "\n".join([*comments, tables])
+    for table in filter(moves.get, TABLES):
+        block = "\n".join([f"[{table}]", *moves[table]])
+        if same := re.search(rf"(?m)^[ \t]*\[{table}\]", tables):
+            tables = tables[: same.start()] + block + tables[same.end() :]
+        else:
+            parts.append(block)
+    joined = "\n\n".join(part.strip("\n") for part in [*parts, tables] if part.strip())
+    return re.sub(r"\n{3,}", "\n\n", joined) + "\n" if moves else text
 
 
 @functools.cache

@@ -47,11 +47,6 @@ def read_settings(path: Path, shown: Path | None = None) -> Settings:
     return apply(Settings(), given)
 
 
-def is_flat(text: str) -> bool:
-    """Whether the text of a settings file has settings outside of tables, as in asl-edge 0.1."""
-    return any(not isinstance(value, dict) for value in _parse(text).values())
-
-
 def _parse(text: str) -> dict[str, Any]:
     if sys.version_info >= (3, 11):
         import tomllib

@@ -6,12 +6,14 @@ import re
 from pathlib import Path
 
 from edge.errors import SettingsError, os_errors_as
+from edge.old_settings import to_tables
 from edge.settings import SETTINGS, Settings
-from edge.settings_file import is_flat, read_settings
+from edge.settings_file import read_settings
 from edge.system.atomic_files import replaced_file
 
 TUNED = [SETTINGS[name] for name in ("variant", "threads", "thread_spinning")]
 TABLE = "model"  # of all three
+HEADER = rf"(?m)^[ \t]*\[{TABLE}\]"
 NOTE = "# asl-edge bench --tune, "
 HEADER_OR_KEY = re.compile(r"(?m)^[ \t]*(\[|[\w\"'-]+[ \t]*=).*$")
 
@@ -27,18 +29,15 @@ def read_text(path: Path) -> str:
 def write_tuned(path: Path, text: str, best: Settings, note: str) -> None:
     """Write `text` to `path` with the tuned settings of `best` in [model], and a comment with the `note`.
 
-    A flat file of asl-edge 0.1 stays flat. Raises SettingsError if `path` can't be written.
+    The settings of a flat file, as in asl-edge 0.1, move into tables. Raises SettingsError if writing fails.
     """
-    text = re.sub(rf"(?m)^{NOTE}.*\n", "", text)
-    flat = is_flat(text)
-    if flat:
-        text = _without_old_names(text)
-    elif not re.search(rf"(?m)^[ \t]*\[{TABLE}\]", text):
+    text = to_tables(re.sub(rf"(?m)^{NOTE}.*\n", "", text))
+    if not re.search(HEADER, text):
         text = f"{text.rstrip()}\n\n[{TABLE}]\n".lstrip("\n")
-    start, end = _span(text, "" if flat else TABLE)
+    start, end = _table_span(text)
     lines = text[start:end]
     for setting in TUNED:
-        lines = _with_key(lines, setting.name if flat else setting.key, getattr(best, setting.name))
+        lines = _with_key(lines, setting.key, getattr(best, setting.name))
     today = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     lines = re.sub(r"(?m)^(?=threads = )", f"{NOTE}{today}: {note}\n", lines, count=1)
     with os_errors_as(SettingsError, f"{path} can't be written"), replaced_file(path) as partial:
@@ -46,11 +45,11 @@ def write_tuned(path: Path, text: str, best: Settings, note: str) -> None:
         read_settings(partial, shown=path)  # never a file that `asl-edge run` would refuse
 
 
-def _span(text: str, table: str) -> tuple[int, int]:
-    """Return the start, at its header, and the end of a table; of what stands before any table for ""."""
-    header = re.search(rf"(?m)^[ \t]*\[{table}\]", text) if table else None
-    start, search_from = (header.start(), header.end()) if header else (0, 0)
-    following = re.compile(r"(?m)^[ \t]*\[").search(text, search_from)
+def _table_span(text: str) -> tuple[int, int]:
+    """Return where the table begins, at its header, and ends."""
+    header = re.search(HEADER, text)
+    start, after_header = header.span() if header else (0, 0)
+    following = re.compile(r"(?m)^[ \t]*\[").search(text, after_header)
     return start, following.start() if following else len(text)
 
 
@@ -62,9 +61,3 @@ def _with_key(lines: str, key: str, value: object) -> str:
         return lines
     last = list(HEADER_OR_KEY.finditer(lines))[-1].end()
     return f"{lines[:last]}\n{line}{lines[last:] or chr(10)}"
-
-
-def _without_old_names(text: str) -> str:
-    """Rename `spinning`, and remove `engine`, which follows from the variant."""
-    text = re.sub(r"(?m)^[ \t]*spinning(?=[ \t]*=)", "thread_spinning", text)
-    return re.sub(r"(?m)^[ \t]*engine[ \t]*=.*\n?", "", text)

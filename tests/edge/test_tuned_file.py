@@ -59,9 +59,17 @@ def test_tuned_settings_stand_in_their_table_and_all_else_is_kept(
     assert read_settings(path).threads == 2
 
 
-def test_flat_file_of_the_last_release_stays_flat_and_is_still_read(path: Path) -> None:
-    before = '# mine\ncamera = "usb:1"\nengine = "torchscript"\nthreads = 1  # one\nspinning = true\n'
-    after = '# mine\ncamera = "usb:1"\nthreads = 2  # one\nthread_spinning = false\nvariant = "int8"\n'
+def test_flat_file_of_the_last_release_gets_tables_and_keeps_its_comments(path: Path) -> None:
+    before = (
+        '# the kitchen\n\n# left\ncamera = "usb:1"\nengine = "torchscript"\n'
+        "threads = 1  # one\nspinning = true\n"
+        'gap_s = 1\n\n# at home\n[mqtt]\nuser = "me"\n'
+    )
+    after = (
+        '# the kitchen\n\n[camera]\n# left\nsource = "usb:1"\n\n'
+        '[model]\nthreads = 2  # one\nthread_spinning = false\nvariant = "int8"\n\n'
+        '[letters]\nrelease_s = 1\n\n# at home\n[mqtt]\nuser = "me"\n'
+    )
     assert without_note(tuned(path, before)) == after
     settings = read_settings(path)
     assert (settings.camera, settings.threads, settings.variant) == ("usb:1", 2, "int8")
