@@ -59,7 +59,8 @@ def settings_page() -> str:
 
 
 def _row(setting: Setting) -> str:
-    default = setting.default_text if setting.default_words else _code(setting.default_text)
+    quote = '"' if setting.type is str and setting.default else ""
+    default = setting.default_words or _code(f"{quote}{setting.default_text}{quote}")
     return f"| `{setting.key}` | `{setting.flag}` | {default} | {_values(setting)} | {setting.help} |\n"
 
 

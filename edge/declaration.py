@@ -35,10 +35,9 @@ class Setting:
 
     @property
     def default_text(self) -> str:
-        """The default as TOML writes it, or in words; "" for none."""
-        if self.default_words or self.default == "":
-            return self.default_words
-        return str(self.default).lower() if self.type is not str else f'"{self.default}"'
+        """The default as a flag takes it, or in words; "" for none."""
+        text = str(self.default)
+        return self.default_words or (text.lower() if self.type is bool else text)
 
 
 def setting(path: str, default: Any, help: str, **more: Any) -> Any:

@@ -38,7 +38,11 @@ class Settings:
         "camera.fps", 30.0, "frames per second to ask of the camera", metavar="N", limits=(1.0, 240.0)
     )
     rotation_deg: int = setting(
-        "camera.rotation_deg", 0, "rotate clockwise", metavar="DEG", choices=(0, 90, 180, 270)
+        "camera.rotation_deg",
+        0,
+        "rotate the pictures clockwise: 0, 90, 180 or 270",
+        metavar="DEG",
+        choices=(0, 90, 180, 270),
     )
     hflip: bool = setting(
         "camera.hflip", False, "exchange left and right, after the rotation", old_names=("flip",)
@@ -175,7 +179,7 @@ class Settings:
     log_level: str = setting(
         "log.level",
         "info",
-        "debug also logs the letters",
+        "debug, info, warning or error; debug also logs the letters",
         metavar="LEVEL",
         choices=("debug", "info", "warning", "error"),
     )

@@ -33,7 +33,7 @@ class Metrics:
         try:
             import prometheus_client as prometheus
         except ImportError:
-            raise not_installed("'metrics'", "prometheus-client", "metrics") from None
+            raise not_installed("page.metrics", "prometheus-client", "metrics") from None
         # otherwise every counter has a second series
         prometheus.disable_created_metrics()  # type: ignore[no-untyped-call]
         self._generate = prometheus.generate_latest

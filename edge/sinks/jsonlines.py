@@ -56,12 +56,12 @@ class JsonFile:
         try:
             if path.is_fifo():  # opening one waits for a reader, and a full one can't be renamed
                 raise SettingsError(
-                    f"'output' is {path}, a named pipe: use '-' and > {path} in the shell instead"
+                    f"letters.output is {path}, a named pipe: use '-' and > {path} in the shell instead"
                 )
             path.open("a").close()
         except (OSError, ValueError) as error:  # ValueError: a name that contains a zero byte
             reason = getattr(error, "strerror", None) or str(error)
-            raise SettingsError(f"'output' is {path}, which can't be written: {reason}") from None
+            raise SettingsError(f"letters.output is {path}, which can't be written: {reason}") from None
         self._file = _Rotated(path, maxBytes=FILE_BYTES, backupCount=OLD_FILES, encoding="utf-8", delay=True)
 
     def __call__(self, event: LetterEvent) -> None:

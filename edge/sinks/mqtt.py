@@ -54,7 +54,7 @@ class Mqtt:
         try:
             import paho.mqtt.client as paho
         except ImportError:
-            raise not_installed("'mqtt'", "paho-mqtt", "mqtt") from None
+            raise not_installed("mqtt.url", "paho-mqtt", "mqtt") from None
         scheme, self._host, self._port = parse_broker(settings.mqtt)
         self._name = settings.mqtt_name or socket.gethostname()
         self._id = re.sub(r"[^A-Za-z0-9_-]", "_", self._name)
@@ -64,7 +64,7 @@ class Mqtt:
             paho.CallbackAPIVersion.VERSION2, client_id=f"asl-edge-{self._id}", clean_session=True
         )
         self._client.will_set(self._topic("availability"), "offline", qos=1, retain=True)
-        password = read_secret("mqtt_password_file", settings.mqtt_password_file, "mqtt_password")
+        password = read_secret("mqtt.password_file", settings.mqtt_password_file, "mqtt_password")
         if settings.mqtt_user or password:
             self._client.username_pw_set(settings.mqtt_user or "asl-edge", password or None)
         self._tls = scheme == "mqtts"
@@ -117,7 +117,7 @@ class Mqtt:
         """Publish everything anew, in paho's thread, at the first and each later connection."""
         if reason.is_failure:
             self._warn(
-                f"the broker refuses the connection ({reason}): check mqtt_user and mqtt_password_file"
+                f"the broker refuses the connection ({reason}): check mqtt.user and mqtt.password_file"
             )
             return
         log.info("mqtt: connected to %s:%d", self._host, self._port)
@@ -133,7 +133,7 @@ class Mqtt:
         """Warn of the error that paho has just caught; paho does not pass it on."""
         error = sys.exc_info()[1]
         if isinstance(error, ssl.SSLCertVerificationError):
-            hint = CERTIFICATE_HINTS.get(error.verify_code, "name its authority with mqtt_ca_file")
+            hint = CERTIFICATE_HINTS.get(error.verify_code, "name its authority with mqtt.ca_file")
             self._warn(f"the broker's certificate is not trusted ({error.verify_message}): {hint}")
         elif isinstance(error, ssl.SSLError) or (self._tls and isinstance(error, ConnectionResetError)):
             self._warn(f"the TLS handshake failed ({error.strerror}): check the port, or use mqtt://")
@@ -183,8 +183,8 @@ def parse_broker(url: str) -> tuple[str, str, int]:
     if parts.scheme not in PORTS or not parts.hostname or port == -1 or not plain:
         shown = f"{parts.scheme}://..." if "@" in url else url  # never write a password to a log
         raise SettingsError(
-            f"'mqtt' must be mqtt://HOST:PORT or mqtts://HOST:PORT, got {shown!r}; user and password belong "
-            "in mqtt_user and mqtt_password_file"
+            f"mqtt.url must be mqtt://HOST:PORT or mqtts://HOST:PORT, got {shown!r}; user and password "
+            "belong in mqtt.user and mqtt.password_file"
         )
     return parts.scheme, parts.hostname, port or PORTS[parts.scheme]
 
@@ -194,4 +194,4 @@ def _tls_context(ca_file: str) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=ca_file or None)
     except (OSError, ssl.SSLError) as error:
         reason = error.strerror if isinstance(error, FileNotFoundError) else "it holds no certificate"
-        raise SettingsError(f"'mqtt_ca_file' is {ca_file}, which can't be used: {reason}") from None
+        raise SettingsError(f"mqtt.ca_file is {ca_file}, which can't be used: {reason}") from None

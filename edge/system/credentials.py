@@ -16,12 +16,12 @@ def read_secret(key: str, file: str, credential: str) -> str:
     if path is None or not (file or path.exists()):
         return ""
     try:
-        with os_errors_as(SettingsError, f"'{key}' is {path}, which can't be read"):
+        with os_errors_as(SettingsError, f"{key} is {path}, which can't be read"):
             secret = _read_text(path).strip()
     except ValueError:
-        raise SettingsError(f"'{key}' is {path}, which is not text: write the secret into it") from None
+        raise SettingsError(f"{key} is {path}, which is not text: write the secret into it") from None
     if file and not secret:  # a credential may be empty, because the unit names all of them
-        raise SettingsError(f"'{key}' is {path}, which is empty: write the secret into it")
+        raise SettingsError(f"{key} is {path}, which is empty: write the secret into it")
     return secret
 
 

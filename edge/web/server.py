@@ -39,13 +39,13 @@ def open_page(
     try:
         from edge.web.views import build_application
     except ImportError:
-        raise not_installed("'page'", "aiohttp", "page") from None
+        raise not_installed("page.listen", "aiohttp", "page") from None
     host, port = parse_address(settings.page)
-    token = read_secret("page_token_file", settings.page_token_file, "page_token")
+    token = read_secret("page.token_file", settings.page_token_file, "page_token")
     if not ipaddress.ip_address(host).is_loopback and not token:
         raise SettingsError(
-            f"'page' is {settings.page}, which others can reach, so it must have a token: "
-            "give page_token_file or the credential page_token, or use 127.0.0.1"
+            f"page.listen is {settings.page}, which others can reach, so it must have a token: "
+            "give page.token_file or the credential page_token, or use 127.0.0.1"
         )
     if token and len(token) < MIN_TOKEN_LENGTH:
         raise SettingsError(
@@ -129,7 +129,7 @@ def parse_address(text: str) -> tuple[str, int]:
             raise ValueError
     except ValueError:
         raise SettingsError(
-            f"'page' must be an address and a port, e.g. 127.0.0.1:8080, got '{text}'"
+            f"page.listen must be an address and a port, e.g. 127.0.0.1:8080, got '{text}'"
         ) from None
     return host, number
 
@@ -141,5 +141,5 @@ def _listen(host: str, port: int, setting: str) -> socket.socket:
     except OSError as error:
         reason = "another program has that port" if error.errno == errno.EADDRINUSE else reason_of(error)
         raise SettingsError(
-            f"'page' is {setting}, where no page can be opened ({reason}): take another"
+            f"page.listen is {setting}, where no page can be opened ({reason}): take another"
         ) from None

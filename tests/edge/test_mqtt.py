@@ -286,5 +286,5 @@ def test_ca_file_that_is_none_is_refused(tmp_path: Path, content: str | None) ->
     if content:
         (tmp_path / "ca.pem").write_text(content)
     settings = replace(Settings(), mqtt="mqtts://broker", mqtt_ca_file=str(tmp_path / "ca.pem"))
-    with pytest.raises(SettingsError, match=r"'mqtt_ca_file' is .* which can't be used"):
+    with pytest.raises(SettingsError, match=r"mqtt.ca_file is .* which can't be used"):
         Mqtt(settings)

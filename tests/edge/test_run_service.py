@@ -226,7 +226,7 @@ def test_reload_takes_over_good_settings_in_the_same_process(
         ('"synthetic:F"', '"webcam"', "there is no camera 'webcam'"),
         ('"synthetic:F"', '"usb:97"', "there is no camera /dev/video97"),
         ("folder = ", 'folder = "/nowhere"  # ', "/nowhere is no deployment package"),
-        ('"none"', '"/nowhere/letters"', "'output' is /nowhere/letters, which can't be written"),
+        ('"none"', '"/nowhere/letters"', "letters.output is /nowhere/letters, which can't be written"),
     ],
 )
 def test_reload_logs_bad_settings_and_keeps_the_old_ones(

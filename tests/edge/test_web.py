@@ -352,7 +352,7 @@ def test_taken_port_is_one_sentence(page: Board, tiny_folder: Path) -> None:
         (("--page", "8080"), "must be an address and a port"),
         (("--page", "board:8080"), "must be an address and a port"),
         (("--page", "127.0.0.1:99999"), "must be an address and a port"),
-        (("--page", "0.0.0.0:0"), "so it must have a token: give page_token_file"),
+        (("--page", "0.0.0.0:0"), "so it must have a token: give page.token_file"),
         (("--page", "[::]:0"), "so it must have a token"),
         (("--page", "127.0.0.1:0", "--page-token-file", "/nowhere"), "can't be read: no such file"),
         (("--page-metrics",), "give page.listen, too"),
