@@ -33,20 +33,20 @@ def signed(letters: str, reads: str, seed: int, count: int = 8) -> Examples:
     return Examples(np.array(features, np.float32), np.array(logits, np.float32), np.array(truth))
 
 
-def test_letters_that_are_mixed_up_are_told_apart_after_teaching() -> None:
+def test_confused_letters_are_told_apart_after_teaching() -> None:
     result, correction = learn(signed("MNE", "NME", 0), 1.0)
     assert (round(result.before, 2), result.after, result.held_back) == (0.33, 1.0, 12)
     assert measure_accuracy(signed("MNE", "NME", 1), correction) == 1.0
     assert "33% right before, 100% after" in result.sentence
 
 
-def test_letter_that_was_not_taught_and_is_read_right_stays_so() -> None:
+def test_letters_that_were_not_taught_are_not_corrected() -> None:
     correction = fit(signed("MN", "NM", 0), 1.0)
     others = signed("ABCDEFGH", "ABCDEFGH", 2)
     assert np.array_equal(correction(others.features, others.logits), np.zeros_like(others.logits))
 
 
-def test_teacher_is_told_which_letter_to_sign_too() -> None:
+def test_result_names_the_letter_to_sign_as_well() -> None:
     result, _ = learn(signed("N", "E", 0), 1.0)
     assert not result.helps
     assert result.sentence.endswith("so it is not used. N is still read as E: sign E, too.")
@@ -57,7 +57,7 @@ def test_too_few_examples_are_refused() -> None:
         learn(signed("MN", "MN", 0, count=1), 1.0)
 
 
-def test_what_is_saved_is_loaded_and_forgotten(tmp_path: Path) -> None:
+def test_saved_examples_are_loaded_and_deleted(tmp_path: Path) -> None:
     file, examples = TaughtFile(ONE, tmp_path / "new"), signed("MN", "NM", 0)
     assert file.load() is None
     file.save(examples)
@@ -87,7 +87,7 @@ def test_damaged_file_is_one_sentence(tmp_path: Path, data: bytes) -> None:
         file.load()
 
 
-def test_flipped_bytes_are_one_sentence_wherever_they_lie(tmp_path: Path) -> None:
+def test_flipped_bytes_anywhere_are_one_sentence(tmp_path: Path) -> None:
     file = TaughtFile(ONE, tmp_path, F)
     file.save(signed("MN", "NM", 0))
     whole = file.path.read_bytes()
@@ -104,7 +104,7 @@ def test_flipped_bytes_are_one_sentence_wherever_they_lie(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("what", ["letter", "width", "nan"])
-def test_file_that_makes_no_sense_is_one_sentence(tmp_path: Path, what: str) -> None:
+def test_file_with_invalid_examples_is_one_sentence(tmp_path: Path, what: str) -> None:
     file, examples = TaughtFile(ONE, tmp_path, F), signed("MN", "NM", 0)
     if what == "letter":
         examples.letters[0] = 77
@@ -135,13 +135,13 @@ def test_save_that_fails_leaves_nothing_half_written(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [file.path]
 
 
-def test_what_is_saved_is_its_owners_alone(tmp_path: Path) -> None:
+def test_only_its_owner_may_read_the_file(tmp_path: Path) -> None:
     file = TaughtFile(ONE, tmp_path)
     file.save(signed("M", "M", 0))
     assert file.path.stat().st_mode & 0o077 == 0
 
 
-def test_services_state_directory_is_the_usual_place(
+def test_file_is_in_the_services_state_directory_by_default(
     tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package = open_package(tiny_folder)
@@ -152,7 +152,7 @@ def test_services_state_directory_is_the_usual_place(
 
 
 class Signer:
-    """An engine and a person: signs what it is told, and is read as something else."""
+    """An engine and a person: signs `letter`, and reads something else."""
 
     def __init__(self, reads: dict[str, str]) -> None:
         self.letter, self._reads, self._seed = "M", reads, 0
@@ -164,7 +164,7 @@ class Signer:
         return Output(one.logits, np.array([5.0], np.float32), landmarks, one.features)
 
 
-def read(engine: CorrectedEngine) -> str:
+def read_letter(engine: CorrectedEngine) -> str:
     return LETTERS[int(engine(np.zeros((1, 3, 8, 8), np.float32)).letters.argmax())]
 
 
@@ -206,18 +206,16 @@ def test_page_records_letters_learns_and_forgets(tmp_path: Path) -> None:
         if thread.name == "teaching":
             thread.join()
     assert "0% right before, 100% after" in teaching.message
-    assert read(engine) == "N"
+    assert read_letter(engine) == "N"
     again = CorrectedEngine(signer)
     session_of(again, tmp_path).restore()
-    assert read(again) == "N"
+    assert read_letter(again) == "N"
     teaching.request("forget", lambda call: call())
-    assert read(engine) == "M"
+    assert read_letter(engine) == "M"
     assert list(tmp_path.iterdir()) == []
 
 
-def test_nothing_is_forgotten_while_it_is_learned_from(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nothing_is_forgotten_while_it_learns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = CorrectedEngine(Signer({"M": "N"}))
     teaching = session_of(engine, tmp_path)
     teaching.record("M")
@@ -237,7 +235,7 @@ def test_nothing_is_forgotten_while_it_is_learned_from(
     assert (teaching.status()["kept"], list(tmp_path.iterdir())) == ({}, [])
 
 
-def test_user_without_a_home_has_nothing_taught_or_names_a_folder(
+def test_user_without_a_home_has_no_file_unless_a_folder_is_named(
     tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package = open_package(tiny_folder)
@@ -268,7 +266,7 @@ def test_frames_that_were_not_read_are_not_recorded(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("how", ["cancelled", "another letter", "no hand"])
-def test_a_recording_that_comes_to_nothing_leaves_what_was_kept(tmp_path: Path, how: str) -> None:
+def test_recording_that_is_given_up_keeps_the_old_examples(tmp_path: Path, how: str) -> None:
     engine = CorrectedEngine(Signer({"M": "N"}))
     teaching = session_of(engine, tmp_path)
     teaching.record("M")
