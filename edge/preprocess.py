@@ -14,7 +14,7 @@ from edge.records import Array, Image
 
 MEAN_RGB = (0.485, 0.456, 0.406)  # of ImageNet, 0..1: what torchvision's pretrained ResNet-18 expects
 STD_RGB = (0.229, 0.224, 0.225)
-# MEAN_RGB * 255, which becomes 0: what a square that leaves the picture shows there
+# outside the picture a square shows MEAN_RGB * 255, which the network sees as 0
 BORDER_RGB = (124, 116, 104)
 
 # A square that is reduced by at most this factor is sampled bilinearly; beyond it, pixels are averaged. See
@@ -99,9 +99,8 @@ def to_tensor(crop: Image) -> Array:
     """Convert a crop (S, S, 3) RGB uint8 to (1, 3, S, S) float32: (crop / 255 - mean) / deviation."""
     scale = np.array([1 / (255 * s) for s in STD_RGB], np.float32)
     shift = np.array([m / s for m, s in zip(MEAN_RGB, STD_RGB, strict=True)], np.float32)
-    planes = np.array(
-        crop.transpose(2, 0, 1)[None], np.float32, order="C"
-    )  # copied first: faster on whole planes
+    # copied first, because arithmetic on contiguous planes is faster
+    planes = np.array(crop.transpose(2, 0, 1)[None], np.float32, order="C")
     planes *= scale[:, None, None]
     planes -= shift[:, None, None]
     return planes
