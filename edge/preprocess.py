@@ -71,17 +71,14 @@ def crop_square(image: Image, square: Square, size_px: int, rotation_rad: float 
 
 def _crop_rotated(image: Image, square: Square, size_px: int, rotation_rad: float) -> Image:
     cx, cy, side = square
-    if (
-        side > MAX_BILINEAR_FACTOR * size_px
-    ):  # average the pixels first, in a square that holds the rotated one
+    if side > MAX_BILINEAR_FACTOR * size_px:  # average first, in a square that holds the rotated one
         larger_px = round(size_px * ROTATED_MARGIN)
         image = crop_square(image, (cx, cy, side * ROTATED_MARGIN), larger_px)
         cx = cy = larger_px / 2
         side = float(size_px)
     matrix = rotation_matrix(rotation_rad) * np.float32(side / size_px)
-    offset = (
-        np.array([cx, cy]) - 0.5 - matrix @ np.full(2, (size_px - 1) / 2)
-    )  # a pixel's position is its centre
+    # a pixel's position is its centre
+    offset = np.array([cx, cy]) - 0.5 - matrix @ np.full(2, (size_px - 1) / 2)
     return np.asarray(
         cv2.warpAffine(
             image,
