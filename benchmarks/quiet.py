@@ -20,7 +20,7 @@ from edge.hand.tracker import HandTracker
 from edge.letters.filter import LetterFilter
 from edge.package import open_package
 from edge.pictures import read_picture
-from edge.preprocess import cut_square
+from edge.preprocess import crop_square
 from edge.records import Frame, Image
 
 DATA = Path("../shared/data/asl-frames/manifest.csv")
@@ -80,7 +80,7 @@ def moving(picture: Image, frames: int, rng: np.random.Generator) -> list[Image]
     for t in np.linspace(0, 1, frames):
         x, y = (1 - t) * start + t * end
         square = (width / 2 + float(x), height / 2 + float(y), side * (1 - 0.05 * float(t)))
-        image = cut_square(picture, square, WIDTH)[(WIDTH - HEIGHT) // 2 :][:HEIGHT]
+        image = crop_square(picture, square, WIDTH)[(WIDTH - HEIGHT) // 2 :][:HEIGHT]
         noisy = image + rng.normal(0, NOISE, image.shape)
         shown.append(np.clip(noisy, 0, 255).astype(np.uint8))
     return shown

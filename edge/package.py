@@ -26,7 +26,7 @@ AGAIN = "export again with python -m export"
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """What views, searches and predictions need to know of a model."""
+    """The numbers of a model that reading a picture needs."""
 
     size_px: int  # side of the square that the network sees
     temperature: float = 1.0  # letter logits are divided by it to calibrate the confidence
@@ -36,7 +36,7 @@ class ModelSpec:
 
 @dataclass(frozen=True)
 class Package:
-    """A verified package. `metadata` is the whole file; the other fields are what the runtime reads of it."""
+    """A verified package. `metadata` is the whole file; the runtime uses the other fields."""
 
     folder: Path
     size_px: int  # as in ModelSpec, the next two too
@@ -50,7 +50,7 @@ class Package:
 
     @property
     def spec(self) -> ModelSpec:
-        """The part of the package that reading a picture needs."""
+        """The package's numbers for reading a picture."""
         return ModelSpec(self.size_px, self.temperature, self.presence_threshold, self.reads_upright)
 
     @property

@@ -14,7 +14,7 @@ from edge.records import Array, Image
 
 MEAN_RGB = (0.485, 0.456, 0.406)  # of ImageNet, 0..1: what torchvision's pretrained ResNet-18 expects
 STD_RGB = (0.229, 0.224, 0.225)
-# MEAN_RGB * 255, which becomes 0: what a square that leaves the picture shows there
+# outside the picture a square shows MEAN_RGB * 255, which the network sees as 0
 BORDER_RGB = (124, 116, 104)
 
 # A square that is reduced by at most this factor is sampled bilinearly; beyond it, pixels are averaged. See
@@ -71,17 +71,14 @@ def crop_square(image: Image, square: Square, size_px: int, rotation_rad: float 
 
 def _crop_rotated(image: Image, square: Square, size_px: int, rotation_rad: float) -> Image:
     cx, cy, side = square
-    if (
-        side > MAX_BILINEAR_FACTOR * size_px
-    ):  # average the pixels first, in a square that holds the rotated one
+    if side > MAX_BILINEAR_FACTOR * size_px:  # average first, in a square that holds the rotated one
         larger_px = round(size_px * ROTATED_MARGIN)
         image = crop_square(image, (cx, cy, side * ROTATED_MARGIN), larger_px)
         cx = cy = larger_px / 2
         side = float(size_px)
     matrix = rotation_matrix(rotation_rad) * np.float32(side / size_px)
-    offset = (
-        np.array([cx, cy]) - 0.5 - matrix @ np.full(2, (size_px - 1) / 2)
-    )  # a pixel's position is its centre
+    # a pixel's position is its centre
+    offset = np.array([cx, cy]) - 0.5 - matrix @ np.full(2, (size_px - 1) / 2)
     return np.asarray(
         cv2.warpAffine(
             image,
@@ -99,9 +96,8 @@ def to_tensor(crop: Image) -> Array:
     """Convert a crop (S, S, 3) RGB uint8 to (1, 3, S, S) float32: (crop / 255 - mean) / deviation."""
     scale = np.array([1 / (255 * s) for s in STD_RGB], np.float32)
     shift = np.array([m / s for m, s in zip(MEAN_RGB, STD_RGB, strict=True)], np.float32)
-    planes = np.array(
-        crop.transpose(2, 0, 1)[None], np.float32, order="C"
-    )  # copied first: faster on whole planes
+    # copied first, because arithmetic on contiguous planes is faster
+    planes = np.array(crop.transpose(2, 0, 1)[None], np.float32, order="C")
     planes *= scale[:, None, None]
     planes -= shift[:, None, None]
     return planes

@@ -1,4 +1,4 @@
-"""The vocabulary on one page: what flows from the camera to the observers.
+"""The vocabulary on one page: the values that flow from the camera to the observers.
 
 Frame -> Hand -> Prediction -> LetterEvent, all of one loop step in a LoopStep. Pictures are RGB; times are in
 seconds on the monotonic clock, taken when the frame was captured.
@@ -19,13 +19,13 @@ Array = npt.NDArray[np.float32]
 Box = tuple[float, float, float, float]  # x0, y0, x1, y1 in px; may extend beyond the picture
 CameraStatus = Literal["opening", "live", "blind", "frozen", "black"]
 
-# What is wrong with a camera in each state, for the person in front of it. A state without a sentence is
-# fine.
+# What is wrong with a camera in each state, to follow its name in a sentence: for the log, the page, MQTT and
+# doctor. Nothing is wrong with a live camera.
 CAMERA_PROBLEMS: dict[str, str] = {
-    "opening": "The camera is being opened.",
-    "blind": "The camera gives no frames: check its cable and plug.",
-    "frozen": "The camera repeats the same picture: unplug it and plug it in again.",
-    "black": "The camera's pictures are black: uncover the lens, or switch on the light.",
+    "opening": "is being opened",
+    "blind": "delivers no pictures: check its cable and plug",
+    "frozen": "delivers the same picture again and again: unplug it and plug it in, or restart asl-edge",
+    "black": "delivers black pictures: uncover the lens, or switch on the light",
 }
 
 
@@ -50,13 +50,13 @@ class CameraState:
 
     @property
     def problem(self) -> str:
-        """One sentence, or "" if the camera is fine."""
+        """What is wrong, to follow "the camera"; "" if it is live."""
         return CAMERA_PROBLEMS.get(self.status, "")
 
 
 @dataclass(frozen=True, eq=False)
 class Output:
-    """What the network answers for a batch of N crops."""
+    """The network's output for a batch of N crops."""
 
     letters: Array  # (N, 26) logits
     presence: Array  # (N,) logit of "the crop shows a hand"
@@ -67,7 +67,7 @@ class Output:
 
 @dataclass(frozen=True, eq=False)
 class Hand:
-    """Where the hand is in the frame."""
+    """The hand's position in the frame."""
 
     box_xyxy: Box
     landmarks: Array | None  # (21, 2) px in the frame
@@ -76,7 +76,7 @@ class Hand:
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What one frame shows, before any filtering over time."""
+    """The hand and letter of one frame, before any filtering over time."""
 
     letter: str | None  # None if there is no hand or the network is unsure
     confidence: float  # 0..1, the best letter's probability
@@ -121,8 +121,7 @@ class LoopStep:
 class Hint:
     """Why no letter is read."""
 
-    # "" (a letter is read), camera, no_hand, cut, dark, bright, blurred, unsure, short, or hold (keep
-    # holding)
+    # "" (a letter is read), camera, no_hand, cut, dark, bright, blurred, unsure, short, hold (one is coming)
     kind: str
     sentence: str  # for the person in front of the camera
 

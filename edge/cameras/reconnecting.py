@@ -11,16 +11,11 @@ from edge.cameras.capture_thread import CaptureThread
 from edge.cameras.driver import LiveSource
 from edge.cameras.frame_faults import FrameFaults
 from edge.errors import CameraBlind, CameraError
-from edge.records import CameraState, CameraStatus, Frame, Image
+from edge.records import CAMERA_PROBLEMS, CameraState, CameraStatus, Frame, Image
 
 log = logging.getLogger(__name__)
 
 TICK_S = 0.2  # a loop without a picture gets control back this often
-CHANGES = {  # what the log says when the state becomes this
-    "live": "delivers good pictures again",
-    "frozen": "delivers the same picture again and again: unplug it and plug it in, or restart asl-edge",
-    "black": "delivers black pictures: is the lens covered, or the light off?",
-}
 
 
 @dataclass(frozen=True)
@@ -116,7 +111,8 @@ class ReconnectingCamera:
             self._size_px = size_px
         status = self._faults.update(image, t)
         if status != self._status and self._status != "opening":
-            log.warning("%s %s", self._source.name, CHANGES[status])
+            problem = CAMERA_PROBLEMS.get(status, "delivers good pictures again")
+            log.warning("%s %s", self._source.name, problem)
         self._status = status
 
     def _check_silence(self) -> None:

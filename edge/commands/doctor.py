@@ -88,7 +88,7 @@ def examine_camera(camera: "Camera", fps: float) -> tuple[list[str], bool]:
     # count the frames that the camera offered, also those that were dropped here
     real_fps = (indices[-1] - indices[0]) / (times[-1] - times[0])
     state = camera.state()
-    fault = state.problem
+    fault = state.problem and f"it {state.problem}"
     if not fault and real_fps < SLOW * fps:
         fault = f"{fps:g} frames/s were asked for: give it more light or its own USB port, or ask for less"
     mean = sum(brightness) / len(brightness)

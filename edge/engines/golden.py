@@ -1,6 +1,6 @@
 """The golden input: a computed picture whose output is packaged with the model.
 
-A device whose output agrees with the workstation's runs the right model in the right way.
+A device whose output agrees with the workstation's runs the right model correctly.
 """
 
 import statistics

@@ -12,7 +12,7 @@ ERRORS_ONLY = 3  # onnxruntime's severities: 2 is a warning
 
 @contextlib.contextmanager
 def _without_native_warnings() -> Iterator[None]:
-    """Discard what native code writes to standard error meanwhile.
+    """Discard the output of native code on standard error.
 
     On a Raspberry Pi, onnxruntime 1.23 warns about a missing graphics card during its import, before its log
     level can be set (microsoft/onnxruntime#26300). The warning is harmless but looks like the cause of other

@@ -46,8 +46,7 @@ class TorchScriptEngine:
         self._torch, self._reads_upright = torch, package.reads_upright
         try:
             with warnings.catch_warnings():
-                # torch.jit is deprecated since 2.10 and still present in 2.15; a device pins its version of
-                # torch
+                # torch.jit is deprecated since 2.10 and still present in 2.15; devices pin their torch
                 warnings.filterwarnings("ignore", r"`torch\.jit\.load` is deprecated", DeprecationWarning)
                 self._model = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
         except (RuntimeError, ValueError) as error:

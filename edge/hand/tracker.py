@@ -92,7 +92,7 @@ class HandTracker:
 
 
 def _with_features(prediction: Prediction, view: View) -> Prediction:
-    """Add what teaching records: the features and uncorrected logits of the frame's only view."""
+    """Add the features and uncorrected logits of the frame's only view, which teaching records."""
     output = view.output
     logits = output.letters if output.uncorrected_letters is None else output.uncorrected_letters
     features = None if output.features is None else output.features[0]

@@ -32,7 +32,7 @@ SAME_UPRIGHT = [LETTERS.index(letter) for letter in "IJ"]
 
 
 class View(NamedTuple):
-    """One inference: the square, and what the network answered."""
+    """One inference: the square and the network's output."""
 
     square: Square
     output: Output

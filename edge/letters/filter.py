@@ -13,7 +13,7 @@ AGREEING_FRACTION = 0.6
 RELEASED_FRACTION = 0.2
 # Mean confidence below which a held letter is not sent; see docs/experiments.md, "Confidence of an event".
 MIN_EVENT_CONFIDENCE = 0.6
-MAX_GAP_S = 2.0  # without a prediction: what came before says nothing about now
+MAX_GAP_S = 2.0  # without a prediction; earlier predictions are then forgotten
 MAX_TEXT = 1000  # characters kept: a device runs for months
 
 

@@ -69,7 +69,9 @@ class SnapshotPublisher:
         hint = self.snapshot.hint if self.snapshot is not None else NO_HINT
         if step.frame is not None and step.prediction is not None:
             hint = self._hints.update(step.frame, step.prediction, step.event)
-        return Hint("camera", step.camera.problem) if step.camera.problem else hint
+        if step.camera.problem:
+            return Hint("camera", f"The camera {step.camera.problem}.")
+        return hint
 
     def _measure_times(self, step: LoopStep, now: float) -> float:
         """Update latency and frame rate; return how long the frame waited for the network."""

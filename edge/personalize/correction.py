@@ -1,7 +1,7 @@
 """The correction that a device learns from its signer's own letters. The network stays as it is.
 
 A new view's features (the package's output `features`) are compared with the features of the recorded
-examples. What the letter probabilities of similar examples lacked is added to the view's letter logits: a
+examples. The errors of similar examples' letter probabilities are added to the view's letter logits: a
 kernel ridge regression. Only views that the network reads as one of the recorded letters are corrected, so
 that every other letter is read as before.
 """
@@ -25,7 +25,7 @@ class Examples:
 
     features: Array  # (N, F)
     logits: Array  # (N, 26), of the network without a correction
-    letters: Array  # (N,) 0 to 25, what was signed
+    letters: Array  # (N,) 0 to 25, the signed letters
 
     def select(self, rows: Array) -> "Examples":
         """Return the examples at these indices, or where this mask is True."""
@@ -34,14 +34,14 @@ class Examples:
 
 @dataclass(frozen=True, eq=False)
 class Correction:
-    """Computes what is added to the letter logits."""
+    """A correction of the letter logits."""
 
     directions: Array  # (N, F) the examples' features, scaled to length 1
-    parts: Array  # (N, 26) what each example adds to a similar view
+    parts: Array  # (N, 26) added to a similar view, by example
     is_taught: npt.NDArray[np.bool_]  # (26,)
 
     def __call__(self, features: Array, logits: Array) -> Array:
-        """(M, F) and (M, 26) -> (M, 26); zeros if the best letter was not taught."""
+        """(M, F) and (M, 26) -> (M, 26) to add to the logits; 0 if the best letter was not taught."""
         added = _similarity(_scale_to_unit_length(features), self.directions) @ self.parts
         return np.asarray(added * self.is_taught[logits.argmax(axis=1)][:, None], np.float32)
 
@@ -49,9 +49,9 @@ class Correction:
 def fit(examples: Examples, temperature: float) -> Correction:
     """Learn a correction from at least one example."""
     directions = _scale_to_unit_length(examples.features)
-    lacking = np.eye(len(LETTERS))[examples.letters] - softmax(examples.logits / temperature)
+    errors = np.eye(len(LETTERS))[examples.letters] - softmax(examples.logits / temperature)
     similarity = _similarity(directions, directions) + RIDGE * np.eye(len(directions))
-    parts = GAIN * temperature * np.linalg.solve(similarity, lacking)
+    parts = GAIN * temperature * np.linalg.solve(similarity, errors)
     is_taught = np.isin(np.arange(len(LETTERS)), examples.letters)
     return Correction(directions, parts.astype(np.float32), is_taught)
 

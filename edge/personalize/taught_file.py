@@ -16,7 +16,7 @@ from edge.personalize.correction import Examples
 from edge.records import LETTERS
 from edge.system.atomic_files import replaced_file
 
-NO_HOME = Path("/nonexistent")  # what Debian names as the home of users without one
+NO_HOME = Path("/nonexistent")  # Debian's home folder of users without one
 FORGET = "delete it with asl-edge teach --forget"
 OTHER_FOLDER = "name another folder with personalize.state_dir"
 
@@ -31,7 +31,7 @@ class TaughtFile:
 
     @property
     def path(self) -> Path:
-        """Where the file is, if there is one."""
+        """The path of the file, which may not exist."""
         return self.folder / f"taught-{self.model_sha256[:12]}.npz"
 
     def check_writable(self) -> None:

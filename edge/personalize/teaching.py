@@ -27,7 +27,7 @@ class TeachingSession:
         self, engine: CorrectedEngine, file: TaughtFile, temperature: float, has_features: bool
     ) -> None:
         self.file, self.has_features = file, has_features
-        self.recordings = 0  # so far, not counting those that were given up
+        self.recordings = 0  # completed so far
         self.message = "" if has_features else NO_FEATURES.capitalize() + "."  # for the person who signs
         self._engine, self._temperature = engine, temperature
         self._kept: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}  # features and logits by letter
@@ -42,7 +42,7 @@ class TeachingSession:
         return self._recording
 
     def restore(self) -> None:
-        """Use what was learned earlier. Raises TeachError if the file is damaged or another model's."""
+        """Use the examples of the file. Raises TeachError if the file is damaged or another model's."""
         examples = self.file.load() if self.has_features else None
         if examples is None:
             return
@@ -93,7 +93,7 @@ class TeachingSession:
             self.end_recording()
 
     def end_recording(self) -> None:
-        """Keep what was recorded so far if it is enough; otherwise keep the letter's old examples."""
+        """Keep the recorded examples if they are enough; otherwise keep the letter's old examples."""
         letter, self._recording = self._recording, None
         if letter is None:
             return

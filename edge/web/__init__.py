@@ -1,1 +1,1 @@
-"""The live page: what the loop reads, in a browser. server.py is its thread, views.py its addresses."""
+"""The live page: letters and picture in a browser. server.py is its thread, views.py its addresses."""

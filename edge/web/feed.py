@@ -1,4 +1,4 @@
-"""What clients of the page are sent: the newest step as JSON and as JPEG, each made once for all clients."""
+"""The newest step as JSON and as JPEG, each encoded once for all clients of the page."""
 
 import json
 import time

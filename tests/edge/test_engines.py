@@ -32,11 +32,11 @@ def package(tiny_folder: Path) -> Package:
 
 @pytest.fixture
 def spoiled(tiny_folder: Path, tmp_path: Path) -> Path:
-    """A package of this test's own, whose model files it replaces."""
+    """A copy whose model files the test replaces."""
     return shutil.copytree(tiny_folder, tmp_path / "deployment_package")
 
 
-def packaged_again(folder: Path) -> Package:
+def repackage(folder: Path) -> Package:
     tiny_package.write_metadata(folder, ZEROS)
     return open_package(folder)
 
@@ -46,7 +46,7 @@ def test_onnx_engine_answers_the_golden_input_as_at_export(package: Package, var
     assert check_golden(OnnxEngine(package, variant, threads=2), package, variant) < 1e-3
 
 
-@pytest.mark.parametrize("kernels", ["x86", "qnnpack"])  # qnnpack is what a board runs
+@pytest.mark.parametrize("kernels", ["x86", "qnnpack"])  # boards run qnnpack
 def test_torchscript_engine_answers_the_golden_input_as_at_export(package: Package, kernels: str) -> None:
     import torch
 
@@ -114,7 +114,7 @@ def test_variant_decides_the_engine(package: Package, variant: str, engine: type
 def test_file_that_is_no_onnx_model_is_refused_in_one_sentence(spoiled: Path, data: bytes) -> None:
     (spoiled / "tiny.int8.onnx").write_bytes(data)
     with pytest.raises(EngineError, match=r"^onnxruntime can't load .*: export again[^\n]*$"):
-        OnnxEngine(packaged_again(spoiled))
+        OnnxEngine(repackage(spoiled))
 
 
 def test_torch_that_fails_to_load_is_one_sentence(
@@ -131,15 +131,15 @@ def test_torch_that_fails_to_load_is_one_sentence(
 def test_file_that_is_no_torchscript_is_refused_in_one_sentence(spoiled: Path, data: bytes) -> None:
     (spoiled / "tiny.dynamic.pt").write_bytes(data)
     with pytest.raises(EngineError, match=r"^torch \S+ can't load .*: export again[^\n]*$"):
-        TorchScriptEngine(packaged_again(spoiled))
+        TorchScriptEngine(repackage(spoiled))
 
 
-def test_onnx_model_of_other_shapes_than_its_metadata_is_refused(spoiled: Path) -> None:
+def test_onnx_model_whose_shapes_differ_from_its_metadata_is_refused(spoiled: Path) -> None:
     tiny_package.export_onnx(tiny_package.TinyNet(n_letters=24), spoiled / "tiny.int8.onnx")
     with pytest.raises(
         PackageError, match=r"has outputs letters \[1, 24\].* but its metadata says letters \[1, 26\]"
     ):
-        OnnxEngine(packaged_again(spoiled))
+        OnnxEngine(repackage(spoiled))
 
 
 def test_onnx_model_of_another_input_size_is_refused(spoiled: Path) -> None:
@@ -154,13 +154,13 @@ def test_onnx_model_with_other_output_names_is_refused(spoiled: Path) -> None:
     net = tiny_package.TinyNet()
     tiny_package.export_onnx(net, spoiled / "tiny.int8.onnx", ("a", "b", "c", "d"))
     with pytest.raises(PackageError, match=r"has outputs a \[1, 26\]"):
-        OnnxEngine(packaged_again(spoiled))
+        OnnxEngine(repackage(spoiled))
 
 
 def test_torchscript_of_other_shapes_is_refused(spoiled: Path) -> None:
     tiny_package.export_torchscript(tiny_package.TinyNet(n_letters=24), spoiled / "tiny.dynamic.pt")
     with pytest.raises(PackageError, match=r"has outputs \[\[1, 24\], .* but its metadata says"):
-        TorchScriptEngine(packaged_again(spoiled))
+        TorchScriptEngine(repackage(spoiled))
 
 
 def test_torchscript_engine_says_what_to_install_where_torch_is_absent(tiny_folder: Path) -> None:

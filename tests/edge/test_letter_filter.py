@@ -1,5 +1,6 @@
 """The letter filter, with properties that hold for every stream that hypothesis generates."""
 
+import inspect
 from itertools import pairwise
 
 import numpy as np
@@ -17,6 +18,7 @@ from edge.letters.filter import (
     LetterFilter,
 )
 from edge.records import LETTERS, Hand, LetterEvent, Prediction
+from edge.settings import Settings
 
 HAND = Hand((0.0, 0.0, 10.0, 10.0), None, 0.9)
 NO_HAND = "-"  # in a script; "." is a hand whose letter is unsure
@@ -235,3 +237,8 @@ def test_text_can_be_edited() -> None:
     assert letters.text == ""
     with pytest.raises(ValueError, match="expected space, delete or clear, got 'shout'"):
         letters.edit("shout")
+
+
+def test_defaults_are_those_of_the_settings() -> None:
+    defaults = {name: p.default for name, p in inspect.signature(LetterFilter).parameters.items()}
+    assert defaults == {name: getattr(Settings(), name) for name in defaults}

@@ -16,7 +16,7 @@ Metadata = dict[str, Any]
 
 @pytest.fixture
 def package_folder(tiny_folder: Path, tmp_path: Path) -> Path:
-    """A package of this test's own, to be spoiled."""
+    """A copy that the test may damage."""
     return shutil.copytree(tiny_folder, tmp_path / "deployment_package")
 
 
@@ -35,14 +35,14 @@ def refusal(folder: Path) -> str:
     return sentence
 
 
-def test_whole_package_opens(tiny_folder: Path) -> None:
+def test_valid_package_opens(tiny_folder: Path) -> None:
     package = open_package(tiny_folder)
     assert package.size_px == 64
     assert set(package.files) == {"int8", "float", "dynamic"}
     assert package.file("int8").is_file()
 
 
-def test_unknown_variant_names_those_that_the_package_has(tiny_folder: Path) -> None:
+def test_unknown_variant_lists_the_packages_variants(tiny_folder: Path) -> None:
     with pytest.raises(PackageError, match="no variant 'int4', only float, int8, dynamic"):
         open_package(tiny_folder).file("int4")
 
@@ -74,7 +74,7 @@ def test_folder_without_metadata_is_no_package(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["{", "", "\xff\xfe", "{}", "[]", "null", '"text"'])
-def test_metadata_that_is_no_metadata_is_refused(package_folder: Path, text: str) -> None:
+def test_invalid_metadata_is_refused(package_folder: Path, text: str) -> None:
     (package_folder / METADATA_NAME).write_text(text, encoding="latin-1")
     assert METADATA_NAME in refusal(package_folder)
 

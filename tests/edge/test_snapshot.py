@@ -85,7 +85,7 @@ def test_camera_that_sees_nothing_is_the_hint(status: CameraStatus) -> None:
     publisher = SnapshotPublisher(LetterFilter(), HintTracker())
     publisher.observe(step(0, camera=CameraState("usb:0", status, 0, 9.0, 0)))
     assert newest(publisher).hint.kind == "camera"
-    assert newest(publisher).hint.sentence == CAMERA_PROBLEMS[status]
+    assert newest(publisher).hint.sentence == f"The camera {CAMERA_PROBLEMS[status]}."
     publisher.observe(step(1))
     assert newest(publisher).hint.kind != "camera"
 

@@ -1,205 +1,35 @@
-"""The live page of the real program: in a real browser, and by plain requests for what browsers do not do."""
+"""The live page of the real program, by plain requests: its data, its refusals, its settings."""
 
-import http.client
 import json
-import os
 import re
-import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-from support import browser
 from support.command_line import ENVIRONMENT, asl_edge, refused
-
-TIMEOUT_S = 60
-TOKEN = "0123456789abcdef0123"
-needs_browser = pytest.mark.skipif(not browser.is_installed(), reason=browser.MISSING)
+from support.page_board import TOKEN, Board, wait_until
 
 
-class Board:
-    """`asl-edge run` with a page on a free port; `start` starts it again on the same port."""
-
-    def __init__(self, *flags: str | Path, environment: dict[str, str] | None = None) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = int(free.getsockname()[1])
-        self._flags, self._environment = flags, environment or {}
-        self.start()
-
-    def start(self) -> None:
-        command = [sys.executable, "-m", "edge", "run", "--output", "none"]
-        command += ["--page", f"127.0.0.1:{self.port}", *map(str, self._flags)]
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, env=ENVIRONMENT | self._environment)
-        try:
-            wait_until(lambda: self.health().get("alive"), "a live page")
-        except BaseException:
-            self.end()
-            raise
-
-    def end(self) -> None:
-        self.process.send_signal(signal.SIGTERM)
-        self.stderr = (self.process.communicate(timeout=TIMEOUT_S)[1] or b"").decode()
-
-    def request(
-        self, method: str, path: str, body: bytes | None = None, **headers: str
-    ) -> tuple[int, dict[str, str], bytes]:
-        """Return status, headers and body; `_` in a header's name stands for `-`."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT_S)
-        try:
-            named = {key.replace("_", "-"): value for key, value in headers.items()}
-            connection.request(method, path, body, headers=named)
-            response = connection.getresponse()
-            return response.status, dict(response.getheaders()), response.read()
-        finally:
-            connection.close()
-
-    def health(self) -> dict[str, Any]:
-        try:
-            return json.loads(self.request("GET", "/healthz")[2])  # type: ignore[no-any-return]
-        except OSError:
-            assert self.process.poll() is None, self.process.stderr and self.process.stderr.read()
-            return {}
-
-    def state(self) -> dict[str, Any]:
-        """Return the next state of the event stream."""
-        with self.stream("/events") as lines:
-            for line in lines:
-                if line.startswith(b"data: "):
-                    return json.loads(line[6:])  # type: ignore[no-any-return]
-        raise AssertionError("the stream ended")
-
-    @contextmanager
-    def stream(self, path: str) -> Iterator[http.client.HTTPResponse]:
-        """Open a stream of the page. Not with urllib, which would ask a proxy of the environment."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT_S)
-        try:
-            connection.request("GET", path)
-            yield connection.getresponse()
-        finally:
-            connection.close()
-
-
-def wait_until(holds: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + TIMEOUT_S
-    while time.monotonic() < deadline:
-        if value := holds():
-            return value
-        time.sleep(0.1)
-    return pytest.fail(f"waited {TIMEOUT_S} s for {what}")
-
-
-@pytest.fixture
-def start(tiny_folder: Path, tmp_path: Path) -> Iterator[Callable[..., Board]]:
-    """Start boards with the tiny network, which reads F from everything, and end them after the test."""
-    boards: list[Board] = []
-
-    def begin(*flags: str | Path, **options: Any) -> Board:
-        defaults = (
-            "--camera",
-            "synthetic:A",
-            "--fps",
-            "10",
-            "--model",
-            tiny_folder,
-            "--state-dir",
-            tmp_path / "t",
-        )
-        boards.append(Board(*defaults, *flags, **options))
-        return boards[-1]
-
-    yield begin
-    for board in boards:
-        if board.process.poll() is None:
-            board.end()
-
-
-@needs_browser
-@pytest.mark.parametrize("size", browser.SIZES)
-def test_text_appears_while_it_is_signed_and_the_buttons_edit_it(size: str, tmp_path: Path) -> None:
-    pictures = Path(os.environ.get("ASL_EDGE_SCREENSHOTS", tmp_path))
-    pictures.mkdir(parents=True, exist_ok=True)
-    board = Board("--camera", "synthetic:HELLO", "--fps", "12", "--state-dir", tmp_path / "t")
-    try:
-        with browser.browser(tmp_path / "profile") as driver:
-            from selenium.webdriver.common.by import By
-
-            def text() -> str:
-                return str(driver.find_element(By.ID, "text").get_property("textContent"))
-
-            browser.show(driver, size)
-            driver.get(f"http://127.0.0.1:{board.port}/")
-            wait_until(lambda: "HELLO" in text(), "the signer's word on the page")
-            browser.save(driver, pictures / f"page-{size}.png")
-            assert driver.find_element(By.ID, "letter").text
-            assert driver.execute_script("return document.getElementById('picture').naturalWidth") == 640
-            assert driver.find_element(By.ID, "text").get_attribute("aria-live") == "polite"
-            wide = driver.execute_script("return document.documentElement.scrollWidth")
-            assert wide <= browser.SIZES[size][0]
-            driver.find_element(By.ID, "clear").click()
-            wait_until(lambda: len(text()) < 3, "an empty text")
-            wait_until(lambda: text().rstrip(), "the next letter")
-            driver.find_element(By.ID, "space").click()
-            wait_until(lambda: board.state()["text"].endswith(" "), "a space at the end")
-            driver.find_element(By.ID, "delete").click()
-            wait_until(lambda: not board.state()["text"].endswith(" "), "no space at the end")
-            assert [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE"] == []
-    finally:
-        board.end()
-
-
-@needs_browser
-def test_page_reconnects_after_the_program_was_restarted(start: Callable[..., Board], tmp_path: Path) -> None:
-    board = start()
-    with browser.browser(tmp_path / "profile") as driver:
-        from selenium.webdriver.common.by import By
-
-        def link() -> str:
-            return driver.find_element(By.ID, "link").text
-
-        driver.get(f"http://127.0.0.1:{board.port}/")
-        wait_until(lambda: link() == "live", "a live page")
-        board.end()
-        wait_until(lambda: "no connection" in link(), "the message that the connection is lost")
-        board.start()
-        wait_until(lambda: link() == "live", "a live page again")
-        wait_until(lambda: "F" in driver.find_element(By.ID, "text").text, "a letter of the new run")
-        ready = "const p = document.getElementById('picture'); return p.complete || p.naturalWidth > 0"
-        wait_until(lambda: driver.execute_script(ready), "a picture again")
-
-
-@needs_browser
-def test_keyboard_reaches_every_button_and_types_spaces(start: Callable[..., Board], tmp_path: Path) -> None:
-    board = start("--no-page-picture")
-    with browser.browser(tmp_path / "profile") as driver:
-        from selenium.webdriver.common.action_chains import ActionChains
-        from selenium.webdriver.common.by import By
-        from selenium.webdriver.common.keys import Keys
-
-        driver.get(f"http://127.0.0.1:{board.port}/")
-        wait_until(lambda: "F" in driver.find_element(By.ID, "text").text, "a letter")
-        assert not driver.find_element(By.ID, "picture").is_displayed()
-        ActionChains(driver).send_keys(" ").perform()
-        wait_until(lambda: board.state()["text"].endswith(" "), "a space from the space bar")
-        reached = set()
-        for _ in range(8):
-            ActionChains(driver).send_keys(Keys.TAB).perform()
-            reached.add(driver.switch_to.active_element.get_attribute("id"))
-        assert {"theme", "space", "delete", "clear", "teach"} <= reached
+@pytest.fixture(scope="module")
+def page(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
+    """One board for the tests that change nothing."""
+    folder = tmp_path_factory.mktemp("taught")
+    flags = ("--camera", "synthetic:A", "--fps", "10", "--model", tiny_folder, "--state-dir", folder)
+    board = Board(*flags, "--page-hosts", "board.example other.example")
+    yield board
+    board.end()
 
 
 def test_every_response_has_security_headers_and_loads_nothing_from_other_servers(
-    start: Callable[..., Board],
+    start_board: Callable[..., Board],
 ) -> None:
-    board = start("--page-metrics")
+    board = start_board("--page-metrics")
     for path in ("/", "/page.js", "/page.css", "/healthz", "/metrics", "/nothing"):
         headers = board.request("GET", path)[1]
         assert headers["Content-Security-Policy"].startswith("default-src 'none'; script-src 'self'")
@@ -228,16 +58,6 @@ def test_every_response_has_security_headers_and_loads_nothing_from_other_server
 )
 def test_host_name_of_another_machine_is_refused(page: Board, host: str, status: int) -> None:
     assert page.request("GET", "/", Host=host)[0] == status
-
-
-@pytest.fixture(scope="module")
-def page(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
-    """One board for the tests that change nothing."""
-    folder = tmp_path_factory.mktemp("taught")
-    flags = ("--camera", "synthetic:A", "--fps", "10", "--model", tiny_folder, "--state-dir", folder)
-    board = Board(*flags, "--page-hosts", "board.example other.example")
-    yield board
-    board.end()
 
 
 def test_other_sites_can_not_press_the_buttons(page: Board) -> None:
@@ -281,9 +101,11 @@ def test_client_that_sleeps_slows_neither_the_loop_nor_other_clients(page: Board
     assert second["fps"] > 5
 
 
-def test_page_with_a_token_refuses_requests_without_it(start: Callable[..., Board], tmp_path: Path) -> None:
+def test_page_with_a_token_refuses_requests_without_it(
+    start_board: Callable[..., Board], tmp_path: Path
+) -> None:
     (tmp_path / "page_token").write_text(TOKEN + "\n")
-    board = start(environment={"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    board = start_board(environment={"CREDENTIALS_DIRECTORY": str(tmp_path)})
     for path in ("/events", "/picture", "/page.js", "/metrics"):
         assert board.request("GET", path)[0] == 401
     assert board.request("POST", "/text/clear")[0] == 401
@@ -309,32 +131,14 @@ def test_page_with_a_token_refuses_requests_without_it(start: Callable[..., Boar
     assert "Traceback" not in stderr
 
 
-@needs_browser
-def test_token_is_typed_once_and_a_wrong_one_is_refused(start: Callable[..., Board], tmp_path: Path) -> None:
-    token = tmp_path / "token"
-    token.write_text(TOKEN)
-    board = start("--page-token-file", token)
-    with browser.browser(tmp_path / "profile") as driver:
-        from selenium.webdriver.common.by import By
-
-        driver.get(f"http://127.0.0.1:{board.port}/")
-        assert driver.current_url.endswith("/login")
-        for typed, ends in ((TOKEN[:-1], "/login?wrong"), (TOKEN, f":{board.port}/")):
-            driver.find_element(By.ID, "token").send_keys(typed)
-            driver.find_element(By.CSS_SELECTOR, "button.strong").click()
-            wait_until(lambda ends=ends: driver.current_url.endswith(ends), f"the address {ends}")
-        wait_until(lambda: driver.find_element(By.ID, "link").text == "live", "a live page")
-        assert driver.get_cookies()[0]["value"] != TOKEN
-
-
 def test_pictures_are_sent_as_jpegs_unless_they_are_switched_off(
-    page: Board, start: Callable[..., Board]
+    page: Board, start_board: Callable[..., Board]
 ) -> None:
     with page.stream("/picture") as stream:
         begin = stream.read(400)
     assert begin.startswith(b"--next-picture\r\nContent-Type: image/jpeg\r\nContent-Length: ")
     assert b"\r\n\r\n\xff\xd8" in begin
-    closed = start("--no-page-picture")
+    closed = start_board("--no-page-picture")
     assert closed.request("GET", "/picture")[0] == 404
     assert closed.state()["picture"] is False
 
