@@ -43,7 +43,7 @@ def read_settings(path: Path, shown: Path | None = None) -> Settings:
             where = f"{shown} line {_line_of(text, key)}"
             near = difflib.get_close_matches(key, TABLES, n=1)
             hint = f"did you mean [{near[0]}]?" if near else _hint(key)
-            raise SettingsError(f"{where}: there is no table [{key}]; {hint or _tables()}")
+            raise SettingsError(f"{where}: there is no table {key!r}; {hint or _tables()}")
     return apply(Settings(), given)
 
 
@@ -63,7 +63,7 @@ def _table_setting(table: str, key: str, value: Any, text: str, shown: Path) -> 
     near = difflib.get_close_matches(key, keys, n=1)
     hint = f"did you mean '{near[0]}'?" if near else _hint(key)
     hint = hint or f"the keys of [{table}] are {', '.join(keys)}"
-    raise SettingsError(f"{where}: there is no setting '{key}' in [{table}]; {hint}")
+    raise SettingsError(f"{where}: there is no setting {key!r} in [{table}]; {hint}")
 
 
 def _flat_setting(key: str, value: Any, text: str, shown: Path) -> list[tuple[str, str, Any]]:
@@ -71,7 +71,7 @@ def _flat_setting(key: str, value: Any, text: str, shown: Path) -> list[tuple[st
     where = f"{shown} line {_line_of(text, '', key)}"
     translated = translate_flat_key(key, value, str(shown), f"{where}: {key}")
     if translated is None:
-        raise SettingsError(f"{where}: there is no setting '{key}'; {_hint(key) or _tables()}")
+        raise SettingsError(f"{where}: there is no setting {key!r}; {_hint(key) or _tables()}")
     return [(name, f"{where}: {key}", new) for name, new in translated]
 
 
