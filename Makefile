@@ -47,9 +47,13 @@ venv-dev: .venv-dev/.made ## .venv-dev: everything, to train, export, test and c
 demo: venv ## the synthetic signer spells WORD (make demo WORD=HELLO), the shipped model reads it
 	@.venv/bin/asl-edge demo "$(WORD)"
 
-.PHONY: test
-test: venv-dev ## every test
-	.venv-dev/bin/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+PYTEST := .venv-dev/bin/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+
+.PHONY: test test-slow
+test: venv-dev ## the tests to run before every commit (3 minutes on two cores)
+	$(PYTEST) -m "not slow and not hardware and not machine"
+test-slow: venv-dev ## the slow tests: training, export, the whole path from photographs to letters
+	$(PYTEST) -m slow
 
 MACHINE := build/camera-machine
 

@@ -1,8 +1,8 @@
-"""Hands found and letters read in whole camera pictures (`frame` in the data), the hand small.
+"""Hands found and letters read in whole camera pictures (kind `frame`), in which the hand is small.
 
     python benchmarks/found.py PACKAGE... [--prepared FOLDER]
 
-Each package reads all of those of the sources that its training left out, as `evaluate` does.
+Each package reads all such pictures of the sources that its training left out, as `evaluate` does.
 """
 
 import argparse
@@ -28,18 +28,18 @@ def main() -> None:
     args = parser.parse_args()
     prepared = open_prepared(args.prepared)
     is_frame = (prepared.kind == "frame") & np.isin(prepared.letter, LETTERS)
-    every = []
+    results = []
     for folder in args.packages:
         package = open_package(folder)
         engine = open_engine(package)
         for source in package.metadata["training"]["left_out"]:
-            if (of_source := is_frame & (prepared.source == source)).any():
-                rows = np.flatnonzero(of_source)
-                scores = evaluate_engine(engine, package, prepared, rows, os.cpu_count() or 1)
-                every.append((source, len(rows), scores.box_found, scores.accuracy))
-    for source, n, found, right in every:
+            if (mine := is_frame & (prepared.source == source)).any():
+                rows = np.flatnonzero(mine)
+                metrics = evaluate_engine(engine, package, prepared, rows, os.cpu_count() or 1)
+                results.append((source, len(rows), metrics.box_found, metrics.accuracy))
+    for source, n, found, right in results:
         print(f"{source:12}{n:6} pictures{found:8.1%} found{right:8.1%} right")
-    _, n, found, right = zip(*every, strict=True)
+    _, n, found, right = zip(*results, strict=True)
     print(f"{'all':12}{sum(n):6} pictures{np.average(found, weights=n):8.1%} found", end="")
     print(f"{np.average(right, weights=n):8.1%} right")
 

@@ -1,4 +1,4 @@
-"""A sheet of rendered hands, A to Z and some that sign none: what `cut` shows beside photographs.
+"""Draw a sheet of rendered hands, A to Z and some that sign no letter, as `cut` adds them to photographs.
 
 Usage: PYTHONPATH=. python benchmarks/made_hands.py SHEET.png [SEED]
 """
@@ -18,13 +18,13 @@ SIDE_PX, COLUMNS = 140, 10
 
 
 def main(sheet: Path, seed: int) -> int:
-    """Write it; 0."""
+    """Write the sheet and return 0, or 1 if it can't be written."""
     tiles = []
     for number, letter in enumerate([*LETTERS, *[None] * 4]):
         rng = np.random.default_rng([seed, number])
         background = make_background(rng, SIDE_PX)
-        made = render_hand(rng, letter, SIDE_PX, background=background, hand_fraction=(0.6, 0.85))
-        tile = np.ascontiguousarray(made.image[..., ::-1])
+        hand = render_hand(rng, letter, SIDE_PX, background=background, hand_fraction=(0.6, 0.85))
+        tile = np.ascontiguousarray(hand.image[..., ::-1])
         cv2.putText(
             tile, letter or "none", (4, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 255, 255), 1, cv2.LINE_AA
         )

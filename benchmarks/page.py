@@ -1,10 +1,10 @@
-"""What watchers of the live page cost the loop: frames a second without and with them, in turns.
+"""What clients of the live page cost the loop: frames per second without and with them, alternating.
 
     python benchmarks/page.py [--watchers 10] [--seconds 8] [--rounds 5] [--fps 30]
 
-The synthetic signer in real time, the shipped model. The watchers read both streams, as browsers do; they are
-a process of their own on the same machine, whose share is told, too. Ask for more frames than the machine can
-read: the loop is then busy all the time, and whatever the watchers take is missing.
+The synthetic signer runs in real time with the shipped model. The clients read both streams, as browsers do,
+in a process of their own on the same machine, whose processor time is printed, too. With --fps above what the
+machine can read the loop is always busy, so that everything the clients use is missing from its rate.
 """
 
 import argparse
@@ -78,11 +78,9 @@ def frames_a_second(settings: Settings, watchers: int, args: argparse.Namespace)
             counting.set()
             began_s, crowd_began_s = page_cpu_s(), process_cpu_s(crowd)
             time.sleep(args.seconds)
-            share = (page_cpu_s() - began_s) / args.seconds
+            fraction = (page_cpu_s() - began_s) / args.seconds
             theirs = (process_cpu_s(crowd) - crowd_began_s) / args.seconds
-            print(
-                f"  {watchers:3d} watchers: the page's thread took {share:.1%} of a core, they {theirs:.1%}"
-            )
+            print(f"  {watchers:3d} watchers: the page used {fraction:.1%} of a core, they used {theirs:.1%}")
             stop.set()
 
         threading.Thread(target=clock, daemon=True).start()
@@ -94,13 +92,13 @@ def frames_a_second(settings: Settings, watchers: int, args: argparse.Namespace)
 
 
 def page_cpu_s() -> float:
-    """What the page's thread has computed so far: says more than a rate where the machine is busy."""
+    """Return the processor time of the page's thread, which means more than a rate on a busy machine."""
     threads = [thread for thread in threading.enumerate() if thread.name == "page"]
     return sum(time.clock_gettime(time.pthread_getcpuclockid(thread.ident or 0)) for thread in threads)
 
 
 def process_cpu_s(process: subprocess.Popen[bytes] | None) -> float:
-    """What another process has computed so far (proc(5): fields 14 and 15, user and system)."""
+    """Return the processor time of another process (proc(5): fields 14 and 15, user and system)."""
     if process is None:
         return 0.0
     fields = Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()

@@ -1,4 +1,4 @@
-"""The floor: how fast a network could be if this machine did nothing but its multiplications."""
+"""The lower bound of an inference: the time of the network's multiplications alone on this machine."""
 
 import time
 from pathlib import Path
@@ -8,14 +8,14 @@ import onnx
 import onnxruntime as ort
 from onnx import TensorProto, helper
 
-from export.conditional import in_one_list
+from export.conditional import inline_conditional
 
 SIDE, RUNS = 1024, 12
 
 
-def multiply_adds(path: Path) -> int:
-    """Of every convolution and matrix product of a model, by its shapes: of a hand as it is held."""
-    model = onnx.shape_inference.infer_shapes(in_one_list(onnx.load(str(path))))
+def count_multiply_adds(path: Path) -> int:
+    """Count the multiply-adds of every convolution and matrix product, for a hand as it is held."""
+    model = onnx.shape_inference.infer_shapes(inline_conditional(onnx.load(str(path))))
     shapes = {tensor.name: list(tensor.dims) for tensor in model.graph.initializer}
     for value in (*model.graph.input, *model.graph.value_info, *model.graph.output):
         shapes[value.name] = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
@@ -28,17 +28,17 @@ def multiply_adds(path: Path) -> int:
     return total
 
 
-def peak(int8: bool, threads: int) -> float:
-    """Multiply-adds a second of a plain matrix product through onnxruntime: the best of some runs."""
+def measure_peak(int8: bool, threads: int) -> float:
+    """Return the multiply-adds per second of a matrix product through onnxruntime, the best of some runs."""
     kinds = (TensorProto.UINT8, TensorProto.INT8, TensorProto.INT32) if int8 else (TensorProto.FLOAT,) * 3
     rng = np.random.default_rng(0)
     left = rng.integers(0, 255, (SIDE, SIDE)).astype(np.uint8 if int8 else np.float32)
-    # the weights lie in the model, so that they are packed once, as those of a network are
+    # the weights are in the model, so that they are packed once, as in a network
     weight = helper.make_tensor("w", kinds[1], (SIDE, SIDE), rng.integers(-64, 64, SIDE * SIDE).tolist())
     node = helper.make_node("MatMulInteger" if int8 else "MatMul", ["x", "w"], ["y"])
     graph = helper.make_graph(
         [node],
-        "peak",
+        "measure_peak",
         [helper.make_tensor_value_info("x", kinds[0], (SIDE, SIDE))],
         [helper.make_tensor_value_info("y", kinds[2], (SIDE, SIDE))],
         [weight],

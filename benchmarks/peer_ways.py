@@ -1,7 +1,7 @@
-"""The ways from a 640x480 frame to a letter that peers.py measures. Each opens in an environment that has it.
+"""The pipelines from a 640x480 frame to a letter that peers.py compares, each in an environment that has it.
 
-A way is called with (H, W, 3) RGB uint8, the fold whose people it may not know, and whether the frame begins
-a new scene; it answers a letter, or None.
+A pipeline is called with (H, W, 3) RGB uint8, the fold whose people it must not know, and whether the frame
+begins a new scene; it returns a letter or None.
 """
 
 import json
@@ -15,12 +15,12 @@ from edge.package import UPRIGHT, Package, open_package
 from edge.preprocess import MEAN_RGB, STD_RGB
 from edge.records import LETTERS, Array, Engine, Frame, Image, Output
 
-Way = Callable[[Image, str, bool], str | None]
+Pipeline = Callable[[Image, str, bool], str | None]
 SIZE_PX = 224
 
 
-def original(models: Path, threads: int, scripted: bool = False) -> Way:
-    """The script that people start from: PIL, torchvision's transforms at 224, PyTorch, quantize_dynamic."""
+def original(models: Path, threads: int, scripted: bool = False) -> Pipeline:
+    """The customer's first script: PIL, torchvision's transforms at 224 px, PyTorch, quantize_dynamic."""
     import warnings
 
     import PIL.Image
@@ -43,15 +43,15 @@ def original(models: Path, threads: int, scripted: bool = False) -> Way:
         ]
     )
 
-    def way(image: Image, fold: str, new: bool) -> str | None:
+    def pipeline(image: Image, fold: str, new: bool) -> str | None:
         with torch.no_grad():
             answer = model(steps(PIL.Image.fromarray(image)).unsqueeze(0))
         return LETTERS[int(answer.argmax())]
 
-    return way
+    return pipeline
 
 
-def onnx_float(models: Path, threads: int) -> Way:
+def onnx_float(models: Path, threads: int) -> Pipeline:
     """The same network through onnxruntime, float32, with OpenCV before it."""
     import onnxruntime as ort
 
@@ -62,15 +62,15 @@ def onnx_float(models: Path, threads: int) -> Way:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = ort.InferenceSession(str(models / "resnet18.onnx"), options, providers=["CPUExecutionProvider"])
 
-    def way(image: Image, fold: str, new: bool) -> str | None:
+    def pipeline(image: Image, fold: str, new: bool) -> str | None:
         small = cv2.resize(image, (SIZE_PX, SIZE_PX), interpolation=cv2.INTER_AREA)
         answer = session.run(None, {"image": to_tensor(np.asarray(small, np.uint8))})[0]
         return LETTERS[int(np.argmax(answer))]
 
-    return way
+    return pipeline
 
 
-def ncnn_float(models: Path, threads: int) -> Way:
+def ncnn_float(models: Path, threads: int) -> Pipeline:
     """The same network through ncnn, float (fp16 storage where it is faster, as ncnn chooses)."""
     import ncnn
 
@@ -81,7 +81,7 @@ def ncnn_float(models: Path, threads: int) -> Way:
     mean = [255 * m for m in MEAN_RGB]
     scale = [1 / (255 * s) for s in STD_RGB]
 
-    def way(image: Image, fold: str, new: bool) -> str | None:
+    def pipeline(image: Image, fold: str, new: bool) -> str | None:
         height, width = image.shape[:2]
         rgb = ncnn.Mat.PixelType.PIXEL_RGB
         mat = ncnn.Mat.from_pixels_resize(image, rgb, width, height, SIZE_PX, SIZE_PX)
@@ -91,17 +91,17 @@ def ncnn_float(models: Path, threads: int) -> Way:
         _, answer = extractor.extract("out0")
         return LETTERS[int(np.argmax(np.array(answer)))]
 
-    return way
+    return pipeline
 
 
-def ours(models: Path, threads: int) -> Way:
-    """asl-edge: the hand found or followed, int8, onnxruntime."""
+def ours(models: Path, threads: int) -> Pipeline:
+    """asl-edge: the hand is found or followed, int8, onnxruntime."""
     from edge.engines import open_engine
 
     return _read_by(models, threads, lambda package: open_engine(package, "int8", threads))
 
 
-def openvino_int8(models: Path, threads: int) -> Way:
+def openvino_int8(models: Path, threads: int) -> Pipeline:
     """asl-edge with OpenVINO running its int8 network."""
     import openvino
 
@@ -124,8 +124,8 @@ def openvino_int8(models: Path, threads: int) -> Way:
     return _read_by(models, threads, engine_of)
 
 
-def _read_by(models: Path, threads: int, engine_of: Callable[[Package], Engine]) -> Way:
-    """`packages.json` says by fold which package has not seen its people."""
+def _read_by(models: Path, threads: int, engine_of: Callable[[Package], Engine]) -> Pipeline:
+    """Read with the package that packages.json names for a fold, which has not seen the fold's people."""
     from edge.hand.palm_detector import MediaPipePalmDetector
     from edge.hand.tracker import HandTracker  # only here: MediaPipe's environment has no onnxruntime
 
@@ -135,22 +135,22 @@ def _read_by(models: Path, threads: int, engine_of: Callable[[Package], Engine])
     trackers: dict[str, HandTracker] = {}
     find = MediaPipePalmDetector(threads)
 
-    def way(image: Image, fold: str, new: bool) -> str | None:
-        if new or fold not in trackers:  # a new scene: nothing to follow yet
+    def pipeline(image: Image, fold: str, new: bool) -> str | None:
+        if new or fold not in trackers:  # in a new scene there is no hand to follow yet
             trackers[fold] = HandTracker(engines[fold], packages[fold].spec, palm_detector=find)
         return trackers[fold].follow(Frame(image, 0.0, 0)).letter
 
-    return way
+    return pipeline
 
 
-def mediapipe_points(models: Path, threads: int) -> Way:
-    """MediaPipe Hands and a small network on its points. Its threads are its own choice, on as many cores."""
+def mediapipe_landmarks(models: Path, threads: int) -> Pipeline:
+    """MediaPipe Hands and a small network on its landmarks; MediaPipe chooses its threads itself."""
     import mediapipe
 
     hands = mediapipe.solutions.hands.Hands(static_image_mode=False, max_num_hands=1, model_complexity=1)
     networks = np.load(models / "points.npz")
 
-    def way(image: Image, fold: str, new: bool) -> str | None:
+    def pipeline(image: Image, fold: str, new: bool) -> str | None:
         if new:
             hands.reset()
         found = hands.process(image)
@@ -159,27 +159,29 @@ def mediapipe_points(models: Path, threads: int) -> Way:
         height, width = image.shape[:2]
         marks = found.multi_hand_landmarks[0].landmark
         landmarks = np.array([[mark.x * width, mark.y * height] for mark in marks], np.float32)
-        hidden = np.maximum(normalised(landmarks) @ networks[f"{fold} w1"] + networks[f"{fold} b1"], 0)
+        hidden = np.maximum(
+            normalise_landmarks(landmarks) @ networks[f"{fold} w1"] + networks[f"{fold} b1"], 0
+        )
         return LETTERS[int(np.argmax(hidden @ networks[f"{fold} w2"] + networks[f"{fold} b2"]))]
 
-    return way
+    return pipeline
 
 
-def normalised(landmarks: Array) -> Array:
-    """(21, 2) px -> (42,): from the wrist, by the hand's size, the index finger on one side."""
+def normalise_landmarks(landmarks: Array) -> Array:
+    """(21, 2) px -> (42,): relative to the wrist, scaled by the hand's size, the index finger on one side."""
     moved = landmarks - landmarks[0]
     moved = moved / max(float(np.abs(moved).max()), 1e-6)
-    if moved[5, 0] > moved[17, 0]:  # a left hand, or a right one in the mirror
+    if moved[5, 0] > moved[17, 0]:  # a left hand, or a mirrored right hand
         moved = moved * (-1, 1)
     return np.asarray(moved.ravel(), np.float32)
 
 
-WAYS: dict[str, Callable[[Path, int], Way]] = {
+PIPELINES: dict[str, Callable[[Path, int], Pipeline]] = {
     "original": original,
     "torchscript": lambda models, threads: original(models, threads, scripted=True),
     "onnx_float": onnx_float,
     "ncnn_float": ncnn_float,
     "openvino_int8": openvino_int8,
-    "mediapipe": mediapipe_points,
+    "mediapipe": mediapipe_landmarks,
     "ours": ours,
 }

@@ -1,12 +1,12 @@
-"""asl-edge beside its peers, from a 640x480 frame to a letter, on the same pictures in turns: `make peers`.
+"""Compare asl-edge with its peers from a 640x480 frame to a letter, on the same pictures: `make peers`.
 
     peers.py PHOTOGRAPHS [--fold PACKAGE...] [--pictures 300] [--threads 2] [--output FOLDER]
 
-PHOTOGRAPHS holds asl-frames/manifest.csv. Each --fold is a package that was trained without some sources, and
-is measured on the pictures of those; without any, the shipped package is, which knows everybody: the table
-says so.
-Every picture becomes FRAMES frames of a hand that trembles: the first must be searched, the others may be
-followed. All ways run in this process group on the same processors, one after another on each frame.
+PHOTOGRAPHS holds asl-frames/manifest.csv. Each --fold is a package that was trained without some sources and
+is measured on their pictures. Without a fold the shipped package is measured, which was trained on all
+sources; the table says so. Every picture becomes FRAMES frames of a trembling hand: in the first the hand
+must be searched, in the others it may be followed. The pipelines run on the same processors, alternating by
+frame.
 """
 
 import argparse
@@ -26,7 +26,7 @@ sys.path[:0] = [str(HERE), str(TOP)]
 
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402  the checkout is put on the path above
-from peer_floor import multiply_adds, peak  # noqa: E402
+from peer_floor import count_multiply_adds, measure_peak  # noqa: E402
 from peer_models import write_networks, write_packages, write_points_networks  # noqa: E402
 
 from edge.engines.golden import measure_inference_ms  # noqa: E402
@@ -39,9 +39,9 @@ from edge.records import LETTERS, Image  # noqa: E402
 from edge.system.machine import describe  # noqa: E402
 
 WIDTH, HEIGHT = 640, 480
-FRAMES = 5  # of each picture
+FRAMES = 5  # per picture
 TREMBLE_PX = 3
-SEEN = "everybody"  # the fold of a package that knows all sources
+SEEN = "everybody"  # the fold of a package that was trained on all sources
 VENVS = {"ncnn_float": ".venv-peers", "openvino_int8": ".venv-peers", "mediapipe": ".venv-mediapipe"}
 TITLES = {
     "original": "1 the original script, eager",
@@ -49,7 +49,7 @@ TITLES = {
     "onnx_float": "3 onnxruntime float, 224 px",
     "ncnn_float": "4 ncnn float, 224 px",
     "openvino_int8": "5 OpenVINO, our int8",
-    "mediapipe": "6 MediaPipe Hands + points",
+    "mediapipe": "6 MediaPipe Hands + network",
     "ours": "7 asl-edge, int8",
 }
 UNTRAINED = ("original", "torchscript", "onnx_float", "ncnn_float")
@@ -57,7 +57,7 @@ UNTRAINED = ("original", "torchscript", "onnx_float", "ncnn_float")
 
 @dataclass
 class Peer:
-    """A way's process, and what it said. `letters` are those of first frames."""
+    """The process of a pipeline and its results; `letters` are those of first frames."""
 
     name: str
     process: subprocess.Popen[str]
@@ -67,7 +67,7 @@ class Peer:
     memory_mb: float = 0.0
 
     def ask(self, frame: int, fold: str, new: bool) -> dict[str, float | str | None]:
-        """One frame; RuntimeError where its process has ended."""
+        """Read one frame; raise RuntimeError if the process has ended."""
         assert self.process.stdin
         assert self.process.stdout
         self.process.stdin.write(json.dumps({"frame": frame, "fold": fold, "new": new}) + "\n")
@@ -79,7 +79,7 @@ class Peer:
 
 
 def main() -> None:
-    """Measure, print, write peers.json and peers.png."""
+    """Measure, print the table, and write peers.json and peers.png."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("photographs", type=Path)
     parser.add_argument("--fold", type=Path, action="append", default=[])
@@ -107,7 +107,7 @@ def main() -> None:
 
 
 def package_fold(package: Package) -> str:
-    """The sources that a package has not seen, by name; SEEN where it has seen all."""
+    """Return the names of the sources that training left out, joined, or SEEN if there are none."""
     return "+".join(package.metadata.get("training", {}).get("left_out", [])) or SEEN
 
 
@@ -116,7 +116,7 @@ def sources_of(fold: str) -> list[str]:
 
 
 def chosen_rows(manifest: Path, folds: dict[str, Package], wanted: int) -> list[dict[str, str]]:
-    """As many of each letter and source as may be; each row with the fold that has not seen its source."""
+    """Choose rows evenly over letters and sources, each with the fold that has not seen its source."""
     by_class: dict[tuple[str, str], list[dict[str, str]]] = {}
     for row in csv.DictReader(manifest.open()):
         fold = next((fold for fold in folds if fold == SEEN or row["source"] in sources_of(fold)), None)
@@ -132,7 +132,7 @@ def chosen_rows(manifest: Path, folds: dict[str, Package], wanted: int) -> list[
 
 
 def write_frames(path: Path, folder: Path, rows: list[dict[str, str]]) -> Path:
-    """(pictures * FRAMES, 480, 640, 3): each picture as large as fits, trembling."""
+    """Write (pictures * FRAMES, 480, 640, 3): each picture as large as fits, trembling."""
     rng = np.random.default_rng(0)
     frames = np.lib.format.open_memmap(path, "w+", np.uint8, (len(rows) * FRAMES, HEIGHT, WIDTH, 3))
     for number, row in enumerate(rows):
@@ -145,7 +145,7 @@ def write_frames(path: Path, folder: Path, rows: list[dict[str, str]]) -> Path:
 
 
 def fitted(image: Image) -> Image:
-    """(480, 640, 3): the picture in the middle, the rest black."""
+    """Return (480, 640, 3) with the picture in the middle and the rest black."""
     height, width = image.shape[:2]
     scale = min(WIDTH / width, HEIGHT / height)
     size = (round(width * scale), round(height * scale))
@@ -161,10 +161,10 @@ def python_folder() -> str:
 
 
 def started(name: str, models: Path, frames: Path, threads: int) -> Peer | None:
-    """None, said in a line, where its environment is not there."""
+    """Start a pipeline's process; print a line and return None if its environment is missing."""
     python = TOP / VENVS[name] / "bin/python" if name in VENVS else Path(sys.executable)
     if not python.exists():
-        print(f"{TITLES[name]} is left out: {VENVS[name]} is not there (make venv-peers)")
+        print(f"{TITLES[name]} is left out: {VENVS[name]} is missing (make venv-peers)")
         return None
     command = [
         str(python),
@@ -184,14 +184,14 @@ def started(name: str, models: Path, frames: Path, threads: int) -> Peer | None:
 
 
 def measure(peers: list[Peer], rows: list[dict[str, str]]) -> None:
-    """Every peer on every frame, in another order each time; the first picture is read before, to warm up."""
+    """Run every peer on every frame, in another order each time, after warming up on the first picture."""
     for peer in peers:
         for k in range(FRAMES):
             peer.ask(k, rows[0]["fold"], k == 0)
     for number, row in enumerate(rows):
         for k in range(FRAMES):
-            turn = (number * FRAMES + k) % len(peers)
-            for peer in peers[turn:] + peers[:turn]:
+            first = (number * FRAMES + k) % len(peers)
+            for peer in peers[first:] + peers[:first]:
                 answer = peer.ask(number * FRAMES + k, row["fold"], k == 0)
                 (peer.later_ms if k else peer.first_ms).append(float(answer["ms"] or 0))
                 peer.memory_mb = float(answer["memory_mb"] or 0)
@@ -206,10 +206,10 @@ def measure(peers: list[Peer], rows: list[dict[str, str]]) -> None:
 def report(
     peers: list[Peer], rows: list[dict[str, str]], folds: dict[str, Package], output: Path, threads: int
 ) -> None:
-    """The table, the floor, peers.json and peers.png."""
+    """Print the table and the lower bound, and write peers.json and peers.png."""
     machine = describe()
     split = (
-        "5, 6 and 7 have learned from these signers: it says nothing of a new person"
+        "5, 6 and 7 were trained on these signers: nothing follows for a new person"
         if SEEN in folds
         else f"signers unseen: {'; '.join(folds)} each left out"
     )
@@ -224,8 +224,8 @@ def report(
             f"{TITLES[row['name']]:<30}{row['search_ms']:>9.2f}{row['follow_ms']:>9.2f}{row['p95_ms']:>8.1f}"
             f"{row['follow_ms'] / reference['follow_ms']:>8.2f}{row['model_mb']:>7.1f}{right:>8}"
         )
-    print("ms, medians; search: a new scene, follow: the hand trembles; / ours: of follow")
-    print("1 to 4 are networks of random weights, there for their time; they have no accuracy")
+    print("median ms; search: a new scene, follow: the hand trembles; / ours: ratio of follow")
+    print("1 to 4 have random weights and are there for their time; they have no accuracy")
     package = next(iter(folds.values()))
     lines = floor(package, threads)
     print("\n".join(lines))
@@ -254,7 +254,7 @@ def row_of(
 
 
 def model_mb(name: str, folds: dict[str, Package], models: Path) -> float:
-    """Of the files that a device must have for it, code left out."""
+    """Return the size of the model files that a device needs, without code."""
     package = next(iter(folds.values()))
     tasks = TOP / ".venv-mediapipe/lib" / python_folder() / "site-packages/mediapipe/modules"
     files = {
@@ -272,22 +272,23 @@ def model_mb(name: str, folds: dict[str, Package], models: Path) -> float:
 
 
 def floor(package: Package, threads: int) -> list[str]:
-    """What the network's multiplications alone would take here, and what a reading takes."""
+    """Return lines with the time of the network's multiplications alone, and of an inference."""
     engine = OnnxEngine(package, "int8", threads)
-    reading = measure_inference_ms(engine, package.size_px, 20, 200)
-    macs, lines = multiply_adds(package.file("int8")), []
+    inference_ms = measure_inference_ms(engine, package.size_px, 20, 200)
+    macs, lines = count_multiply_adds(package.file("int8")), []
     for int8 in (True, False):
-        rate = peak(int8, threads)
+        rate = measure_peak(int8, threads)
         least_ms = 1000 * macs / rate
         lines.append(
-            f"floor, {'int8' if int8 else 'float'}: {macs / 1e6:.0f} M multiply-adds at {rate / 1e9:.0f} G/s"
-            f" are {least_ms:.2f} ms; a reading takes {reading:.2f} ms, {reading / least_ms:.1f} times that"
+            f"lower bound, {'int8' if int8 else 'float'}: {macs / 1e6:.0f} M multiply-adds at "
+            f"{rate / 1e9:.0f} G/s take {least_ms:.2f} ms; an inference takes {inference_ms:.2f} ms, "
+            f"{inference_ms / least_ms:.1f} times that"
         )
     return lines
 
 
 def draw(table: list[dict[str, object]], split: str, path: Path) -> None:
-    """Accuracy against latency; those without an accuracy stand on the axis."""
+    """Plot accuracy against latency; peers without an accuracy are on the axis."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 4.5), dpi=120, layout="constrained")

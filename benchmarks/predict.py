@@ -1,10 +1,10 @@
-"""How much `asl-edge predict` costs beside the network itself.
+"""Compare the time of `asl-edge predict` with that of the network alone.
 
     python benchmarks/predict.py FOLDER_OR_FILES... [--pictures 1000] [--rounds 3]
 
-Prints, interleaved in one run: the time of `asl-edge predict` for so many photographs, the time that the
-bare onnxruntime session needs for as many readings (one a picture), and for as many as predict made (a
-picture whose hand is small is looked at twice); then start to end and peak memory for one picture.
+Prints the time of `asl-edge predict` for the photographs, of the bare onnxruntime session for one inference
+per picture, and of the session for as many inferences as predict makes (a picture with a small hand needs
+several), interleaved in one run; then the time and peak memory of predict for one picture.
 """
 
 import argparse
@@ -38,20 +38,22 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
-    files = pictures_of(args.files, args.pictures)
+    files = choose_files(args.files, args.pictures)
     threads = min(4, len(os.sched_getaffinity(0)))
-    looks = looks_for(files)
-    print(f"{len(files)} photographs, {threads} threads, {looks / len(files):.2f} readings a picture")
+    inferences = count_inferences(files)
+    print(
+        f"{len(files)} photographs, {threads} threads, {inferences / len(files):.2f} inferences per picture"
+    )
     rounds = [
-        (predict_s(files), session_s(len(files), threads), session_s(looks, threads))
+        (predict_s(files), session_s(len(files), threads), session_s(inferences, threads))
         for _ in range(args.rounds)
     ]
-    predict, bare, bare_looks = (statistics.median(times) for times in zip(*rounds, strict=True))
+    predict, bare, bare_inferences = (statistics.median(times) for times in zip(*rounds, strict=True))
     print(f"asl-edge predict                        {predict:7.2f} s")
-    print(f"bare session, one reading a picture     {bare:7.2f} s   predict / bare = {predict / bare:.2f}")
+    print(f"bare session, 1 inference a picture     {bare:7.2f} s   predict / bare = {predict / bare:.2f}")
     print(
-        f"bare session, as many readings          {bare_looks:7.2f} s   predict / bare ="
-        f" {predict / bare_looks:.2f}"
+        f"bare session, as many inferences        {bare_inferences:7.2f} s   predict / bare ="
+        f" {predict / bare_inferences:.2f}"
     )
     ones = [predict_s(files[:1]) for _ in range(5)]
     memory_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
@@ -60,8 +62,8 @@ def main() -> None:
     print(f"onnxruntime {ort.__version__}, asl-edge {edge.__version__}")
 
 
-def pictures_of(paths: list[Path], wanted: int) -> list[Path]:
-    """`wanted` files, evenly from all that the paths hold; repeated where there are fewer."""
+def choose_files(paths: list[Path], wanted: int) -> list[Path]:
+    """Choose files evenly from all that the paths hold; they are repeated if there are too few."""
     found = [file for path in paths for file in ([path] if path.is_file() else sorted(path.rglob("*")))]
     found = [file for file in found if file.suffix.lower() in SUFFIXES]
     if not found:
@@ -70,24 +72,24 @@ def pictures_of(paths: list[Path], wanted: int) -> list[Path]:
     return list(islice(cycle(found[::step]), wanted))
 
 
-def looks_for(files: list[Path]) -> int:
-    """How many readings of the network predict makes for these files."""
+def count_inferences(files: list[Path]) -> int:
+    """Count the inferences that predict makes for these files."""
     package = open_package(DEFAULT_MODEL)
     engine, count = OnnxEngine(package, threads=1), 0
 
-    def counted(tensor: Array, upright: bool = False) -> Output:
+    def count_and_run(tensor: Array, upright: bool = False) -> Output:
         nonlocal count
         count += 1
         return engine(tensor, upright)
 
-    reader = HandReader(counted, package.spec, palm_detector=MediaPipePalmDetector())
+    reader = HandReader(count_and_run, package.spec, palm_detector=MediaPipePalmDetector())
     for file in files:
         reader.read(read_picture(file))
     return count
 
 
 def predict_s(files: list[Path]) -> float:
-    """Seconds from start to end of the program."""
+    """Return the seconds from start to end of the program."""
     started = time.perf_counter()
     names = "\n".join(map(str, files)).encode()
     subprocess.run(
@@ -97,8 +99,10 @@ def predict_s(files: list[Path]) -> float:
 
 
 def session_s(readings: int, threads: int) -> float:
-    """Seconds for so many runs of the bare session, one after another, with onnxruntime's own settings but
-    for the number of threads; loading is not counted."""
+    """Return the seconds for this many runs of the bare session, without loading it.
+
+    All settings but the number of threads are onnxruntime's defaults.
+    """
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     package = open_package(DEFAULT_MODEL)

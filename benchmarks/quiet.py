@@ -1,11 +1,11 @@
-"""What is read while nobody signs: letters in a video made of pictures without a letter.
+"""Letters that are sent while nobody signs: a video made of pictures without a letter.
 
     python benchmarks/quiet.py PACKAGE [--minutes 5] [--fps 10] [--label nothing] [--data MANIFEST]
 
-Each picture of the label fills 640x480 for HELD_S seconds, slowly panned and zoomed, with a sensor's noise;
-every frame goes through the loop's own parts (find, follow, hold). The package should not have been trained
-on the source; where it was, that is said. More than half of the `nothing` pictures show a hand, open or a
-fist, on its way from one thing to the next: they are told apart from those where no palm is seen.
+Each picture of the label fills 640x480 for HELD_S seconds, slowly panned and zoomed, with sensor noise. Every
+frame goes through the parts of the loop (find, follow, hold). The output says if the package was trained on
+the source. More than half of the `nothing` pictures show a drift hand, open or a fist; they are counted apart
+from those in which no palm is found.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from edge.records import Frame, Image
 DATA = Path("../shared/data/asl-frames/manifest.csv")
 HELD_S = 1.5
 WIDTH, HEIGHT = 640, 480
-NOISE = 3.0  # of 255, standard deviation
+NOISE = 3.0  # standard deviation, of 255
 
 
 def main() -> None:
@@ -54,7 +54,7 @@ def main() -> None:
     for i in order:
         picture = read_picture(args.data.parent / rows[i]["file"])
         palm = bool(find(picture))
-        for image in moving(picture, round(HELD_S * args.fps), rng):
+        for image in drift(picture, round(HELD_S * args.fps), rng):
             prediction = tracker.follow(Frame(image, number / args.fps, number))
             frames[palm] += 1
             with_letter[palm] += prediction.letter is not None
@@ -71,8 +71,8 @@ def main() -> None:
         )
 
 
-def moving(picture: Image, frames: int, rng: np.random.Generator) -> list[Image]:
-    """(480, 640, 3) each: the picture under a camera that drifts."""
+def drift(picture: Image, frames: int, rng: np.random.Generator) -> list[Image]:
+    """Return frames (480, 640, 3) of the picture under a drifting camera."""
     height, width = picture.shape[:2]
     side = min(height, width) * 0.9
     start, end = rng.uniform(-0.05, 0.05, (2, 2)) * side

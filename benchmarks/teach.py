@@ -1,11 +1,11 @@
-"""What teaching with some pictures a letter gains on a source's other pictures.
+"""What teaching with a few pictures per letter gains on a source's other pictures.
 
     python benchmarks/teach.py PACKAGE... --source NAME... [--pictures 5] [--most N] [--data MANIFEST]
         [--compare]
 
-A package is measured on those of the sources that its training left out; on one that it has seen only with
---seen, and the line says so. Every picture is read from start to end as `asl-edge predict` does, before and
-after. --compare prints other ways to correct, and other features, on the last look alone.
+A package is measured on the named sources that its training left out, and with --seen also on the others,
+which is printed. Every picture is read as `asl-edge predict` does, before and after teaching. --compare also
+measures other corrections and other features, on the last view only.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from edge.records import LETTERS, Array, Frame, Image, Output
 
 DATA = Path("../shared/data/asl-frames/manifest.csv")
 BY_LANDMARKS = 256  # the last of the features (train.model.network.HIDDEN)
-REPEATS = 3  # other pictures are taught with each time
+REPEATS = 3  # each time with other pictures
 
 FIND = MediaPipePalmDetector()
 
@@ -38,12 +38,16 @@ def main() -> None:
     parser.add_argument("packages", nargs="+", type=Path)
     parser.add_argument("--source", nargs="+", required=True)
     parser.add_argument("--pictures", type=int, default=5)
-    parser.add_argument("--most", type=int, help="pictures of a source, drawn by chance; otherwise all")
+    parser.add_argument("--most", type=int, help="pictures per source, drawn at random; by default all")
     parser.add_argument("--data", type=Path, default=DATA)
-    parser.add_argument("--seen", action="store_true", help="also sources that the network was trained on")
+    parser.add_argument(
+        "--seen", action="store_true", help="also measure on sources that the network was trained on"
+    )
     parser.add_argument("--compare", action="store_true")
     args = parser.parse_args()
-    print(f"taught with {args.pictures} pictures a letter, measured on the source's others, {REPEATS} times")
+    print(
+        f"taught with {args.pictures} pictures per letter, measured on the source's others, {REPEATS} times"
+    )
     print(f"{'source':12} {'pictures':>8} {'before':>7} {'after':>7} {'errors gone':>12}")
     for folder in args.packages:
         package = open_package(folder)
@@ -52,12 +56,12 @@ def main() -> None:
         left_out = package.metadata["training"]["left_out"]
         for source in args.source:
             if source in left_out or args.seen:
-                remark = "" if source in left_out else "  the network was TRAINED on these: no honest figure"
+                remark = "" if source in left_out else "  the network was TRAINED on these: too good"
                 measure(package, source, pictures_of(args.data, source, args.most), args, remark)
 
 
 def pictures_of(manifest: Path, source: str, most: int | None, seed: int = 0) -> list[tuple[str, Image]]:
-    """(letter, picture) of a source, the same ones every time."""
+    """Return (letter, picture) of a source, the same ones every time."""
     with manifest.open() as file:
         rows = [row for row in csv.DictReader(file) if row["source"] == source and row["letter"] in LETTERS]
     if not rows:
@@ -93,8 +97,8 @@ def measure(
         )
         if args.compare:
             known, asked = both_views(taught), both_views(rest)
-            for name, share in ways(examples, known, asked, package.temperature).items():
-                others.setdefault(name, []).append(share)
+            for name, fraction in ways(examples, known, asked, package.temperature).items():
+                others.setdefault(name, []).append(fraction)
     first, last = np.mean(rights, axis=0)
     gone = (last - first) / max(1 - first, 1e-9)
     print(f"{source:12} {len(rest):8d} {first:7.1%} {last:7.1%} {gone:12.1%}{remark}", flush=True)
@@ -103,7 +107,7 @@ def measure(
 
 
 def chosen(truth: list[str], pictures: int, rng: np.random.Generator) -> Array:
-    """Indices of so many of each letter."""
+    """Return the indices of this many pictures of each letter."""
     order = rng.permutation(len(truth))
     return np.concatenate(
         [[i for i in order if truth[i] == letter][:pictures] for letter in sorted(set(truth))]
@@ -111,8 +115,10 @@ def chosen(truth: list[str], pictures: int, rng: np.random.Generator) -> Array:
 
 
 def examples_of(engine: CorrectedEngine, package: Package, pictures: list[tuple[str, Image]]) -> Examples:
-    """As a device records them: found in one frame, followed into the next two, upright in the first of
-    these, and the features of both looks. Two rows a picture."""
+    """Record examples as a device does, two rows per picture.
+
+    The hand is found in one frame and followed into the next two; the features of both views are kept.
+    """
     newest: list[Output] = []
 
     def remember(tensor: Array, upright: bool = False) -> Output:
@@ -135,12 +141,12 @@ def examples_of(engine: CorrectedEngine, package: Package, pictures: list[tuple[
 
 
 def both_views(pictures: Array) -> Array:
-    """Indices of pictures -> of their rows in `examples_of`."""
+    """Return the rows of these pictures in the result of `examples_of`."""
     return np.concatenate([2 * pictures, 2 * pictures + 1])
 
 
 def _read(engine: CorrectedEngine, package: Package, images: Iterable[Image]) -> list[str | None]:
-    """Each picture's letter, from start to end."""
+    """Return each picture's letter, read whole."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return list(
             pool.map(
@@ -150,10 +156,10 @@ def _read(engine: CorrectedEngine, package: Package, images: Iterable[Image]) ->
 
 
 def ways(examples: Examples, taught: Array, rest: Array, temperature: float) -> dict[str, float]:
-    """Share of the last looks' letters right, by the way to correct them."""
+    """Return the fraction of the last views' letters read right, by correction."""
     known, asked = examples.select(taught), examples.select(rest)
 
-    def share(added: Array) -> float:
+    def accuracy(added: Array) -> float:
         return float(((asked.logits / temperature + added).argmax(1) == asked.letters).mean())
 
     kinds: dict[str, Callable[[Examples], Array]] = {
@@ -162,15 +168,15 @@ def ways(examples: Examples, taught: Array, rest: Array, temperature: float) -> 
         "the landmark part's features": lambda some: some.features[:, -BY_LANDMARKS:],
         "logits": lambda some: some.logits,
     }
-    shares = {"the network alone": share(np.zeros_like(asked.logits))}
+    shares = {"the network alone": accuracy(np.zeros_like(asked.logits))}
     for kind, take in kinds.items():
         one = Examples(take(known), known.logits, known.letters)
         correction: Correction = fit(one, temperature)
-        shares[f"kernel ridge on {kind} (what is used)"] = share(
+        shares[f"kernel ridge on {kind} (what is used)"] = accuracy(
             correction(take(asked), asked.logits) / temperature
         )
-        shares[f"linear ridge on {kind}"] = share(_linear(one, take(asked), temperature))
-        shares[f"nearest centroid on {kind}"] = share(_centroids(one, take(asked)))
+        shares[f"linear ridge on {kind}"] = accuracy(_linear(one, take(asked), temperature))
+        shares[f"nearest centroid on {kind}"] = accuracy(_centroids(one, take(asked)))
     return shares
 
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# What each part of the ResNet's training is worth on people that it has not seen: short runs of the recipe
-# (train/default_recipe.sh), each without one part or at another size of picture, and parts.py on them.
-# Usage: benchmarks/training_parts.sh [RUNS]; about two hours on two cores; goes on where it was stopped.
-# Reads the folder prepared; its crops, RUNS/crops, are larger than the recipe's, for the sizes above 128 px.
+# Short runs of the recipe (train/default_recipe.sh), each without one part of the training of the ResNet or at
+# another size of picture, measured by parts.py on people that they have not seen.
+# Usage: benchmarks/training_parts.sh [RUNS]; about two hours on two cores; a stopped run resumes.
+# It reads the folder prepared. Its crops in RUNS/crops are larger than those of the recipe, for sizes above 128 px.
 set -euo pipefail
 runs=${1:-runs/parts}
 crops=$runs/crops

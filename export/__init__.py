@@ -1,7 +1,7 @@
-"""The workstation's last stage: a checkpoint -> a deployment package. Start reading at package.py."""
+"""Export a checkpoint as a deployment package. Start reading at package.py."""
 
 import os
 
-# Read once, when torch is loaded: its C++ side prints advice about qnnpack that nobody can follow (see
-# to_torchscript.py, which keeps the same words of the Python side away).
+# torch reads this once, when it is imported. Its C++ side otherwise prints advice about qnnpack that nobody
+# can follow; to_torchscript.py silences the same advice of the Python side.
 os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")

@@ -1,4 +1,7 @@
-"""Leave-one-source-out: what the packages of the folds measured, collected for the metadata and the card."""
+"""Collect what the packages of the folds measured, for the metadata and the model card.
+
+A fold is a network whose training left some sources out.
+"""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -6,7 +9,7 @@ from typing import Any
 
 from edge.errors import DataError
 from edge.package import open_package
-from train.evaluate.calibration import Curve, best_temperature, error_at
+from train.evaluate.calibration import Curve, choose_temperature, find_error
 from train.evaluate.evaluate import UNSEEN
 
 KEPT = (
@@ -22,45 +25,47 @@ KEPT = (
 )
 
 
-def folds_of(folders: Sequence[Path]) -> list[dict[str, Any]]:
-    """Deployment packages, each of a checkpoint that left sources out -> one entry a fold, by source.
-    DataError where two left out the same."""
-    of_source: dict[str, Path] = {}
+def load_folds(folders: Sequence[Path]) -> list[dict[str, Any]]:
+    """Return one entry per package of a fold, sorted by source.
+
+    Raises DataError if two folds left out the same source, or a fold left out none.
+    """
+    folder_by_source: dict[str, Path] = {}
     folds = []
     for folder in folders:
-        fold = _fold(Path(folder))
+        fold = _load_fold(Path(folder))
         folds.append(fold)
         for source in fold["sources"]:
-            if source in of_source:
+            if source in folder_by_source:
                 raise DataError(
-                    f"{of_source[source]} and {folder} both left out '{source}': "
+                    f"{folder_by_source[source]} and {folder} both left out '{source}': "
                     "give --leave-one-out one package for each source"
                 )
-            of_source[source] = folder
+            folder_by_source[source] = folder
     return sorted(folds, key=lambda fold: str(fold["sources"]))
 
 
-def temperature_of(folds: Sequence[dict[str, Any]], sources: Collection[str]) -> float:
-    """The temperature that makes the first variant's confidence agree best with what `sources` showed."""
-    return best_temperature([one for name, one in _curves(folds).items() if name in sources])
+def choose_fold_temperature(folds: Sequence[dict[str, Any]], sources: Collection[str]) -> float:
+    """Return the temperature at which the first variant's confidence agrees best on `sources`."""
+    return choose_temperature([curve for name, curve in _collect_curves(folds).items() if name in sources])
 
 
-def calibrated_errors(folds: Sequence[dict[str, Any]], sources: Collection[str]) -> dict[str, float]:
-    """Calibration error of each source left out, at the temperature that the others of `sources` ask for."""
+def compute_calibration_errors(folds: Sequence[dict[str, Any]], sources: Collection[str]) -> dict[str, float]:
+    """Return the calibration error of each source at the temperature chosen on the others of `sources`."""
     return {
-        name: error_at(one, temperature_of(folds, set(sources) - {name}))
-        for name, one in _curves(folds).items()
+        name: find_error(curve, choose_fold_temperature(folds, set(sources) - {name}))
+        for name, curve in _collect_curves(folds).items()
     }
 
 
-def _curves(folds: Sequence[dict[str, Any]]) -> dict[str, Curve]:
+def _collect_curves(folds: Sequence[dict[str, Any]]) -> dict[str, Curve]:
     first = [next(iter(fold["variants"].values())) for fold in folds]
-    return {name: one for figures in first for name, one in figures["confidence_curves"].items()}
+    return {name: curve for metrics in first for name, curve in metrics["confidence_curves"].items()}
 
 
-def _fold(folder: Path) -> dict[str, Any]:
+def _load_fold(folder: Path) -> dict[str, Any]:
     metadata = open_package(folder).metadata
-    sections = [part for part in metadata.get("accuracy", []) if part["signers"] == UNSEEN]
+    sections = [section for section in metadata.get("accuracy", []) if section["signers"] == UNSEEN]
     if not sections:
         raise DataError(
             f"{folder} was measured on no signer that its training did not see: "
@@ -71,8 +76,8 @@ def _fold(folder: Path) -> dict[str, Any]:
         "sources": section["sources"],
         "pictures": section["pictures"],
         "variants": {
-            variant: {name: figures[name] for name in KEPT}
-            for variant, figures in section["variants"].items()
+            variant: {name: metrics[name] for name in KEPT}
+            for variant, metrics in section["variants"].items()
         },
         "size_px": metadata["input"]["shape"][-1],
         "quantisation": {variant: entry["quantisation"] for variant, entry in metadata["files"].items()},

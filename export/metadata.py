@@ -1,4 +1,4 @@
-"""What model_metadata.json says: everything that a runtime needs, and what was measured."""
+"""Build and write model_metadata.json: the build_contract with a runtime, and what was measured."""
 
 import datetime
 import json
@@ -16,7 +16,7 @@ import torchvision
 from edge.package import FEATURES, METADATA_NAME, SCHEMA_VERSION, UPRIGHT, UPRIGHT_SHAPE, compute_sha256
 from edge.preprocess import MEAN_RGB, STD_RGB
 from edge.records import LETTERS, N_LANDMARKS
-from export.to_onnx import INPUT_NAME, features_shape
+from export.to_onnx import INPUT_NAME, read_features_shape
 from train.fit.checkpoint import Checkpoint
 
 FILE_NAMES = {
@@ -32,16 +32,16 @@ OUTPUTS = {
     "presence": {"shape": [1, 1], "meaning": "logit of 'there is a hand'; sigmoid, then presence_threshold"},
     "points": {
         "shape": [1, N_LANDMARKS, 2],
-        "meaning": "x and y of the hand points (MediaPipe's order) as fractions of the square's side",
+        "meaning": "x and y of the hand landmarks (MediaPipe's order) as fractions of the square's side",
     },
 }
-UPRIGHT_MEANING = "a second input: 1 where the square was turned until the hand stands upright, else 0"
-FEATURES_MEANING = "what the last layer computes the others from; a device is taught on it"
+UPRIGHT_MEANING = "a second input: 1 if the square was turned until the hand is upright, else 0"
+FEATURES_MEANING = "input of the last layer; a device learns corrections from it"
 RESIZE = "a square cut from the picture, scaled bilinearly, by area averaging when shrunk to less than half"
 
 
-def contract(checkpoint: Checkpoint, folder: Path, quantisation: dict[str, str]) -> dict[str, Any]:
-    """What a runtime needs; `quantisation` says by variant how the file in `folder` was made."""
+def build_contract(checkpoint: Checkpoint, folder: Path, quantisation: dict[str, str]) -> dict[str, Any]:
+    """Return what a runtime needs; `quantisation` tells by variant how the file in `folder` was made."""
     float_file = folder / FILE_NAMES["float"]
     return {
         "schema_version": SCHEMA_VERSION,
@@ -58,10 +58,11 @@ def contract(checkpoint: Checkpoint, folder: Path, quantisation: dict[str, str])
             "resize": RESIZE,
         },
         UPRIGHT: {"shape": UPRIGHT_SHAPE, "meaning": UPRIGHT_MEANING},
-        "outputs": OUTPUTS | {FEATURES: {"shape": features_shape(float_file), "meaning": FEATURES_MEANING}},
+        "outputs": OUTPUTS
+        | {FEATURES: {"shape": read_features_shape(float_file), "meaning": FEATURES_MEANING}},
         "temperature": checkpoint.temperature,
         "presence_threshold": checkpoint.presence_threshold,
-        "files": files(folder, quantisation),
+        "files": describe_files(folder, quantisation),
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "versions": {
             "python": platform.python_version(),
@@ -70,12 +71,12 @@ def contract(checkpoint: Checkpoint, folder: Path, quantisation: dict[str, str])
             "onnx": onnx.__version__,
             "onnxruntime": onnxruntime.__version__,
         },
-        "training": without_folders(checkpoint.training),
+        "training": remove_folders(checkpoint.training),
     }
 
 
-def files(folder: Path, quantisation: dict[str, str]) -> dict[str, dict[str, Any]]:
-    """By variant: name, size and checksum of the file in `folder`, and how it was made."""
+def describe_files(folder: Path, quantisation: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """Return by variant the name, size and checksum of the file in `folder`, and how it was made."""
     return {
         variant: {
             "name": FILE_NAMES[variant],
@@ -88,13 +89,13 @@ def files(folder: Path, quantisation: dict[str, str]) -> dict[str, dict[str, Any
 
 
 def write_metadata(folder: Path, metadata: dict[str, Any]) -> None:
-    """The file that makes a folder a package."""
+    """Write the file that makes a folder a package."""
     text = json.dumps(metadata, indent=1, ensure_ascii=False, allow_nan=False)
     (folder / METADATA_NAME).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
 
 
 def keep_variants(metadata: dict[str, Any], variants: Sequence[str]) -> dict[str, Any]:
-    """The metadata of a package with these variants alone; what was measured of the others stays."""
+    """Return the metadata with these variants only; measurements of the others stay."""
     golden = metadata["golden"]["letters"]
     return {
         **metadata,
@@ -103,28 +104,30 @@ def keep_variants(metadata: dict[str, Any], variants: Sequence[str]) -> dict[str
     }
 
 
-def without_folders(value: Any) -> Any:
-    """Absolute paths in settings, and in the command among them -> their last part: a package that is given
-    away tells nothing of the workstation's folders or its user's name."""
+def remove_folders(value: Any) -> Any:
+    """Replace absolute paths in settings and commands by their last part.
+
+    A package that is given away must not tell the workstation's folders or its user's name.
+    """
     if isinstance(value, dict):
         return {
-            key: command_without_folders(inner) if key == "command" else without_folders(inner)
+            key: remove_command_folders(inner) if key == "command" else remove_folders(inner)
             for key, inner in value.items()
         }
     if isinstance(value, list):
-        return [without_folders(inner) for inner in value]
+        return [remove_folders(inner) for inner in value]
     return _last_part(value) if isinstance(value, str) else value
 
 
-def command_without_folders(command: str) -> str:
-    """The same of a command as it was typed, quotes and all."""
+def remove_command_folders(command: str) -> str:
+    """Replace absolute paths in a command line, which may hold quotes, by their last part."""
     if "/" not in command:
         return command
     return shlex.join(_last_part(word) for word in shlex.split(command))
 
 
 def _last_part(word: str) -> str:
-    """'/home/anna/x' and '--output=/home/anna/x' -> 'x' and '--output=x'."""
+    """'/home/anna/x' -> 'x', '--output=/home/anna/x' -> '--output=x'."""
     if word.startswith("/"):
         return Path(word).name
     name, equals, value = word.partition("=")

@@ -1,4 +1,4 @@
-"""From a checkpoint to the deployment package: `prepare_model_for_deployment`, read it top to bottom."""
+"""From a checkpoint to the deployment package: read `prepare_model_for_deployment` from top to bottom."""
 
 import os
 import sys
@@ -12,38 +12,40 @@ from edge.errors import DataError
 from edge.models import VARIANTS
 from edge.package import Package, open_package
 from edge.records import LETTERS, Array
-from export import metadata as told
+from export import metadata as meta
 from export.calibration import (
-    both_looks,
-    calibration_rows,
-    hand_looks,
+    choose_calibration_rows,
+    choose_trial_rows,
     letter_indices,
+    load_both_views,
+    load_hand_views,
     spread,
-    trial_rows,
 )
-from export.leave_one_out import calibrated_errors, folds_of, temperature_of
+from export.leave_one_out import choose_fold_temperature, compute_calibration_errors, load_folds
 from export.model_card import write_model_card
 from export.recipe_search import TrialPictures, quantise_best
 from export.replace import replaced_package
-from export.to_onnx import export_onnx, versions_of
+from export.to_onnx import export_onnx, read_versions
 from export.to_torchscript import export_torchscript
 from export.verify import (
-    accuracy_report,
-    check_answers,
-    golden_letters,
-    held_out,
-    latency_report,
+    check_golden_outputs,
+    choose_rows,
+    compute_golden_letters,
     measure,
+    measure_latency,
     refuse_losses,
+    report_accuracy,
 )
 from train.data.prepared import Prepared, open_prepared
 from train.fit.checkpoint import Checkpoint, load_checkpoint
 
+PREVIEW_PICTURES = 8  # from which the exported files are compared with the checkpoint
+
 
 def map_class_to_letter(index: int) -> str:
-    """The network's class 0..25 -> 'A'..'Z'; DataError beyond."""
+    """Return 'A'..'Z' for the network's class 0..25; raise DataError beyond."""
     if not 0 <= index < len(LETTERS):
-        raise DataError(f"there is no class {index}: the network has {len(LETTERS)}, 0 (A) to 25 (Z)")
+        raise DataError(f"class must be 0 (A) to {len(LETTERS) - 1} (Z), got {index}")
     return LETTERS[index]
 
 
@@ -58,80 +60,87 @@ def prepare_model_for_deployment(
     command: str = "export.package.prepare_model_for_deployment(...)",
     quick: bool = False,
 ) -> Package:
-    """A checkpoint of fit and the prepared folder -> a verified package in `output`.
+    """Export a checkpoint of fit as a verified package in `output`.
 
-    `variants` are packaged (float32 is measured in any case), `sources` measured on, `leave_one_out` are
-    the packages of the folds, `command` is what the model card says was typed, `quick` quantises without
-    trying several ways. Nothing appears in `output` before every file answers as it should; where anything
-    fails (AslEdgeError), the package that was there stays whole.
+    `variants` are packaged; float32 is measured in any case. Accuracy is measured on `sources` of the
+    prepared folder `data`. `leave_one_out` are the packages of the folds, `command` is the command line for
+    the model card, and `quick` quantises without a search. `output` is replaced only after every check has
+    passed; if anything fails (AslEdgeError), a package that was there is unchanged.
     """
-    chosen = [variant for variant in VARIANTS if variant in variants]
-    if unknown := set(variants) - set(VARIANTS) or ({"nothing"} if not chosen else set()):
-        raise DataError(f"there is no variant '{min(unknown)}': take one or more of {', '.join(VARIANTS)}")
-    command = told.command_without_folders(command)
+    chosen = _check_variants(variants)
+    command = meta.remove_command_folders(command)
     trained = load_checkpoint(checkpoint)
     prepared = open_prepared(data)
-    folds = folds_of(leave_one_out)
-    tuned_on = set(prepared.source[prepared.role != "test"].tolist())  # nothing is tuned on the test role
+    folds = load_folds(leave_one_out)
+    tuned_on = set(prepared.source[prepared.split != "test"].tolist())  # nothing is tuned on the test split
     if folds:
-        trained = replace(trained, temperature=temperature_of(folds, tuned_on))
-    groups = held_out(prepared, trained.training, sources)
+        trained = replace(trained, temperature=choose_fold_temperature(folds, tuned_on))
+    groups = choose_rows(prepared, trained.training, sources)
     with replaced_package(output) as partial:
         quantisation, trials = _write_variants(trained, prepared, partial, {*chosen, "float"}, quick)
-        metadata = told.contract(trained, partial, quantisation)
-        told.write_metadata(partial, metadata)
+        metadata = meta.build_contract(trained, partial, quantisation)
+        meta.write_metadata(partial, metadata)
         package = open_package(partial)
-        _say(f"reading {sum(map(len, groups.values())):,} pictures with each of {', '.join(package.files)}")
-        figures = measure(package, prepared, groups, threads=os.cpu_count() or 1)
-        refuse_losses(figures, accept_drop)
-        opset, ir_version = versions_of(package.file("float"))
+        _log(f"reading {sum(map(len, groups.values())):,} pictures with each of {', '.join(package.files)}")
+        metrics = measure(package, prepared, groups, threads=os.cpu_count() or 1)
+        refuse_losses(metrics, accept_drop)
+        opset, ir_version = read_versions(package.file("float"))
+        golden = {"picture": "edge.engines.golden.golden_picture", "letters": compute_golden_letters(package)}
         metadata |= {
             "export": {"command": command},
             "opset": opset,
             "ir_version": ir_version,
             "leave_one_out": folds,
-            "calibration_error": calibrated_errors(folds, tuned_on),
-            "accuracy": accuracy_report(figures),
-            "latency_ms": latency_report(package),
+            "calibration_error": compute_calibration_errors(folds, tuned_on),
+            "accuracy": report_accuracy(metrics),
+            "latency_ms": measure_latency(package),
             "quantisation_trials": trials,
-            "golden": {"picture": "edge.engines.golden.golden_picture", "letters": golden_letters(package)},
+            "golden": golden,
+            "measured_bytes": {variant: entry["bytes"] for variant, entry in metadata["files"].items()},
         }
-        sizes = {variant: entry["bytes"] for variant, entry in metadata["files"].items()}
-        metadata = told.keep_variants(metadata | {"measured_bytes": sizes}, chosen)
+        metadata = meta.keep_variants(metadata, chosen)
         for variant in set(package.files) - set(chosen):
             package.files[variant].unlink()
-        told.write_metadata(partial, metadata)
+        meta.write_metadata(partial, metadata)
         write_model_card(partial, metadata)
-        check_answers(open_package(partial))
+        check_golden_outputs(open_package(partial))
     return open_package(output)
+
+
+def _check_variants(variants: Sequence[str]) -> list[str]:
+    """Return the named variants in their usual order; raise DataError for an unknown one or none."""
+    chosen = [variant for variant in VARIANTS if variant in variants]
+    if unknown := set(variants) - set(VARIANTS) or ({"nothing"} if not chosen else set()):
+        raise DataError(f"--variants must be one or more of {', '.join(VARIANTS)}, got '{min(unknown)}'")
+    return chosen
 
 
 def _write_variants(
     trained: Checkpoint, prepared: Prepared, folder: Path, variants: set[str], quick: bool
 ) -> tuple[dict[str, str], list[dict[str, Any]]]:
-    """The model files -> how each was made, and the table of what was tried for int8."""
-    model = trained.model
-    paths = {variant: folder / name for variant, name in told.FILE_NAMES.items()}
-    calibrated_on = calibration_rows(prepared, trained.training)
-    inputs: list[Array] = [golden_tensor(trained.size_px)]
-    inputs += both_looks(prepared, spread(prepared, calibrated_on, 8), trained.size_px)
-    _say("float32 ONNX")
-    export_onnx(model, trained.size_px, paths["float"], inputs)
+    """Write the model files; return how each was made, and the trials of the search for int8."""
+    model, size_px = trained.model, trained.size_px
+    paths = {variant: folder / name for variant, name in meta.FILE_NAMES.items()}
+    calibrated_on = choose_calibration_rows(prepared, trained.training)
+    inputs: list[Array] = [golden_tensor(size_px)]
+    inputs += load_both_views(prepared, spread(prepared, calibrated_on, PREVIEW_PICTURES), size_px)
+    _log("writing float32 ONNX")
+    export_onnx(model, size_px, paths["float"], inputs)
     quantisation = {"float": "none: float32"}
     trials: list[dict[str, Any]] = []
     if "int8" in variants:
-        _say("int8 ONNX: trying ways to quantise")
-        rows = trial_rows(prepared, trained.training, calibrated_on)
-        pictures = TrialPictures(hand_looks(prepared, rows, trained.size_px), letter_indices(prepared, rows))
-        calibration = both_looks(prepared, calibrated_on, trained.size_px)
+        _log("writing int8 ONNX: trying recipes")
+        rows = choose_trial_rows(prepared, trained.training, calibrated_on)
+        pictures = TrialPictures(load_hand_views(prepared, rows, size_px), letter_indices(prepared, rows))
+        calibration = load_both_views(prepared, calibrated_on, size_px)
         recipe, trials = quantise_best(paths["float"], paths["int8"], calibration, pictures, quick)
         quantisation["int8"] = f"static QDQ, a scale per channel: {recipe.name}"
     if "dynamic" in variants:
-        _say("TorchScript with its two last layers quantised")
-        export_torchscript(model, trained.size_px, paths["dynamic"], inputs)
+        _log("writing TorchScript with its two last layers quantised")
+        export_torchscript(model, size_px, paths["dynamic"], inputs)
         quantisation["dynamic"] = "dynamic, qint8: the two last layers alone"
     return {variant: quantisation[variant] for variant in VARIANTS if variant in quantisation}, trials
 
 
-def _say(what: str) -> None:
-    print(f"export: {what}", file=sys.stderr)
+def _log(message: str) -> None:
+    print(f"export: {message}", file=sys.stderr)

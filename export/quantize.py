@@ -1,4 +1,4 @@
-"""asl_resnet18.onnx -> asl_resnet18.int8.onnx: static QDQ, with a scale for each channel of the weights."""
+"""Quantise asl_resnet18.onnx to asl_resnet18.int8.onnx: static QDQ, one scale per channel of the weights."""
 
 import contextlib
 import errno
@@ -24,28 +24,26 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from edge.records import Array
-from export.conditional import only_as_held
+from export.conditional import make_resnet_conditional
 from export.replace import NEEDED_BYTES
 from export.to_onnx import feed, write_checked
 
-# What becomes int8 is told by the nodes' names: the ResNet's maps, and those of the landmark network but for
-# the first, where all the harm is done (112 px, few channels): with all of it in int8 points are off by 4 of
-# 224 px, without its first 4, 5 and 8 convolutions by 2.3, 0.9 and 0.8. A reading then takes two thirds of
-# what it does with the landmark network in float32. The last layers stay float.
+# Node names decide what becomes int8: all of the ResNet, and the landmark network except its first
+# convolutions, up to HAND_LAST_FLOAT. The last layers stay float. See docs/experiments.md, "Quantisation".
 TRUNK = ("/conv1/", "/relu/", "/maxpool/", "/layer")
 HAND, HAND_LAST_FLOAT = "/hand/", "/hand/convs.7/"
 QUANTISED = ("Conv", "Relu", "MaxPool", "Add", "Clip")
-SMALL = 100  # numbers: what is not worth a cast
+MIN_CAST_VALUES = 100  # a smaller tensor is not worth a cast
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """One way to quantise. Weights are int8 and symmetric in all of them."""
+    """One way to quantise; weights are always int8 and symmetric."""
 
     activations: QuantType
-    reduce_range: bool  # weights of 7 bits: x86 without VNNI then never saturates its 16-bit sums
+    reduce_range: bool  # weights of 7 bits, with which x86 without VNNI never saturates its 16-bit sums
     calibration: CalibrationMethod
-    first_float: bool = False  # the ResNet's first convolution
+    first_float: bool = False  # the ResNet's first convolution stays float
 
     @property
     def name(self) -> str:
@@ -55,15 +53,15 @@ class Recipe:
 
 
 def fold(float_path: Path, folded: Path) -> None:
-    """Write what `quantise` starts from: constants and batch norm folded, every shape known."""
-    with _onnxruntimes_tools(folded.parent):
-        # The shapes are static, so that symbolic shape inference (which wants sympy) has nothing to add.
+    """Write the input of `quantise`: constants and batch norm folded, every shape known."""
+    with _contain_tools(folded.parent):
+        # All shapes are static, so symbolic shape inference, which needs sympy, adds nothing.
         quant_pre_process(str(float_path), str(folded), skip_symbolic_shape=True)
 
 
 def quantise(folded: Path, output: Path, recipe: Recipe, tensors: Sequence[Array]) -> None:
-    """Write `output`, calibrated on `tensors`, each (1, 3, S, S). Leaves nothing else behind."""
-    with _onnxruntimes_tools(output.parent), contextlib.redirect_stdout(io.StringIO()):
+    """Write `output`, calibrated on `tensors`, each (1, 3, S, S), and no other file."""
+    with _contain_tools(output.parent), contextlib.redirect_stdout(io.StringIO()):
         quantize_static(
             str(folded),
             str(output),
@@ -75,22 +73,24 @@ def quantise(folded: Path, output: Path, recipe: Recipe, tensors: Sequence[Array
             weight_type=QuantType.QInt8,
             calibrate_method=recipe.calibration,
             op_types_to_quantize=list(QUANTISED),
-            nodes_to_quantize=_nodes(folded)[recipe.first_float :],
-            # histograms otherwise keep every activation
+            nodes_to_quantize=_list_quantised_nodes(folded)[recipe.first_float :],
+            # otherwise histograms keep every activation in memory
             extra_options={"CalibStridedMinMax": _Calibration.STRIDE},
         )
-    model = _halved(onnx.load(str(output)))
-    write_checked(model, output)  # all operators, while they are in one list
-    write_checked(only_as_held(model), output)
+    model = _halve_weights(onnx.load(str(output)))
+    write_checked(model, output)  # checks all operators, while they are in one list
+    write_checked(make_resnet_conditional(model), output)
 
 
-def _halved(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Weights that float16 holds without loss (the landmark network's, which come so) are stored as such and
-    widened when the file is loaded: 5 MB less to carry."""
+def _halve_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Store weights in float16 if that loses nothing; they are widened when the file is loaded.
+
+    These are the landmark network's, which come as float16. It saves 5 MB.
+    """
     graph, widened = model.graph, []
     for tensor in list(graph.initializer):
         values = numpy_helper.to_array(tensor)
-        if tensor.data_type != onnx.TensorProto.FLOAT or values.size < SMALL:
+        if tensor.data_type != onnx.TensorProto.FLOAT or values.size < MIN_CAST_VALUES:
             continue
         half = values.astype(np.float16)
         if (half.astype(np.float32) == values).all():
@@ -106,16 +106,16 @@ def _halved(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def _nodes(path: Path) -> list[str]:
-    """What becomes int8, the ResNet's first convolution first."""
+def _list_quantised_nodes(path: Path) -> list[str]:
+    """Return the names of the nodes that become int8, the ResNet's first convolution first."""
     names = [n.name for n in onnx.load(str(path)).graph.node if n.op_type in QUANTISED]
     hand = [name for name in names if name.startswith(HAND)]
     first = next(i for i, name in enumerate(hand) if name.startswith(HAND_LAST_FLOAT)) + 1
     return [name for name in names if name.startswith(TRUNK)] + hand[first:]
 
 
-class _Calibration(CalibrationDataReader):
-    """Hands the tensors to onnxruntime, STRIDE at a time."""
+class _Calibration(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no annotations
+    """Feed the tensors to onnxruntime, STRIDE at a time."""
 
     STRIDE = 2
 
@@ -136,9 +136,12 @@ class _Calibration(CalibrationDataReader):
 
 
 @contextlib.contextmanager
-def _onnxruntimes_tools(folder: Path) -> Iterator[None]:
-    """Keeps what they would leave elsewhere: copies of the model in the system's folder for temporary files
-    go to `folder`, where a failed export is cleaned up; what they log, they also raise."""
+def _contain_tools(folder: Path) -> Iterator[None]:
+    """Contain the side effects of onnxruntime's tools.
+
+    Their temporary copies of the model go to `folder`, where a failed export is cleaned up. Their log is
+    silenced, because they also raise what they log.
+    """
     before, logger = tempfile.tempdir, logging.getLogger()
     level = logger.level
     tempfile.tempdir = str(folder)
@@ -148,7 +151,7 @@ def _onnxruntimes_tools(folder: Path) -> Iterator[None]:
     except OSError:
         raise
     except Exception as error:
-        # Their writers don't notice a full disk; a reader of the stump that they leave does, in many ways.
+        # Their writers don't notice a full disk; reading the truncated file fails later in many ways.
         if shutil.disk_usage(folder).free < NEEDED_BYTES / 2:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)) from error
         raise

@@ -1,4 +1,4 @@
-"""A package's folder is replaced as a whole, and only where it is a package."""
+"""Replace the folder of a package as a whole, and only if it is a package."""
 
 import contextlib
 import shutil
@@ -9,32 +9,32 @@ from edge.errors import DataError
 from edge.package import METADATA_NAME
 from train.replace import replaced_folder
 
-NEEDED_BYTES = 250_000_000  # the most that all three variants were seen to need at a time is 169 MB
+NEEDED_BYTES = 250_000_000  # an export of all three variants needs 169 MB at most
 PACKAGE_SUFFIXES = (".json", ".onnx", ".pt", ".md")
 
 
 @contextlib.contextmanager
 def replaced_package(folder: Path) -> Iterator[Path]:
-    """Gives an empty folder to write a package into, which takes the place of `folder` at the end.
+    """Yield an empty folder to write a package into; at the end it replaces `folder`.
 
-    DataError before any work where the disk has no room for an export or `folder` holds what is no package;
-    otherwise as `replaced_folder`.
+    Raises DataError before any work if the disk has no room for an export or `folder` holds something else
+    than a package; otherwise as `replaced_folder`.
     """
-    with replaced_folder(folder, _refuse_strangers) as partial:
+    with replaced_folder(folder, _refuse_foreign_folder) as partial:
         if (free := shutil.disk_usage(partial).free) < NEEDED_BYTES:
             raise DataError(
-                f"the disk of {folder} has {free / 1e6:.0f} MB free, and an export needs "
-                f"{NEEDED_BYTES / 1e6:.0f} MB while it works: make room, or name another --output"
+                f"an export needs {NEEDED_BYTES / 1e6:.0f} MB on the disk of {folder}, which has "
+                f"{free / 1e6:.0f} MB free: make room, or name another --output"
             )
         yield partial
 
 
-def _refuse_strangers(folder: Path) -> None:
-    """An existing folder is replaced as a whole: it must be empty, or a package and nothing else."""
+def _refuse_foreign_folder(folder: Path) -> None:
+    """Raise DataError unless the folder is missing, empty, or holds a package and nothing else."""
     if not folder.exists():
         return
     inside = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else [""]
-    strangers = [name for name in inside if not name.endswith(PACKAGE_SUFFIXES)]
-    if strangers or (inside and METADATA_NAME not in inside):
-        what = f"holds {strangers[0]}" if strangers and strangers[0] else "is no deployment package"
+    foreign = [name for name in inside if not name.endswith(PACKAGE_SUFFIXES)]
+    if foreign or (inside and METADATA_NAME not in inside):
+        what = f"holds {foreign[0]}" if foreign and foreign[0] else "is not a deployment package"
         raise DataError(f"{folder} {what} and would be replaced as a whole: name another --output")

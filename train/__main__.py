@@ -1,49 +1,45 @@
-"""`python -m train prepare | cut | fit | evaluate`: the workstation's side."""
+"""`python -m train prepare | cut | fit | evaluate`: train and measure the network on a workstation."""
 
-import argparse
+import shlex
 import sys
 from importlib import import_module
 from types import ModuleType
 
-from edge.errors import AslEdgeError
-from train.command_line import Parser, print_any_name
+from train.command_line import HelpFormatter, Parser, run_command
 
-# command -> its module, and what --help says of it
-STAGES = {
-    "prepare": ("train.data.prepare", "check photographs and write what cut reads"),
-    "cut": ("train.crops.crop", "cut the photographs many times and let the teacher look at each"),
-    "fit": ("train.fit.fit", "train the network"),
-    "evaluate": (
-        "train.evaluate.evaluate",
-        "accuracy of a checkpoint or a package, per letter and per source",
+# command -> its module and its line in --help
+COMMANDS = {
+    "prepare": ("train.data.prepare", "check photographs and write the folder that cut reads"),
+    "cut": (
+        "train.crops.crop",
+        "cut crops from the photographs and store what the landmark network computes",
     ),
+    "fit": ("train.fit.fit", "train the network on the crops"),
+    "evaluate": ("train.evaluate.evaluate", "measure a checkpoint or a package, per letter and per source"),
 }
 
 
-def main() -> int:
-    """Run one of the four; the project's own errors are one line and exit code 2."""
-    print_any_name()
-    parser = Parser(prog="python -m train", description=__doc__)
+def main(argv: list[str] | None = None) -> int:
+    """Run one of the four commands and return its exit code."""
+    argv = sys.argv[1:] if argv is None else argv
+    parser = Parser(prog="python -m train", description="Train and measure the network on a workstation.")
     commands = parser.add_subparsers(dest="command", required=True)
-    chosen = sys.argv[1] if len(sys.argv) > 1 else ""
-    for name, (_, text) in STAGES.items():
-        command = commands.add_parser(name, help=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-        if name == chosen:  # the others need not be imported
-            _stage(name).add_arguments(command)
-    args = parser.parse_args()
-    try:
-        return int(_stage(args.command).main(args))
-    except AslEdgeError as error:
-        print(f"train {args.command}: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"train {args.command}: interrupted; what was written before is whole", file=sys.stderr)
-        return 130
+    for name, (_, text) in COMMANDS.items():
+        command = commands.add_parser(
+            name, help=text, description=f"{text[0].upper()}{text[1:]}.", formatter_class=HelpFormatter
+        )
+        if argv[:1] == [name]:  # importing the other modules would cost seconds
+            _import_command(name).add_arguments(command)
+    args = parser.parse_args(argv)
+    args.command_line = shlex.join(["python", "-m", "train", *argv])
+    module = _import_command(args.command)
+    return run_command(
+        f"train {args.command}", lambda: int(module.main(args)), "everything written before is complete"
+    )
 
 
-def _stage(name: str) -> ModuleType:
-    """The module behind a command, imported only when it is wanted: fit alone needs torch's loader."""
-    return import_module(STAGES[name][0])
+def _import_command(name: str) -> ModuleType:
+    return import_module(COMMANDS[name][0])
 
 
 if __name__ == "__main__":

@@ -9,9 +9,9 @@ import pytest
 import torch
 from support.tiny_export import SIZE_PX
 
-from export.conditional import in_one_list, only_as_held
+from export.conditional import inline_conditional, make_resnet_conditional
 from export.quantize import fold
-from export.to_onnx import AS_IT_IS, TURNED, export_onnx, feed, write_checked
+from export.to_onnx import HELD, TURNED, export_onnx, feed, write_checked
 from train.model.network import AslNet
 
 
@@ -23,11 +23,11 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     torch.manual_seed(0)
     export_onnx(AslNet(), SIZE_PX, exported, [])
     fold(exported, plain)
-    write_checked(only_as_held(onnx.load(str(plain))), branched)
+    write_checked(make_resnet_conditional(onnx.load(str(plain))), branched)
     return plain, branched
 
 
-@pytest.mark.parametrize("upright", [AS_IT_IS, TURNED])
+@pytest.mark.parametrize("upright", [HELD, TURNED])
 def test_the_branch_changes_no_answer(files: tuple[Path, Path], upright: np.ndarray) -> None:
     noise = np.random.default_rng(0).normal(size=(1, 3, SIZE_PX, SIZE_PX)).astype(np.float32)
     wanted, got = (
@@ -56,7 +56,7 @@ def test_weights_are_stored_once(files: tuple[Path, Path]) -> None:
 
 def test_in_one_list_it_is_what_it_was(files: tuple[Path, Path]) -> None:
     plain, branched = (onnx.load(str(file)) for file in files)
-    again = in_one_list(branched)
+    again = inline_conditional(branched)
     onnx.checker.check_model(again)
     assert {node.name for node in again.graph.node} >= {node.name for node in plain.graph.node}
     assert len(again.graph.initializer) == len(plain.graph.initializer) + 1  # half

@@ -52,12 +52,14 @@ def test_shipped_model_answers_as_on_the_machine_that_made_it(variant: str, thre
     check(open_package(DEFAULT_MODEL), SHIPPED, variant, threads)
 
 
+@pytest.mark.slow  # builds the package
 @pytest.mark.parametrize("threads", THREADS)
 @pytest.mark.parametrize("variant", ["int8", "float"])
 def test_made_model_answers_as_on_the_machine_that_made_it(made: Path, variant: str, threads: int) -> None:
     check(open_package(made), made / "golden_logits.json", variant, threads)
 
 
+@pytest.mark.slow  # builds the package
 @pytest.mark.parametrize("threads", THREADS)
 @pytest.mark.parametrize("kernels", ["x86", "qnnpack"])  # qnnpack is what ARM runs
 def test_torchscript_answers_alike_with_the_kernels_of_both_processors(
@@ -69,6 +71,7 @@ def test_torchscript_answers_alike_with_the_kernels_of_both_processors(
     check(open_package(made), made / "golden_logits.json", "dynamic", threads, kernels)
 
 
+@pytest.mark.slow  # builds the package
 def test_variants_read_the_same_letters(made: Path) -> None:
     """Against float32, on hands that the network tells apart."""
     pytest.importorskip("torch")

@@ -18,9 +18,9 @@ from support.golden_inputs import golden_inputs
 from edge.models import DEFAULT_MODEL
 from edge.package import UPRIGHT, open_package
 from edge.records import Array
-from export.conditional import in_one_list
+from export.conditional import inline_conditional
 from export.quantize import Recipe, fold, quantise
-from export.to_onnx import AS_IT_IS, export_onnx
+from export.to_onnx import HELD, export_onnx
 from train.model.network import AslNet
 
 LARGEST = 2**15 - 1
@@ -39,7 +39,7 @@ def weights_of(model: onnx.ModelProto) -> list[tuple[str, np.ndarray]]:
 
 def largest_pair(path: Path, inputs: list[Array]) -> int:
     """The largest |sum of two neighbouring channels' products| in any convolution, where both are loud."""
-    model = in_one_list(onnx.load(str(path)))
+    model = inline_conditional(onnx.load(str(path)))
     weights = weights_of(model)
     kind, names = onnx.TensorProto.UINT8, sorted({name for name, _ in weights})
     model.graph.output.extend(onnx.helper.make_tensor_value_info(name, kind, None) for name in names)
@@ -47,7 +47,7 @@ def largest_pair(path: Path, inputs: list[Array]) -> int:
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     largest = 0
-    beside = {UPRIGHT: AS_IT_IS} if UPRIGHT in {given.name for given in session.get_inputs()} else {}
+    beside = {UPRIGHT: HELD} if UPRIGHT in {given.name for given in session.get_inputs()} else {}
     for tensor in inputs:
         seen_by = dict(zip(names, session.run(names, {"image": tensor, **beside}), strict=True))
         for name, kernel in weights:
@@ -78,6 +78,7 @@ def folded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "folded.onnx"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reduce_range", [False, True])
 def test_loud_input_saturates_weights_of_8_bits_and_not_of_7(folded: Path, reduce_range: bool) -> None:
     tensors = golden_inputs(128)
@@ -90,7 +91,7 @@ def test_loud_input_saturates_weights_of_8_bits_and_not_of_7(folded: Path, reduc
 
 
 def test_shipped_model_can_not_saturate_whatever_it_is_shown() -> None:
-    weights = weights_of(in_one_list(onnx.load(str(open_package(DEFAULT_MODEL).file("int8")))))
+    weights = weights_of(inline_conditional(onnx.load(str(open_package(DEFAULT_MODEL).file("int8")))))
     assert len(weights) >= 20 - 1  # ResNet-18's convolutions, but for one that a recipe may leave in float
     for name, kernel in weights:
         assert np.abs(kernel.astype(np.int32)).max() * 255 * 2 <= LARGEST, name

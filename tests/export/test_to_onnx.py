@@ -12,7 +12,7 @@ from support.tiny_export import SIZE_PX
 from edge.engines.golden import golden_tensor
 from edge.errors import DataError
 from edge.package import OUTPUT_SHAPES
-from export.to_onnx import export_onnx, versions_of, write_checked
+from export.to_onnx import export_onnx, read_versions, write_checked
 from train.model.network import AslNet
 
 
@@ -35,7 +35,7 @@ def test_onnx_answers_as_torch_does(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).normal(size=(1, 3, SIZE_PX, SIZE_PX)).astype(np.float32)
     inputs = [golden_tensor(SIZE_PX), noise]
     assert export_onnx(AslNet(), SIZE_PX, tmp_path / "net.onnx", inputs) < 1e-4
-    assert versions_of(tmp_path / "net.onnx") == (13, 7)
+    assert read_versions(tmp_path / "net.onnx") == (13, 7)
 
 
 def test_diverged_network_is_one_sentence(tmp_path: Path) -> None:

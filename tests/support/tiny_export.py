@@ -1,8 +1,8 @@
-"""A checkpoint and prepared pictures that export in seconds, and yet are real: an AslNet that reads them.
+"""A checkpoint and prepared pictures that export in seconds: a real AslNet that reads these pictures.
 
-Every letter is a scene of its own colours. The network's trunk is random; its last layer is solved for the
-pictures, so that float32 reads all of them and a bad quantisation reads fewer. Its landmark network is blind:
-no picture is a hand.
+Every letter is a scene of its own colours. The ResNet is random and its last layer is solved for the
+pictures, so that float32 reads all of them and a bad quantisation reads fewer. The landmark heads are
+zero, because no picture shows a hand.
 """
 
 from pathlib import Path
@@ -18,11 +18,11 @@ from support.made_pictures import save, scene
 from train.data.prepare import prepare
 from train.data.prepared import Prepared
 from train.fit.checkpoint import write_checkpoint
-from train.model.network import HAND_SHARE, AslNet
+from train.model.network import LANDMARK_WEIGHT, AslNet
 
 SIZE_PX = 128
 SOME = "ABCDEF"
-# Scenes in which the palm detector sees nothing: they are read whole, as this network learned them.
+# Seeds of scenes in which the palm detector finds nothing, so that they are read whole.
 PALMLESS = dict(zip(SOME, (99, 124, 77, 135, 146, 105), strict=True))
 PER_LETTER = 4
 ANNA_TRAINED = {
@@ -38,13 +38,13 @@ ANNA_TRAINED = {
 
 
 def picture(letter: str, number: int) -> Image:
-    """(128, 128, 3): the letter's scene with a little noise."""
+    """Return (128, 128, 3): the letter's scene with a little noise."""
     noise = np.random.default_rng([ord(letter), number]).normal(0, 6, (SIZE_PX, SIZE_PX, 3))
     return np.clip(scene(PALMLESS[letter], SIZE_PX, SIZE_PX) + noise, 0, 255).astype(np.uint8)
 
 
 def prepared_pictures(folder: Path) -> Prepared:
-    """Two sources: anna trains, ben is left out."""
+    """Prepare two sources: anna trains, ben is left out."""
     for source, shift in (("anna", 0), ("ben", 100)):
         for letter in SOME:
             for number in range(PER_LETTER):
@@ -57,14 +57,14 @@ def prepared_pictures(folder: Path) -> Prepared:
 
 
 def trained_checkpoint(path: Path, prepared: Prepared, **changes: Any) -> Path:
-    """A checkpoint as fit writes it, of a network that reads every picture of ben."""
+    """Write a checkpoint as fit does, of a network that reads every picture of ben."""
     torch.manual_seed(0)
     model = AslNet().train()
     images = torch.from_numpy(
         np.concatenate([to_tensor(prepared.picture(i)) for i in prepared.rows(["ben"]).tolist()])
     )
     with torch.no_grad():
-        for _ in range(20):  # batch norm learns what the pictures look like
+        for _ in range(20):  # set batch-norm statistics from the pictures
             model(images)
         model.eval()
         features: list[torch.Tensor] = []
@@ -85,31 +85,34 @@ def trained_checkpoint(path: Path, prepared: Prepared, **changes: Any) -> Path:
 
 
 def add_outlier(path: Path) -> None:
-    """Change a checkpoint so that float32 answers as before and int8 can't: one of the 512 features is so
-    large that a step of 1/255 of its range swallows all others. The last layer does not look at it."""
+    """Change a checkpoint so that float32 reads as before and int8 can't.
+
+    One of the 512 features becomes so large that a step of 1/255 of its range swallows all others. The last
+    layer does not use it.
+    """
     state = torch.load(path, weights_only=True)
     state["model"]["trunk.layer4.1.bn2.bias"][0] += 1e4
-    state["model"]["trunk.fc.weight"][:, ::512] = 0  # its mean and its two moments
+    state["model"]["trunk.fc.weight"][:, ::512] = 0  # its mean and its two weighted means
     write_checkpoint(path, state)
 
 
 def _solve_last_layer(model: AslNet, features: torch.Tensor, letters: list[str]) -> None:
-    """Least squares: 10 for the right letter and 0 for the others, a hand everywhere, points all around."""
-    for silent in (model.reading.fc, model.upright.fc):
-        silent.weight.zero_()
-        silent.bias.zero_()
+    """Solve for 10 for the right letter and 0 for the others, a hand everywhere, landmarks all around."""
+    for head in (model.reading.fc, model.upright.fc):
+        head.weight.zero_()
+        head.bias.zero_()
     model.hand.points.weight.zero_()
-    reach = 1 / (2 * MARGIN)  # the whole square again
+    reach = 1 / (2 * MARGIN)  # so that the next square is the same
     model.hand.points.bias.copy_(torch.linspace(0.5 - reach, 0.5 + reach, N_LANDMARKS).repeat_interleave(2))
-    alone = 1 / (1 - HAND_SHARE)  # the other part says nothing
+    alone = 1 / (1 - LANDMARK_WEIGHT)  # because the landmark head contributes 0
     right = torch.tensor([[alone * 10.0 * (letter == one) for one in LETTERS] for letter in letters])
     present = torch.full((len(letters), 1), alone * 4.0)
-    landmarks = torch.zeros(len(letters), 2 * N_LANDMARKS)  # the trunk's own, which nobody asks for
-    wanted = torch.cat([right, present, landmarks], 1).double()
+    landmarks = torch.zeros(len(letters), 2 * N_LANDMARKS)  # the ResNet's own, which are not used
+    target = torch.cat([right, present, landmarks], 1).double()
     mean = features.mean(0)
     centred = features - mean
     ridge = 1e-3 * centred.square().sum() / len(centred)
     inverse = torch.linalg.inv(centred @ centred.T + ridge * torch.eye(len(centred)))
-    weight = (wanted - wanted.mean(0)).T @ inverse @ centred  # (69, 1536)
+    weight = (target - target.mean(0)).T @ inverse @ centred  # (69, 1536)
     model.trunk.fc.weight.copy_(weight.float())
-    model.trunk.fc.bias.copy_((wanted.mean(0) - weight @ mean).float())
+    model.trunk.fc.bias.copy_((target.mean(0) - weight @ mean).float())

@@ -1,4 +1,4 @@
-"""The teacher sees what it was trained to see, and its hints teach."""
+"""The landmark network computes what it was trained for, and its maps teach the ResNet."""
 
 import numpy as np
 import onnxruntime as ort
@@ -7,20 +7,20 @@ import torch
 
 from edge.engines.golden import golden_picture
 from edge.hand.palm_detector import MODEL_FILE as PALMS
-from train.fit.distill import Learner
+from train.fit.distill import DistillNet
 from train.fit.loss import normalise
 from train.model.landmark_network import HandNetwork
-from train.model.landmarker import FEATURES, HINTS, LATE, LATE_SHAPE, N_FEATURES, SIZE_PX, Landmarker, pooled
+from train.model.landmarker import FEATURES, HINTS, LATE, LATE_SHAPE, N_FEATURES, SIZE_PX, Landmarker, pool
 from train.model.landmarker import FILE as LANDMARKS
-from train.model.network import AslNet, Moments
+from train.model.network import AslNet, SpatialMoments
 
 
-def test_maps_are_those_that_the_crops_store():
+def test_landmarker_returns_the_arrays_that_crops_store():
     maps = Landmarker()(np.zeros((SIZE_PX, SIZE_PX, 3), np.uint8))
-    assert {name: seen.shape for name, seen in maps.items()} == HINTS | {
+    assert {name: values.shape for name, values in maps.items()} == HINTS | {
         LATE: LATE_SHAPE,
         FEATURES: (N_FEATURES,),
-        "points": (21, 2),
+        "landmarks": (21, 2),
     }
 
 
@@ -28,60 +28,59 @@ def test_maps_are_those_that_the_crops_store():
     ("file", "size_px", "first", "mean"),
     [(LANDMARKS, 224, [104.4577, 182.2764], 71.2322), (PALMS, 192, [5.0147, 3.2690], 4.6560)],
 )
-def test_converted_networks_answer_as_they_did_in_tensorflow_lite(file, size_px, first, mean):
-    """Figures of the golden picture from MediaPipe 0.10.21's files in ai-edge-litert 2.3."""
+def test_converted_networks_give_the_outputs_of_tensorflow_lite(file, size_px, first, mean):
+    """Expected values: the golden picture in MediaPipe 0.10.21's files, run by ai-edge-litert 2.3."""
     session = ort.InferenceSession(str(file), providers=["CPUExecutionProvider"])
     picture = (golden_picture(size_px).astype(np.float32) / 255).transpose(2, 0, 1)[None]
-    answer = session.run(["output_0"], {"image": np.ascontiguousarray(picture)})[0]
-    assert answer.reshape(-1)[:2].tolist() == pytest.approx(first, rel=1e-3)
-    assert float(answer.mean()) == pytest.approx(mean, rel=1e-3)
+    output = session.run(["output_0"], {"image": np.ascontiguousarray(picture)})[0]
+    assert output.reshape(-1)[:2].tolist() == pytest.approx(first, rel=1e-3)
+    assert float(output.mean()) == pytest.approx(mean, rel=1e-3)
 
 
-def test_network_is_the_one_in_the_file():
-    """As torch modules inside ours it sees what onnxruntime sees with the file itself."""
+def test_torch_module_computes_what_the_file_computes():
     picture = golden_picture(SIZE_PX)
     image = np.ascontiguousarray((picture.astype(np.float32) / 255).transpose(2, 0, 1)[None])
     session = ort.InferenceSession(str(LANDMARKS), providers=["CPUExecutionProvider"])
-    points, last = session.run(["output_0", "at_32"], {"image": image})
-    points = points.reshape(21, 3)[:, :2] / SIZE_PX
-    network, seen = HandNetwork(), Landmarker()(picture)
-    late = torch.from_numpy(seen[LATE])[None]
-    np.testing.assert_allclose(seen[FEATURES], last[0].mean(axis=(1, 2)), rtol=1e-6)
+    landmarks, last = session.run(["output_0", "at_32"], {"image": image})
+    landmarks = landmarks.reshape(21, 3)[:, :2] / SIZE_PX
+    network, stored = HandNetwork(), Landmarker()(picture)
+    late = torch.from_numpy(stored[LATE])[None]
+    np.testing.assert_allclose(stored[FEATURES], last[0].mean(axis=(1, 2)), rtol=1e-6)
     with torch.no_grad():
-        for got, got_points in (network(torch.from_numpy(image)), network.last_blocks(late)):
+        for got, got_landmarks in (network(torch.from_numpy(image)), network.last_blocks(late)):
             np.testing.assert_allclose(got[0].numpy(), last[0].mean(axis=(1, 2)), atol=1e-3)
-            np.testing.assert_allclose(got_points[0].numpy(), points, atol=1e-4)
+            np.testing.assert_allclose(got_landmarks[0].numpy(), landmarks, atol=1e-4)
 
 
-def test_one_last_layer_says_what_the_two_say_together():
+def test_merged_last_layer_gives_the_weighted_sum_of_both_parts():
     torch.manual_seed(0)
     network = AslNet().eval()
     x = torch.randn(2, 3, 96, 96)
     with torch.no_grad():
         for layer, upright in zip(network.last_layers(), (torch.zeros(1), torch.ones(1)), strict=True):
-            said = layer(network.features(x, upright)[0])
+            logits = layer(network.features(x, upright)[0])
             letters, presence, _ = network(x, upright)
-            torch.testing.assert_close(said[:, :-1], letters)
-            torch.testing.assert_close(said[:, -1:], presence)
+            torch.testing.assert_close(logits[:, :-1], letters)
+            torch.testing.assert_close(logits[:, -1:], presence)
 
 
-def test_pooling_is_that_of_the_student():
+def test_pooling_equals_adaptive_average_pooling():
     maps = np.random.default_rng(0).random((5, 7, 7), np.float32)
     for cells in (3, 7):
-        theirs = torch.nn.functional.adaptive_avg_pool2d(torch.from_numpy(maps), cells).numpy()
-        np.testing.assert_allclose(pooled(maps, cells), theirs, atol=1e-6)
+        expected = torch.nn.functional.adaptive_avg_pool2d(torch.from_numpy(maps), cells).numpy()
+        np.testing.assert_allclose(pool(maps, cells), expected, atol=1e-6)
 
 
-def test_student_comes_nearer_to_the_teacher():
+def test_student_learns_the_maps_of_the_teacher():
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    learner = Learner(AslNet()).train()
-    optimizer = torch.optim.AdamW(learner.parameters(), lr=1e-3)
+    network = DistillNet(AslNet()).train()
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3)
     batch = normalise(torch.randint(0, 256, (8, 64, 64, 3), dtype=torch.uint8))
-    wanted = [torch.randn(8, *shape) for shape in HINTS.values()]
+    targets = [torch.randn(8, *shape) for shape in HINTS.values()]
     hints = []
     for _ in range(8):
-        _, hint = learner(batch, wanted)
+        _, hint = network(batch, targets)
         optimizer.zero_grad()
         hint.backward()
         optimizer.step()
@@ -90,16 +89,16 @@ def test_student_comes_nearer_to_the_teacher():
 
 
 @pytest.mark.parametrize("size_px", [32, 96, 128])
-def test_any_size_of_crop_meets_the_same_hints(size_px):
-    answers, hint = Learner(AslNet())(
+def test_crops_of_any_size_have_a_hint_loss(size_px):
+    outputs, hint = DistillNet(AslNet())(
         torch.randn(2, 3, size_px, size_px), [torch.randn(2, *shape) for shape in HINTS.values()]
     )
-    assert [tuple(answer.shape) for answer in answers] == [(2, 26), (2, 1), (2, 21, 2)]
+    assert [tuple(output.shape) for output in outputs] == [(2, 26), (2, 1), (2, 21, 2)]
     assert 0.5 < hint.item() < 2
 
 
-def test_moments_say_what_and_where():
+def test_spatial_moments_tell_what_and_where():
     maps = torch.zeros(1, 2, 3, 3)
     maps[0, 0] = 1.0  # everywhere
     maps[0, 1, 2, 0] = 9.0  # bottom left
-    assert Moments()(maps)[0].tolist() == pytest.approx([1, 1, 0, -1, 0, 1], abs=1e-6)
+    assert SpatialMoments()(maps)[0].tolist() == pytest.approx([1, 1, 0, -1, 0, 1], abs=1e-6)

@@ -1,4 +1,4 @@
-"""The synthetic signer's pictures: handshapes, painting, and what draw_hand promises to training."""
+"""Painted hands: handshapes, painting, and the labels that draw_hand gives to training."""
 
 import numpy as np
 import pytest
@@ -7,60 +7,60 @@ from support.made_pictures import letters_alike
 from edge.records import LETTERS
 from edge.synthetic.painter import Appearance, paint_hand
 from edge.synthetic.poses import POSES, RELAXED, blend, hand_joints
-from train.synthetic.drawn import draw_background, draw_hand, person_pose
+from train.synthetic.drawn import draw_background, draw_hand, draw_pose
 
 GREEN = np.full((8, 8, 3), (0, 255, 0), np.uint8)
 
 
 def painted(letter: str) -> np.ndarray:
-    """The letter on grey, by the same person in the same light."""
+    """Paint the letter on grey, always by the same person in the same light."""
     canvas = np.full((120, 120, 3), 128, np.uint8)
-    look = Appearance(skin_rgb=np.array([212.0, 164, 132]), light_xy=np.array([0.5, -0.5]))
-    paint_hand(canvas, hand_joints(POSES[letter]), 42.0, np.array([60.0, 60.0]), look)
+    appearance = Appearance(skin_rgb=np.array([212.0, 164, 132]), light_xy=np.array([0.5, -0.5]))
+    paint_hand(canvas, hand_joints(POSES[letter]), 42.0, np.array([60.0, 60.0]), appearance)
     return canvas
 
 
 @pytest.mark.parametrize("letter", [*LETTERS, None])
-def test_every_letter_has_its_points_inside_the_picture(letter):
+def test_landmarks_are_inside_the_picture(letter):
     for seed in range(5):
         drawn = draw_hand(np.random.default_rng(seed), letter, 96)
         assert drawn.letter == letter
         assert drawn.image.shape == (96, 96, 3)
         assert drawn.image.dtype == np.uint8
-        assert drawn.points.shape == (21, 2)
-        assert drawn.points.dtype == np.float32
-        assert (drawn.points >= 0).all()
-        assert (drawn.points <= 96).all()
+        assert drawn.landmarks.shape == (21, 2)
+        assert drawn.landmarks.dtype == np.float32
+        assert (drawn.landmarks >= 0).all()
+        assert (drawn.landmarks <= 96).all()
 
 
 @pytest.mark.parametrize("letter", LETTERS)
-def test_points_lie_on_the_drawn_hand(letter):
+def test_landmarks_are_on_the_drawn_hand(letter):
     for seed in range(5):
         drawn = draw_hand(np.random.default_rng(seed), letter, 128, background=GREEN)
-        x, y = drawn.points.astype(int).T
+        x, y = drawn.landmarks.astype(int).T
         r, g, b = drawn.image[y, x].astype(int).T
         off_the_hand = g > 2 * np.maximum(r, b) + 40
         assert not off_the_hand.any(), np.flatnonzero(off_the_hand)
 
 
-def test_hand_takes_the_wanted_part_of_the_picture():
+def test_hand_has_the_requested_size():
     sides = {}
-    for wanted in (0.4, 0.8):
+    for fraction in (0.4, 0.8):
         drawn = [
-            draw_hand(np.random.default_rng(seed), "V", 100, hand_fraction=(wanted, wanted))
+            draw_hand(np.random.default_rng(seed), "V", 100, hand_fraction=(fraction, fraction))
             for seed in range(9)
         ]
-        sides[wanted] = [np.ptp(each.points, axis=0).max() / 100 for each in drawn]
-        # perspective and the flesh round the outermost joints are not in the points
-        assert 0.75 * wanted < min(sides[wanted])
-        assert max(sides[wanted]) < 1.1 * wanted
+        sides[fraction] = [np.ptp(each.landmarks, axis=0).max() / 100 for each in drawn]
+        # perspective and the flesh round the outermost joints are not in the landmarks
+        assert 0.75 * fraction < min(sides[fraction])
+        assert max(sides[fraction]) < 1.1 * fraction
 
 
 def test_same_seed_draws_the_same_bytes():
     for letter in ("A", None):
         one, two = (draw_hand(np.random.default_rng(7), letter, 96) for _ in range(2))
         assert one.image.tobytes() == two.image.tobytes()
-        assert one.points.tobytes() == two.points.tobytes()
+        assert one.landmarks.tobytes() == two.landmarks.tobytes()
         other = draw_hand(np.random.default_rng(8), letter, 96)
         assert other.image.tobytes() != one.image.tobytes()
 
@@ -68,15 +68,15 @@ def test_same_seed_draws_the_same_bytes():
 def test_left_hand_is_the_mirrored_right_hand():
     right = draw_hand(np.random.default_rng(3), "L", 96, left=False)
     left = draw_hand(np.random.default_rng(3), "L", 96, left=True)
-    np.testing.assert_allclose(left.points[:, 0], 96 - right.points[:, 0], atol=1e-3)
-    np.testing.assert_allclose(left.points[:, 1], right.points[:, 1], atol=1e-3)
+    np.testing.assert_allclose(left.landmarks[:, 0], 96 - right.landmarks[:, 0], atol=1e-3)
+    np.testing.assert_allclose(left.landmarks[:, 1], right.landmarks[:, 1], atol=1e-3)
 
 
 def test_about_half_of_the_hands_are_left_hands():
     rng = np.random.default_rng(0)
     # the thumb of an L points to the viewer's right on a right hand
-    points = [draw_hand(rng, "L", 48, turn_deg=5).points for _ in range(60)]
-    lefts = sum(bool(each[4, 0] < each[0, 0]) for each in points)
+    landmarks = [draw_hand(rng, "L", 48, turn_deg=5).landmarks for _ in range(60)]
+    lefts = sum(bool(each[4, 0] < each[0, 0]) for each in landmarks)
     assert 18 <= lefts <= 42
 
 
@@ -92,7 +92,7 @@ def test_people_differ_less_than_letters():
     for number, letter in enumerate(LETTERS):
         hits = 0
         for _ in range(40):
-            pose = person_pose(rng, letter)
+            pose = draw_pose(rng, letter)
             pose[22:] = POSES[letter][22:]  # G, H, P and Q are also drawn as their signer sees them
             hits += ((ideal - hand_joints(pose)) ** 2).sum(axis=(1, 2)).argmin() == number
         assert hits >= 36, letter
@@ -127,7 +127,7 @@ def test_bones_keep_their_length_in_every_pose():
         np.testing.assert_allclose(bones(hand_joints(POSES[letter])), bones(hand_joints(RELAXED)))
 
 
-def test_given_background_is_used_and_left_as_it_was():
+def test_given_background_is_used_and_not_changed():
     background = np.full((40, 60, 3), (0, 0, 250), np.uint8)
     drawn = draw_hand(np.random.default_rng(1), "A", 96, background=background, hand_fraction=(0.3, 0.3))
     assert (background == (0, 0, 250)).all()

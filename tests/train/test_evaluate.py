@@ -26,9 +26,9 @@ from train.evaluate.evaluate import (
     add_arguments,
     evaluate_engine,
     group_rows,
+    label_source,
     main,
     open_models,
-    seen_label,
 )
 from train.fit.checkpoint import write_checkpoint
 from train.model.network import AslNet
@@ -47,12 +47,12 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Package:
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    """Three sources; every picture is of one colour that says its letter, with a hand in the middle."""
+    """Prepare three sources; every picture has one colour, which encodes its letter."""
     folder = tmp_path_factory.mktemp("data")
     rows: list[dict[str, object]] = []
     for source in ("anna", "ben", "carl"):
         for letter in ("A", "B", "Z", "nothing"):
-            save(folder / f"{source}-{letter}.png", of_colour(letter))
+            save(folder / f"{source}-{letter}.png", make_picture(letter))
             row: dict[str, object] = {"file": f"{source}-{letter}.png", "letter": letter, "source": source}
             row["role"] = {"anna": "train", "ben": "validation", "carl": "test"}[source]
             if letter != "nothing":
@@ -61,16 +61,16 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     return prepare([write_manifest(folder / "m.csv", rows)], folder / "prepared")
 
 
-DARKEST, STEP = 105, 5  # of the letters: what is darker is brightened before it is read
+DARKEST, STEP = 105, 5  # grey levels of the letters; darker pictures would be brightened before they are read
 
 
-def of_colour(letter: str) -> np.ndarray:
+def make_picture(letter: str) -> np.ndarray:
     level = 0 if letter == "nothing" else DARKEST + STEP * LETTERS.index(letter)
     return np.full((60, 60, 3), level, np.uint8)
 
 
-def reads_colours(tensor: Array, upright: bool = False) -> Output:
-    """An engine that knows the pictures above by their colour; takes every Z for a D."""
+def read_colour(tensor: Array, upright: bool = False) -> Output:
+    """Read the pictures above by their colour, and every Z as a D."""
     level = float(tensor[0, 0, SIZE_PX // 2, SIZE_PX // 2]) * 0.229 * 255 + 0.485 * 255
     if level < 10:
         return make_output(None)
@@ -81,35 +81,35 @@ def reads_colours(tensor: Array, upright: bool = False) -> Output:
 def run(package: Path, prepared: Prepared, output: Path, *flags: str) -> int:
     parser = argparse.ArgumentParser()
     add_arguments(parser)
-    whole = [str(package), "--data", str(prepared.folder), "--output", str(output), "--threads", "2", *flags]
-    return main(parser.parse_args(whole))
+    argv = [str(package), "--data", str(prepared.folder), "--output", str(output), "--threads", "2", *flags]
+    return main(parser.parse_args(argv))
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-def test_engine_is_scored_on_whole_pictures(package: Package, prepared: Prepared, threads: int) -> None:
-    scores = evaluate_engine(reads_colours, package, prepared, prepared.rows(), threads)
-    assert scores.answers.said.tolist() == ["A", "B", "D", ""] * 3
-    assert scores.accuracy == pytest.approx(2 / 3)
-    assert scores.look_alikes["D/Z"] == {"pictures": 3, "mistaken": 3, "which": {"Z as D": 3}}
-    assert scores.given_a_letter == {"nothing": {"pictures": 3, "share": 0.0}}
+def test_engine_is_measured_on_whole_pictures(package: Package, prepared: Prepared, threads: int) -> None:
+    metrics = evaluate_engine(read_colour, package, prepared, prepared.rows(), threads)
+    assert metrics.predictions.predicted.tolist() == ["A", "B", "D", ""] * 3
+    assert metrics.accuracy == pytest.approx(2 / 3)
+    assert metrics.look_alikes["D/Z"] == {"pictures": 3, "mistaken": 3, "which": {"Z as D": 3}}
+    assert metrics.given_a_letter == {"nothing": {"pictures": 3, "share": 0.0}}
 
 
 def test_found_box_is_compared_with_the_given_one(package: Package, prepared: Prepared) -> None:
-    scores = evaluate_engine(reads_colours, package, prepared, prepared.rows(["anna"]))
-    # The engine's points fill the middle four sevenths of each square it is shown: never far from 10..50 px.
-    assert np.isfinite(scores.answers.iou).tolist() == [True, True, True, False]
-    assert scores.box_found == 1
+    metrics = evaluate_engine(read_colour, package, prepared, prepared.rows(["anna"]))
+    # The engine's landmarks fill the middle four sevenths of each square, so they stay near 10..50 px.
+    assert np.isfinite(metrics.predictions.iou).tolist() == [True, True, True, False]
+    assert metrics.box_found == 1
 
 
 @pytest.mark.parametrize(
     ("source", "label"), [("anna", SEEN), ("ben", CHOSE), ("carl", UNSEEN), ("dora", UNSEEN)]
 )
-def test_signer_is_labelled_by_what_training_saw(source: str, label: str) -> None:
-    assert seen_label(source, TRAINING) == label
+def test_source_is_labelled_by_what_training_saw(source: str, label: str) -> None:
+    assert label_source(source, TRAINING) == label
 
 
-def test_model_that_does_not_say_what_it_saw_gets_no_flattering_label() -> None:
-    assert seen_label("anna", {}) == UNKNOWN
+def test_model_without_training_data_in_its_metadata_is_labelled_unknown() -> None:
+    assert label_source("anna", {}) == UNKNOWN
 
 
 def test_sources_that_training_saw_are_left_out_unless_asked_for(prepared: Prepared) -> None:
@@ -118,7 +118,7 @@ def test_sources_that_training_saw_are_left_out_unless_asked_for(prepared: Prepa
         CHOSE: [4, 5, 6, 7],
     }
     assert list(group_rows(prepared, TRAINING, sources=["anna", "carl"])) == [UNSEEN, SEEN]
-    assert list(group_rows(prepared, TRAINING, roles=["train"])) == [SEEN]
+    assert list(group_rows(prepared, TRAINING, splits=["train"])) == [SEEN]
 
 
 def test_model_that_saw_everything_is_still_evaluated(prepared: Prepared) -> None:
@@ -126,8 +126,8 @@ def test_model_that_saw_everything_is_still_evaluated(prepared: Prepared) -> Non
 
 
 def test_choice_without_pictures_is_one_sentence(prepared: Prepared) -> None:
-    with pytest.raises(DataError, match="has no picture of these sources and roles"):
-        group_rows(prepared, TRAINING, sources=["anna"], roles=["test"])
+    with pytest.raises(DataError, match="has no picture of these sources and splits"):
+        group_rows(prepared, TRAINING, sources=["anna"], splits=["test"])
 
 
 def test_package_is_evaluated_float_and_quantised_side_by_side(
@@ -141,9 +141,9 @@ def test_package_is_evaluated_float_and_quantised_side_by_side(
         assert figures[UNSEEN]["pictures"] == figures[SEEN]["pictures"] == 3
         assert np.sum(figures[UNSEEN]["confusion"]) == 3
     assert report["variants"]["float"][UNSEEN]["answers_changed"] == 0
-    said = capsys.readouterr().out
-    assert f"{UNSEEN}: 3 pictures" in said
-    assert f"{SEEN}: 3 pictures" in said
+    printed = capsys.readouterr().out
+    assert f"{UNSEEN}: 3 pictures" in printed
+    assert f"{SEEN}: 3 pictures" in printed
 
 
 def test_tables_and_plots_can_be_read_again(package: Package, prepared: Prepared, tmp_path: Path) -> None:
@@ -232,7 +232,7 @@ def test_photographs_are_read_from_end_to_end(package: Package, tmp_path: Path) 
     chosen = [{**row, "file": str(folder / row["file"])} for row in rows]
     data = prepare([write_manifest(tmp_path / "some.csv", chosen)], tmp_path / "prepared")  # type: ignore[arg-type]
     (model, _), _ = open_models(package.folder)
-    scores = evaluate_engine(model.engine, model.package, data, data.rows())
-    assert scores.pictures == len(rows) > 5
-    assert scores.confusion.sum() == len(rows)
-    assert list(scores.per_source) == ["davidlee"]
+    metrics = evaluate_engine(model.engine, model.package, data, data.rows())
+    assert metrics.pictures == len(rows) > 5
+    assert metrics.confusion.sum() == len(rows)
+    assert list(metrics.per_source) == ["davidlee"]

@@ -5,7 +5,7 @@ from support.made_pictures import save, scene
 from support.manifests import write_manifest
 
 from edge.errors import DataError
-from train.data.inputs import BOX_COLUMNS, POINT_COLUMNS, list_inputs
+from train.data.inputs import BOX_COLUMNS, LANDMARK_COLUMNS, list_inputs
 
 
 def test_folders_of_letters_in_any_case_are_one_source(tmp_path: Path) -> None:
@@ -17,7 +17,7 @@ def test_folders_of_letters_in_any_case_are_one_source(tmp_path: Path) -> None:
     assert problems == []
 
 
-def test_folder_a_signer_gives_a_source_each(tmp_path: Path) -> None:
+def test_folder_per_signer_gives_a_source_per_signer(tmp_path: Path) -> None:
     for name in ("anna/A/1.png", "anna/B/1.png", "ben/A/1.png"):
         save(tmp_path / name, scene(0))
     items, _ = list_inputs([str(tmp_path)])
@@ -31,14 +31,14 @@ def test_signers_that_are_called_like_letters_stay_signers(tmp_path: Path) -> No
     assert [(item.source, item.letter) for item in items] == [("A", "A"), ("A", "B"), ("B", "A")]
 
 
-def test_named_folder_is_one_source_whatever_lies_in_it(tmp_path: Path) -> None:
+def test_named_folder_is_one_source_whatever_it_holds(tmp_path: Path) -> None:
     for name in ("train/A/1.png", "test/A/1.png"):
         save(tmp_path / name, scene(0))
     items, _ = list_inputs([f"anna={tmp_path}"])
     assert [item.source for item in items] == ["anna", "anna"]
 
 
-def test_inputs_of_the_same_name_get_their_parents_too(tmp_path: Path) -> None:
+def test_inputs_of_the_same_name_get_their_parents_name(tmp_path: Path) -> None:
     for signer in ("anna", "ben"):
         save(tmp_path / signer / "pictures" / "A" / "1.png", scene(0))
     items, _ = list_inputs([str(tmp_path / signer / "pictures") for signer in ("anna", "ben")])
@@ -49,9 +49,9 @@ def test_inputs_of_the_same_name_get_their_parents_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "why"),
     [
-        ("ab/1.png", "no such letter: the folder 'ab'"),
-        ("A/notes.txt", "no picture format that is read here: '.txt'"),
-        ("stray.png", "lies beside the folders of letters"),
+        ("ab/1.png", "the folder 'ab' is not named like a letter"),
+        ("A/notes.txt", "unsupported picture format '.txt'"),
+        ("stray.png", "not in a folder of a letter"),
         ("A/deeper/1.png", "a folder inside a letter's folder"),
     ],
 )
@@ -65,18 +65,18 @@ def test_file_out_of_place_is_named_and_left_out(tmp_path: Path, file: str, why:
     assert file.startswith(problems[0].file)
 
 
-def test_folder_without_letters_says_what_was_wanted(tmp_path: Path) -> None:
+def test_folder_without_letters_is_refused(tmp_path: Path) -> None:
     save(tmp_path / "holiday" / "1.png", scene(0))
     with pytest.raises(DataError, match="holds no folders of letters"):
         list_inputs([str(tmp_path)])
 
 
 def test_absent_input_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"nowhere does not exist; a manifest.csv or a folder of letters"):
+    with pytest.raises(DataError, match=r"nowhere does not exist; an input must be a manifest.csv"):
         list_inputs([str(tmp_path / "nowhere")])
 
 
-def test_manifest_gives_all_that_it_knows_of_a_picture(tmp_path: Path) -> None:
+def test_manifest_row_gives_every_label_of_a_picture(tmp_path: Path) -> None:
     row: dict[str, object] = {
         "file": "x/1.png",
         "letter": "q",
@@ -86,16 +86,16 @@ def test_manifest_gives_all_that_it_knows_of_a_picture(tmp_path: Path) -> None:
     }
     row |= {"licence": "MIT", "width": 64, "height": 48}
     row |= dict(zip(BOX_COLUMNS, (1, 2, 30, 40), strict=True))
-    row |= {name: i for i, name in enumerate(POINT_COLUMNS)}
+    row |= {name: i for i, name in enumerate(LANDMARK_COLUMNS)}
     items, problems = list_inputs([write_manifest(tmp_path / "m.csv", [row])])
     (item,) = items
     assert problems == []
-    assert (item.path, item.letter, item.source, item.role) == (tmp_path / "x/1.png", "Q", "anna", "test")
+    assert (item.path, item.letter, item.source, item.split) == (tmp_path / "x/1.png", "Q", "anna", "test")
     assert (item.kind, item.licence, item.size_px) == ("frame", "MIT", (64, 48))
     assert item.box_xyxy is not None
     assert item.box_xyxy.tolist() == [1, 2, 30, 40]
-    assert item.points is not None
-    assert item.points[20].tolist() == [40, 41]
+    assert item.landmarks is not None
+    assert item.landmarks[20].tolist() == [40, 41]
 
 
 def test_manifest_of_two_columns_is_enough(tmp_path: Path) -> None:
@@ -103,24 +103,24 @@ def test_manifest_of_two_columns_is_enough(tmp_path: Path) -> None:
         [write_manifest(tmp_path / "set/m.csv", [{"file": "1.png", "letter": "A"}])]
     )
     assert problems == []
-    assert (items[0].source, items[0].role, items[0].box_xyxy, items[0].points) == ("set", "", None, None)
+    assert (items[0].source, items[0].split, items[0].box_xyxy, items[0].landmarks) == ("set", "", None, None)
 
 
 @pytest.mark.parametrize("column", ["file", "letter"])
 def test_manifest_without_a_needed_column_is_refused(tmp_path: Path, column: str) -> None:
     row: dict[str, object] = {"file": "1.png", "letter": "A", "source": "x"}
     del row[column]
-    with pytest.raises(DataError, match=f"has no column '{column}'; file and letter are needed"):
+    with pytest.raises(DataError, match=f"has no column '{column}'; it needs file and letter"):
         list_inputs([write_manifest(tmp_path / "m.csv", [row])])
 
 
-def test_manifest_that_is_no_table_is_refused(tmp_path: Path) -> None:
+def test_manifest_that_is_not_a_table_is_refused(tmp_path: Path) -> None:
     (tmp_path / "m.csv").write_bytes(b"\xff\xd8\xff\xe0 a picture")
     with pytest.raises(DataError, match="can't be read as a CSV table"):
         list_inputs([str(tmp_path / "m.csv")])
 
 
-def test_rows_without_a_known_letter_or_a_file_are_named_with_their_line(tmp_path: Path) -> None:
+def test_row_without_letter_or_file_is_reported_with_its_line(tmp_path: Path) -> None:
     rows: list[dict[str, object]] = [
         {"file": "1.png", "letter": "A"},
         {"file": "2.png", "letter": "AA"},
@@ -130,26 +130,26 @@ def test_rows_without_a_known_letter_or_a_file_are_named_with_their_line(tmp_pat
     items, problems = list_inputs([write_manifest(tmp_path / "m.csv", rows)])
     assert [item.file for item in items] == ["1.png"]
     assert [(problem.file, problem.why) for problem in problems] == [
-        ("2.png", "no such letter: 'AA' (line 3)"),
+        ("2.png", "'AA' is not a letter (line 3)"),
         ("m.csv", "no file is named (line 4)"),
         ("1.png", "listed twice"),
     ]
 
 
-def test_words_where_numbers_belong_drop_the_box_and_keep_the_picture(tmp_path: Path) -> None:
+def test_words_in_number_columns_drop_the_box_and_keep_the_picture(tmp_path: Path) -> None:
     row: dict[str, object] = {"file": "1.png", "letter": "A"}
     row |= dict(zip(BOX_COLUMNS, (1, "two", 30, 40), strict=True))
-    row |= dict.fromkeys(POINT_COLUMNS, "nan")
+    row |= dict.fromkeys(LANDMARK_COLUMNS, "nan")
     items, problems = list_inputs([write_manifest(tmp_path / "m.csv", [row])])
     assert items[0].box_xyxy is None
-    assert items[0].points is None
+    assert items[0].landmarks is None
     assert [(problem.why, problem.left_out) for problem in problems] == [
         ("box dropped: not all of its columns hold numbers", False),
-        ("points dropped: not all of its columns hold numbers", False),
+        ("landmarks dropped: not all of its columns hold numbers", False),
     ]
 
 
 def test_unknown_role_is_refused(tmp_path: Path) -> None:
     rows: list[dict[str, object]] = [{"file": "1.png", "letter": "A", "role": "holdout"}]
-    with pytest.raises(DataError, match="the role 'holdout'; one of train, validation, test was wanted"):
+    with pytest.raises(DataError, match="must be one of train, validation, test, got 'holdout'"):
         list_inputs([write_manifest(tmp_path / "m.csv", rows)])

@@ -9,7 +9,7 @@ from train.plots import plot_confusion, plot_history
 
 
 def epoch(number: int, accuracy: float | None) -> dict[str, object]:
-    """One entry of a run's history.json."""
+    """Return an entry of history.json."""
     checked = (
         None if accuracy is None else {"accuracy": accuracy, "per_source": {"ben": accuracy, "carl": 0.5}}
     )
@@ -19,7 +19,7 @@ def epoch(number: int, accuracy: float | None) -> dict[str, object]:
 
 
 def ink(path: Path) -> int:
-    """How many pixels of a plot are dark."""
+    """Count the dark pixels of a plot."""
     return int((cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) < 100).sum())
 
 

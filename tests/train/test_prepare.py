@@ -2,7 +2,6 @@ import argparse
 import csv
 import json
 import os
-import sys
 from pathlib import Path
 
 import cv2
@@ -14,7 +13,7 @@ from support.manifests import write_manifest
 from edge.errors import DataError
 from edge.pictures import read_picture
 from train.__main__ import main as program
-from train.data.inputs import BOX_COLUMNS, POINT_COLUMNS
+from train.data.inputs import BOX_COLUMNS, LANDMARK_COLUMNS
 from train.data.prepare import add_arguments, main, prepare
 from train.data.prepared import INDEX_NAME, PICTURES_NAME, REPORT_NAME
 
@@ -22,25 +21,25 @@ HAND = np.stack([np.linspace(100, 300, 21), np.linspace(80, 200, 21)], axis=1)
 
 
 def labelled(file: str, **changes: object) -> dict[str, object]:
-    """A manifest's row with a box and points that suit a picture of 512x400 px."""
+    """Return a manifest's row with a box and landmarks for a picture of 512x400 px."""
     row: dict[str, object] = {"file": file, "letter": "A", "source": "anna", "role": "train"}
     row |= dict(zip(BOX_COLUMNS, (100, 80, 300, 200), strict=True))
-    row |= dict(zip(POINT_COLUMNS, HAND.ravel().tolist(), strict=True))
+    row |= dict(zip(LANDMARK_COLUMNS, HAND.ravel().tolist(), strict=True))
     return row | changes
 
 
-def problems_of(folder: Path) -> list[tuple[str, str, bool]]:
+def read_problems(folder: Path) -> list[tuple[str, str, bool]]:
     report = json.loads((folder / REPORT_NAME).read_text())
     return [(entry["file"], entry["why"], entry["left_out"]) for entry in report["problems"]]
 
 
-def test_box_and_points_are_scaled_with_the_picture(tmp_path: Path) -> None:
+def test_box_and_landmarks_are_scaled_with_the_picture(tmp_path: Path) -> None:
     save(tmp_path / "1.png", scene(0, 400, 512))
     manifest = write_manifest(tmp_path / "m.csv", [labelled("1.png", width=512, height=400)])
     prepared = prepare([manifest], tmp_path / "out", max_side_px=256)
     assert prepared.picture(0).shape == (200, 256, 3)
     assert prepared.box_xyxy[0].tolist() == [50, 40, 150, 100]
-    np.testing.assert_allclose(prepared.points[0], HAND / 2, rtol=1e-6)
+    np.testing.assert_allclose(prepared.landmarks[0], HAND / 2, rtol=1e-6)
 
 
 def test_small_picture_is_never_scaled_up(tmp_path: Path) -> None:
@@ -48,11 +47,11 @@ def test_small_picture_is_never_scaled_up(tmp_path: Path) -> None:
     assert prepare([str(tmp_path)], tmp_path / "out").picture(0).shape == (40, 30, 3)
 
 
-def test_picture_without_box_and_points_holds_nan(tmp_path: Path) -> None:
+def test_picture_without_box_and_landmarks_holds_nan(tmp_path: Path) -> None:
     save(tmp_path / "A" / "1.png", scene(0))
     prepared = prepare([str(tmp_path)], tmp_path / "out")
     assert np.isnan(prepared.box_xyxy).all()
-    assert np.isnan(prepared.points).all()
+    assert np.isnan(prepared.landmarks).all()
 
 
 @pytest.mark.parametrize(
@@ -69,16 +68,16 @@ def test_file_that_cannot_be_used_is_named_and_left_out(tmp_path: Path, data: by
     (tmp_path / "A" / "bad.png").write_bytes(data)
     prepared = prepare([str(tmp_path)], tmp_path / "out")
     assert prepared.file.tolist() == ["A/good.png"]
-    ((file, reason, left_out),) = problems_of(tmp_path / "out")
+    ((file, reason, left_out),) = read_problems(tmp_path / "out")
     assert (file, left_out) == ("A/bad.png", True)
     assert reason.startswith(why)
 
 
-def test_file_that_a_manifest_lists_in_vain_is_left_out(tmp_path: Path) -> None:
+def test_missing_file_of_a_manifest_is_left_out(tmp_path: Path) -> None:
     save(tmp_path / "1.png", scene(0, 400, 512))
     manifest = write_manifest(tmp_path / "m.csv", [labelled("1.png"), labelled("gone.png")])
     prepare([manifest], tmp_path / "out")
-    assert problems_of(tmp_path / "out") == [("gone.png", "no such file or directory", True)]
+    assert read_problems(tmp_path / "out") == [("gone.png", "no such file or directory", True)]
 
 
 @pytest.mark.parametrize(
@@ -86,24 +85,27 @@ def test_file_that_a_manifest_lists_in_vain_is_left_out(tmp_path: Path) -> None:
     [
         ({"box_x1": 100}, "box dropped: it is empty or outside the picture"),
         ({"box_x0": 600, "box_x1": 700}, "box dropped: it is empty or outside the picture"),
-        ({"hand7_x": 5000}, "points dropped: far outside the picture, or all in one line"),
-        ({"hand7_y": "nan"}, "points dropped: not all of its columns hold numbers"),
-        (dict.fromkeys(POINT_COLUMNS, 50), "points dropped: far outside the picture, or all in one line"),
+        ({"hand7_x": 5000}, "landmarks dropped: far outside the picture, or all in one line"),
+        ({"hand7_y": "nan"}, "landmarks dropped: not all of its columns hold numbers"),
+        (
+            dict.fromkeys(LANDMARK_COLUMNS, 50),
+            "landmarks dropped: far outside the picture, or all in one line",
+        ),
         (
             {"width": 1024, "height": 800},
-            "box and points dropped: the manifest says 1024x800 px, the upright picture has 512x400",
+            "box and landmarks dropped: the manifest says 1024x800 px, the upright picture has 512x400",
         ),
     ],
 )
-def test_annotation_that_makes_no_sense_is_dropped_and_the_picture_kept(
+def test_implausible_annotation_is_dropped_and_the_picture_kept(
     tmp_path: Path, changes: dict[str, object], why: str
 ) -> None:
     save(tmp_path / "1.png", scene(0, 400, 512))
     manifest = write_manifest(tmp_path / "m.csv", [labelled("1.png", **changes)])
     prepared = prepare([manifest], tmp_path / "out")
-    assert problems_of(tmp_path / "out") == [("1.png", why, False)]
+    assert read_problems(tmp_path / "out") == [("1.png", why, False)]
     assert np.isnan(prepared.box_xyxy[0]).all() == ("box" in why)
-    assert np.isnan(prepared.points[0]).all() == ("points" in why)
+    assert np.isnan(prepared.landmarks[0]).all() == ("landmarks" in why)
 
 
 def test_box_may_reach_out_of_the_picture(tmp_path: Path) -> None:
@@ -123,8 +125,8 @@ def test_no_usable_picture_is_an_error_and_leaves_nothing(tmp_path: Path) -> Non
     assert not list(tmp_path.glob("out*"))
 
 
-def test_scale_too_small_for_a_hand_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="--max-side-px 8 is too small"):
+def test_max_side_below_32_px_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="--max-side-px must be 32 or more, got 8"):
         prepare([str(tmp_path)], tmp_path / "out", max_side_px=8)
 
 
@@ -140,7 +142,9 @@ def test_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
             np.testing.assert_array_equal(one[name], two[name])
 
 
-def test_what_is_printed_counts_warns_and_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_report_is_printed_with_counts_warnings_and_problems(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     twin = scene(1, 100, 100)
     save(tmp_path / "raw/anna/A/1.png", twin)
     save(tmp_path / "raw/anna/B/1.png", scene(2))
@@ -157,44 +161,43 @@ def test_what_is_printed_counts_warns_and_names(tmp_path: Path, capsys: pytest.C
         "ben=validation",
     ]
     assert main(parser.parse_args(flags)) == 0
-    said = capsys.readouterr().out
-    lines = [line.split() for line in said.splitlines()]
+    printed = capsys.readouterr().out
+    lines = [line.split() for line in printed.splitlines()]
     assert ["A", "1", "1", "2"] in lines
     assert ["B", "1", "0", "1"] in lines
-    assert ["role", "train", "validation"] in lines
-    assert "near-duplicates on the other side of the split: 2 pictures" in said
-    assert "anna/A/1.png (train) ~ ben/A/1.jpg (validation)" in said
-    assert "warning: source anna has no picture of C D E" in said
-    assert "warning: source anna has fewer than 20 pictures of A (1), B (1)" in said
-    assert "warning: source ben has pictures of A alone" in said
-    assert "warning: no picture of 'nothing'" in said
-    assert "left out: 1 files\n  ben/A/broken.png: the file is empty (0 bytes)" in said
-    assert f"wrote {tmp_path / 'out'}: 3 pictures" in said
+    assert ["split", "train", "validation"] in lines
+    assert "near-duplicates on the other side of the split: 2 pictures" in printed
+    assert "anna/A/1.png (train) ~ ben/A/1.jpg (validation)" in printed
+    assert "warning: source anna has no picture of C D E" in printed
+    assert "warning: source anna has fewer than 20 pictures of A (1), B (1)" in printed
+    assert "warning: source ben has pictures of A only" in printed
+    assert "warning: no picture of 'nothing'" in printed
+    assert "left out: 1 files\n  ben/A/broken.png: the file is empty (0 bytes)" in printed
+    assert f"wrote {tmp_path / 'out'}: 3 pictures" in printed
 
 
-def test_names_that_are_no_utf8_are_printed_and_reported_escaped(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_file_name_that_is_not_utf8_is_printed_and_reported_escaped(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     save(tmp_path / "raw" / "A" / "good.png", scene(0))
     stray = os.fsdecode(b"caf\xe9.png")
     (tmp_path / "raw" / "A" / stray).write_bytes(b"")
     flags = ["prepare", str(tmp_path / "raw"), "--output", str(tmp_path / "out")]
-    monkeypatch.setattr(sys, "argv", ["train", *flags])
-    assert program() == 0
+    assert program(flags) == 0
     assert "  A/caf\\udce9.png: the file is empty" in capsys.readouterr().out
-    assert problems_of(tmp_path / "out")[0][0] == f"A/{stray}"
+    assert read_problems(tmp_path / "out")[0][0] == f"A/{stray}"
 
 
-def test_photographs_keep_their_roles_letters_and_boxes(tmp_path: Path) -> None:
+def test_photographs_keep_their_splits_letters_and_boxes(tmp_path: Path) -> None:
     folder = photographs() / "asl-frames"
     with (folder / "manifest.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))[::300]
     chosen = [{**row, "file": str(folder / row["file"])} for row in rows]
     prepared = prepare([write_manifest(tmp_path / "some.csv", chosen)], tmp_path / "out")  # type: ignore[arg-type]
     assert len(prepared) == len(rows) > 20
-    assert problems_of(tmp_path / "out") == []
+    assert read_problems(tmp_path / "out") == []
     for i, row in enumerate(rows):
-        assert (prepared.letter[i], prepared.source[i], prepared.role[i]) == (
+        assert (prepared.letter[i], prepared.source[i], prepared.split[i]) == (
             row["letter"],
             row["source"],
             row["role"],

@@ -9,7 +9,7 @@ from support.made_pictures import save, scene
 
 from edge.errors import DataError
 from train.data.prepare import prepare
-from train.data.prepared import ARRAYS, INDEX_NAME, PICTURES_NAME, open_prepared, refuse_strangers
+from train.data.prepared import ARRAYS, INDEX_NAME, PICTURES_NAME, open_prepared, refuse_foreign_folder
 from train.replace import replaced_file, replaced_folder
 
 ROOT = Path(__file__).parents[2]
@@ -24,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "prepared"
 
 
-def test_every_picture_comes_back_as_it_was(folder: Path) -> None:
+def test_stored_pictures_equal_the_originals(folder: Path) -> None:
     prepared = open_prepared(folder)
     assert prepared.file.tolist() == ["anna/A/1.png", "anna/B/1.png", "ben/A/1.png", "ben/B/1.png"]
     for i in range(4):
@@ -36,12 +36,12 @@ def test_stored_pictures_cannot_be_changed(folder: Path) -> None:
         open_prepared(folder).picture(0)[0, 0] = 0
 
 
-def test_rows_are_chosen_by_source_and_role(folder: Path) -> None:
+def test_rows_are_chosen_by_source_and_split(folder: Path) -> None:
     prepared = open_prepared(folder)
     assert prepared.rows().tolist() == [0, 1, 2, 3]
     assert prepared.rows(sources=["ben"]).tolist() == [2, 3]
-    assert prepared.rows(roles=["train"]).tolist() == [0, 1]
-    assert prepared.rows(sources=["ben"], roles=["train"]).tolist() == []
+    assert prepared.rows(splits=["train"]).tolist() == [0, 1]
+    assert prepared.rows(sources=["ben"], splits=["train"]).tolist() == []
 
 
 def test_unknown_source_is_an_error_that_names_the_known(folder: Path) -> None:
@@ -51,27 +51,27 @@ def test_unknown_source_is_an_error_that_names_the_known(folder: Path) -> None:
 
 def test_absent_folder_says_to_prepare(tmp_path: Path) -> None:
     with pytest.raises(
-        DataError, match=r"no prepared folder: it has no index.npz; run python -m train prepare"
+        DataError, match=r"is not a prepared folder: it has no index.npz; run python -m train prepare"
     ):
         open_prepared(tmp_path / "nowhere")
 
 
-def test_cut_pictures_are_refused_with_both_sizes(folder: Path) -> None:
+def test_truncated_pictures_are_refused_with_both_sizes(folder: Path) -> None:
     path = folder / PICTURES_NAME
     path.write_bytes(path.read_bytes()[:-1])
-    wanted = sum((40 + i) * 50 * 3 for i in range(4))
-    with pytest.raises(DataError, match=f"has {wanted - 1} bytes, its index asks for {wanted}"):
+    expected = sum((40 + i) * 50 * 3 for i in range(4))
+    with pytest.raises(DataError, match=f"must have {expected} bytes, got {expected - 1}"):
         open_prepared(folder)
 
 
 def test_missing_pictures_are_refused(folder: Path) -> None:
     (folder / PICTURES_NAME).unlink()
-    with pytest.raises(DataError, match="has 0 bytes"):
+    with pytest.raises(DataError, match="got 0"):
         open_prepared(folder)
 
 
 @pytest.mark.parametrize("kept", [0, 10, 200])
-def test_cut_index_is_refused_in_one_sentence(folder: Path, kept: int) -> None:
+def test_truncated_index_is_refused_in_one_sentence(folder: Path, kept: int) -> None:
     path = folder / INDEX_NAME
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(DataError, match=r"index.npz can't be used \(.+\); run python -m train prepare again"):
@@ -80,7 +80,7 @@ def test_cut_index_is_refused_in_one_sentence(folder: Path, kept: int) -> None:
 
 def test_index_without_an_array_is_refused_by_its_name(folder: Path) -> None:
     with np.load(folder / INDEX_NAME) as index:
-        arrays = {name: index[name] for name in ARRAYS if name not in ("phash", "file")}
+        arrays = {name: index[name] for name in ARRAYS.values() if name not in ("phash", "file")}
     np.savez(folder / INDEX_NAME, **arrays)
     with pytest.raises(DataError, match="no array 'file'"):
         open_prepared(folder)
@@ -90,7 +90,7 @@ def test_full_disk_is_one_sentence_and_leaves_the_old_folder_whole(folder: Path)
     before = sorted(path.name for path in folder.parent.iterdir())
 
     def run_out_of_disk() -> None:
-        with replaced_folder(folder, refuse_strangers) as partial:
+        with replaced_folder(folder, refuse_foreign_folder) as partial:
             (partial / PICTURES_NAME).write_bytes(b"half")
             raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -138,9 +138,10 @@ def test_write_that_the_system_refuses_leaves_nothing_half_written(tmp_path: Pat
 
 def test_killed_prepare_leaves_the_old_folder_and_the_next_one_cleans_up(folder: Path) -> None:
     code = (
-        "import os, signal, sys; from pathlib import Path; from train.data.prepared import refuse_strangers\n"
+        "import os, signal, sys; from pathlib import Path\n"
+        "from train.data.prepared import refuse_foreign_folder\n"
         "from train.replace import replaced_folder\n"
-        "with replaced_folder(Path(sys.argv[1]), refuse_strangers) as partial:\n"
+        "with replaced_folder(Path(sys.argv[1]), refuse_foreign_folder) as partial:\n"
         "    (partial / 'pictures.u8').write_bytes(b'half')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
@@ -155,7 +156,7 @@ def test_killed_prepare_leaves_the_old_folder_and_the_next_one_cleans_up(folder:
 
 def test_folder_set_aside_by_a_killed_run_is_put_back_when_the_next_fails(folder: Path) -> None:
     folder.rename(folder.with_name("prepared.old"))
-    with pytest.raises(RuntimeError), replaced_folder(folder, refuse_strangers):
+    with pytest.raises(RuntimeError), replaced_folder(folder, refuse_foreign_folder):
         raise RuntimeError("the next run fails too")
     assert len(open_prepared(folder)) == 4
 
@@ -164,8 +165,8 @@ def test_folder_of_something_else_is_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter1.tex").write_text("precious")
     with (
-        pytest.raises(DataError, match="exists and is no prepared folder"),
-        replaced_folder(tmp_path / "thesis", refuse_strangers),
+        pytest.raises(DataError, match="exists and is not a prepared folder"),
+        replaced_folder(tmp_path / "thesis", refuse_foreign_folder),
     ):
-        pytest.fail("it gave a folder to write into")
+        pytest.fail("it yielded a folder to write into")
     assert (tmp_path / "thesis" / "chapter1.tex").read_text() == "precious"

@@ -1,4 +1,4 @@
-"""Rendered hands: the mesh, how joint angles move it, and what render_hand promises to training."""
+"""Rendered hands: the mesh, its poses, and the labels that render_hand gives to training."""
 
 import hashlib
 
@@ -9,10 +9,11 @@ from support.made_pictures import letters_alike
 from edge.records import LETTERS
 from edge.synthetic.painter import Appearance
 from edge.synthetic.poses import POSES, RELAXED, hand_joints, rotation
-from train.synthetic.hold import bent_wrist, seen_from
-from train.synthetic.mesh import FILE, hand_mesh, normals_of, pose_hand
-from train.synthetic.mesh_painter import Light, paint_mesh, skin_colours
-from train.synthetic.mesh_poses import STANDS_OUT, THUMBS, posed_letter
+from train.synthetic.hold import draw_camera, draw_wrist_bend
+from train.synthetic.mesh import FILE, compute_normals, load_hand_mesh
+from train.synthetic.mesh_painter import Light, colour_skin, paint_mesh
+from train.synthetic.mesh_poses import STANDS_OUT, THUMBS, draw_mesh_pose
+from train.synthetic.pose_mesh import pose_hand
 from train.synthetic.rendered import render_hand
 
 GREEN = np.full((8, 8, 3), (0, 255, 0), np.uint8)
@@ -24,54 +25,54 @@ def rendered(seed: int, letter: str | None, size_px: int = 128, fraction: float 
     return render_hand(rng, letter, size_px, background=GREEN, hand_fraction=(fraction, fraction))
 
 
-def lit(letter: str, look: Appearance, mirrored: bool = False) -> np.ndarray:
-    """The letter on grey, in still light."""
+def lit(letter: str, appearance: Appearance, mirrored: bool = False) -> np.ndarray:
+    """Render the letter on grey in constant light."""
     pose = POSES[letter].copy()
     pose[16:22] = THUMBS.get(letter, pose[16:22])
     canvas = np.full((160, 160, 3), 128, np.uint8)
-    paint_mesh(canvas, *pose_hand(pose, ONES), 55.0, np.array([80.0, 80.0]), look, Light(), mirrored)
+    paint_mesh(canvas, *pose_hand(pose, ONES), 55.0, np.array([80.0, 80.0]), appearance, Light(), mirrored)
     return canvas
 
 
-def a_look(skin: tuple[float, float, float] = (212.0, 164.0, 132.0)) -> Appearance:
+def make_appearance(skin: tuple[float, float, float] = (212.0, 164.0, 132.0)) -> Appearance:
     return Appearance(skin_rgb=np.array(skin), light_xy=np.array([0.3, -0.4]))
 
 
-def test_the_mesh_is_the_published_one():
+def test_mesh_is_the_published_file():
     digest = hashlib.sha256(FILE.read_bytes()).hexdigest()
     assert digest == "291790c14f7f88a7f9bd35330c47392ed8e8d395ae6728f4bb7089f1bc1f2b96"
 
 
-def test_every_corner_follows_joints_and_is_on_a_closed_skin():
-    mesh = hand_mesh()
+def test_every_vertex_follows_joints_and_the_skin_is_closed():
+    mesh = load_hand_mesh()
     np.testing.assert_allclose(mesh.weights.sum(axis=1), 1)
     edges = np.concatenate([mesh.faces[:, [0, 1]], mesh.faces[:, [1, 2]], mesh.faces[:, [2, 0]]]).tolist()
-    there = {(a, b) for a, b in edges}
-    open_ends = {a for a, b in edges if (b, a) not in there}
-    assert len(there) == len(edges)  # no face twice, none turned over
-    assert {int(mesh.ring[a]) for a in open_ends} == {mesh.ring.max()}  # open at the elbow alone
+    known = {(a, b) for a, b in edges}
+    open_ends = {a for a, b in edges if (b, a) not in known}
+    assert len(known) == len(edges)  # no face twice, none turned over
+    assert {int(mesh.ring[a]) for a in open_ends} == {mesh.ring.max()}  # open only at the elbow
 
 
 def test_normals_point_out_of_the_hand():
-    mesh = hand_mesh()
-    away = mesh.corners - mesh.corners[mesh.ring == 0].mean(axis=0)
-    palm = (np.abs(mesh.corners[:, 1] - 0.5) < 0.2) & (mesh.ring == 0)
+    mesh = load_hand_mesh()
+    away = mesh.vertices - mesh.vertices[mesh.ring == 0].mean(axis=0)
+    palm = (np.abs(mesh.vertices[:, 1] - 0.5) < 0.2) & (mesh.ring == 0)
     assert ((away * mesh.normals)[palm, 2] > 0).mean() > 0.85
-    np.testing.assert_allclose(np.linalg.norm(normals_of(mesh.corners, mesh.faces), axis=1), 1)
+    np.testing.assert_allclose(np.linalg.norm(compute_normals(mesh.vertices, mesh.faces), axis=1), 1)
 
 
 @pytest.mark.parametrize("letter", LETTERS)
-def test_joints_stand_where_the_angles_say(letter):
-    """The mesh has bones of its own lengths, and folded fingers that lean together: directions agree."""
+def test_bones_have_the_directions_of_the_angles(letter):
+    """Lengths differ, and folded fingers of the mesh lean together, so only directions agree."""
     _, joints = pose_hand(POSES[letter], ONES)
-    wanted = hand_joints(POSES[letter])
+    expected = hand_joints(POSES[letter])
     for first in (1, 5, 9, 13, 17):
-        ours, theirs = (np.diff(each[first : first + 4], axis=0) for each in (joints, wanted))
+        ours, theirs = (np.diff(each[first : first + 4], axis=0) for each in (joints, expected))
         cosines = (ours * theirs).sum(axis=1) / np.linalg.norm(ours, axis=1) / np.linalg.norm(theirs, axis=1)
         assert cosines.min() > np.cos(np.deg2rad(13)), (letter, first)
 
 
-def test_bones_keep_their_length_and_people_have_their_own():
+def test_bones_keep_their_length_in_every_pose():
     def bones(joints):
         return np.linalg.norm(np.diff(joints, axis=0), axis=1)[[1, 2, 3, 5, 6, 7, 9, 10, 11, 13, 14, 15]]
 
@@ -84,7 +85,7 @@ def test_bones_keep_their_length_and_people_have_their_own():
 
 
 def joints_with(letter: str, thumb: tuple[float, ...]) -> np.ndarray:
-    """(21, 3) of the hand at rest."""
+    """Return (21, 3) of the letter with this thumb, not rotated."""
     pose = POSES[letter].copy()
     pose[16:22], pose[22:] = thumb, 0
     return pose_hand(pose, ONES)[1]
@@ -114,14 +115,14 @@ def test_tip_of_a_thumb_stands_out_between_two_fingers(letter, between):
 
 
 @pytest.mark.parametrize("letter", [*LETTERS, None])
-def test_points_lie_on_the_rendered_hand(letter):
+def test_landmarks_are_on_the_rendered_hand(letter):
     for seed in range(3):
         drawn = rendered(seed, letter)
         assert drawn.letter == letter
         assert drawn.image.shape == (128, 128, 3)
-        assert drawn.points.shape == (21, 2)
-        assert drawn.points.dtype == np.float32
-        x, y = drawn.points.astype(int).clip(0, 127).T
+        assert drawn.landmarks.shape == (21, 2)
+        assert drawn.landmarks.dtype == np.float32
+        x, y = drawn.landmarks.astype(int).clip(0, 127).T
         r, g, b = drawn.image[y, x].astype(int).T
         off_the_hand = g > 2 * np.maximum(r, b) + 40
         assert off_the_hand.sum() <= 1, (seed, np.flatnonzero(off_the_hand))
@@ -131,45 +132,51 @@ def test_same_seed_renders_the_same_bytes():
     for letter in ("A", None):
         one, two, other = (rendered(seed, letter) for seed in (7, 7, 8))
         assert one.image.tobytes() == two.image.tobytes()
-        assert one.points.tobytes() == two.points.tobytes()
+        assert one.landmarks.tobytes() == two.landmarks.tobytes()
         assert other.image.tobytes() != one.image.tobytes()
 
 
-def test_hand_takes_the_wanted_part_of_the_picture():
-    for wanted in (0.4, 0.8):
-        sides = [np.ptp(rendered(seed, "V", 100, wanted).points, axis=0).max() / 100 for seed in range(9)]
-        assert 0.7 * wanted < min(sides)
-        assert max(sides) < 1.15 * wanted
+def test_hand_has_the_requested_size():
+    for fraction in (0.4, 0.8):
+        sides = [
+            np.ptp(rendered(seed, "V", 100, fraction).landmarks, axis=0).max() / 100 for seed in range(9)
+        ]
+        assert 0.7 * fraction < min(sides)
+        assert max(sides) < 1.15 * fraction
 
 
 def test_no_two_letters_look_the_same():
-    pictures = {letter: lit(letter, a_look()) for letter in LETTERS}
+    pictures = {letter: lit(letter, make_appearance()) for letter in LETTERS}
     assert letters_alike(pictures, 0.02) == []
 
 
 def test_mirrored_hand_is_the_other_hand():
-    right, left = lit("L", a_look()), lit("L", a_look(), mirrored=True)
+    right, left = lit("L", make_appearance()), lit("L", make_appearance(), mirrored=True)
     hands = [np.abs(each.astype(int) - 128).max(axis=2) > 12 for each in (right, left[:, ::-1])]
     assert (hands[0] != hands[1]).mean() < 0.02
 
 
 def test_palm_is_lighter_than_the_back_most_on_dark_skin():
-    mesh = hand_mesh()
-    palm, back = mesh.normals[:, 2] > 0.8, (mesh.normals[:, 2] < -0.8) & (mesh.corners[:, 1] < 1)
+    mesh = load_hand_mesh()
+    palm, back = mesh.normals[:, 2] > 0.8, (mesh.normals[:, 2] < -0.8) & (mesh.vertices[:, 1] < 1)
     ratios = []
     for skin in ((58.0, 38.0, 30.0), (238.0, 202.0, 178.0)):
-        colours = skin_colours(a_look(skin))
+        colours = colour_skin(make_appearance(skin))
         ratios.append(colours[palm].mean() / colours[back].mean())
     assert ratios[0] > ratios[1] > 1
 
 
 def test_sleeve_begins_at_its_ring_and_leaves_the_hand():
-    look = Appearance(np.array([212.0, 164, 132]), np.array([0.3, -0.4]), sleeve_rgb=np.array([0.0, 0, 255]))
+    appearance = Appearance(
+        np.array([212.0, 164, 132]), np.array([0.3, -0.4]), sleeve_rgb=np.array([0.0, 0, 255])
+    )
     pictures = {}
     for ring in (1, 3):
         canvas = np.full((160, 160, 3), 128, np.uint8)
-        corners, joints = pose_hand(POSES["B"], ONES)
-        paint_mesh(canvas, corners, joints, 28.0, np.array([80.0, 40.0]), look, Light(), sleeve_from=ring)
+        vertices, joints = pose_hand(POSES["B"], ONES)
+        paint_mesh(
+            canvas, vertices, joints, 28.0, np.array([80.0, 40.0]), appearance, Light(), sleeve_from=ring
+        )
         blue = canvas[..., 2].astype(int) > canvas[..., 0].astype(int) + 40
         pictures[ring] = np.flatnonzero(blue.any(axis=1))
     assert pictures[1].min() < pictures[3].min()
@@ -178,21 +185,21 @@ def test_sleeve_begins_at_its_ring_and_leaves_the_hand():
 
 def test_people_form_a_letter_in_several_ways():
     rng = np.random.default_rng(0)
-    pitches = [posed_letter(rng, "Z")[23] for _ in range(60)]
+    pitches = [draw_mesh_pose(rng, "Z")[23] for _ in range(60)]
     assert min(pitches) < 5  # the finger stands
-    assert max(pitches) > 55  # or points at who looks
-    spreads = [np.ptp(posed_letter(rng, "V")[[0, 4]]) for _ in range(40)]
+    assert max(pitches) > 55  # or points at the viewer
+    spreads = [np.ptp(draw_mesh_pose(rng, "V")[[0, 4]]) for _ in range(40)]
     assert min(spreads) < 0.6 * np.ptp(POSES["V"][[0, 4]])
 
 
 def elbow(pose: np.ndarray, wrist_rad: tuple[float, float]) -> np.ndarray:
-    """(3,) where the forearm ends."""
-    mesh = hand_mesh()
+    """Return (3,), the end of the forearm."""
+    mesh = load_hand_mesh()
     return pose_hand(pose, ONES, wrist_rad=wrist_rad)[0][mesh.ring == mesh.ring.max()].mean(axis=0)
 
 
 def test_wrist_bends_to_the_thumb_and_to_the_palm_and_moves_the_forearm_alone():
-    straight, mesh = elbow(POSES["B"], (0, 0)), hand_mesh()
+    straight, mesh = elbow(POSES["B"], (0, 0)), load_hand_mesh()
     assert np.linalg.norm(straight[[0, 2]]) < 0.1 * -straight[1]
     length = np.linalg.norm(straight)
     to_thumb, to_palm = elbow(POSES["B"], (0.5, 0)), elbow(POSES["B"], (0, 1.2))
@@ -205,21 +212,21 @@ def test_wrist_bends_to_the_thumb_and_to_the_palm_and_moves_the_forearm_alone():
     np.testing.assert_allclose(bent[mesh.ring == 0], unbent[mesh.ring == 0], atol=1e-9)
 
 
-def test_elbow_is_lower_where_a_hand_points_down_or_aside():
+def test_elbow_is_lower_if_the_hand_points_down_or_aside():
     rng, lower = np.random.default_rng(0), []
     for letter in "GHPQ":
         for _ in range(30):
-            pose = posed_letter(rng, letter)
-            lower.append(elbow(pose, bent_wrist(rng, pose))[1] - elbow(pose, (0, 0))[1])
+            pose = draw_mesh_pose(rng, letter)
+            lower.append(elbow(pose, draw_wrist_bend(rng, pose))[1] - elbow(pose, (0, 0))[1])
     assert np.mean(lower) < -0.5  # hand lengths
     assert np.mean(np.array(lower) < 0.1) > 0.9
-    upright = [bent_wrist(rng, POSES["B"]) for _ in range(60)]
+    upright = [draw_wrist_bend(rng, POSES["B"]) for _ in range(60)]
     assert np.rad2deg(np.abs(upright)).mean() < 15
 
 
-def test_hands_that_sign_none_hang_lie_and_are_held_out():
+def test_hands_that_sign_no_letter_hang_lie_and_are_held_out():
     rng = np.random.default_rng(0)
-    poses = np.stack([posed_letter(rng, None) for _ in range(80)])
+    poses = np.stack([draw_mesh_pose(rng, None) for _ in range(80)])
     ups = np.stack([rotation(*pose[22:])[:, 1] for pose in poses])  # where the fingers point
     assert (ups[:, 1] < -0.3).mean() > 0.2
     assert (ups[:, 1] > 0.6).mean() > 0.4
@@ -229,16 +236,16 @@ def test_hands_that_sign_none_hang_lie_and_are_held_out():
     assert not (flat & closed & (ups[:, 1] > 0.5) & (palms > 0.3)).any()
 
 
-def test_camera_stands_beside_some_hands_but_before_fists():
+def test_camera_is_beside_some_hands_but_never_beside_fists():
     rng = np.random.default_rng(0)
-    yaws = {letter: np.array([seen_from(rng, letter)[0] for _ in range(200)]) for letter in "LATG"}
+    yaws = {letter: np.array([draw_camera(rng, letter)[0] for _ in range(200)]) for letter in "LATG"}
     assert 0.1 < (np.abs(yaws["L"]) > 26).mean() < 0.4
     assert yaws["L"].min() < -60
-    for letter in "ATG":  # round a corner fists are all alike; G has turns of its own
+    for letter in "ATG":  # fists look alike from the side; G has rotations of its own
         assert np.abs(yaws[letter]).max() < 25
 
 
-def test_thumb_of_an_r_is_away_at_times():
+def test_thumb_of_some_rs_is_away():
     rng = np.random.default_rng(0)
-    tips = [pose_hand(pose, ONES)[1][4, 0] for pose in (posed_letter(rng, "R") for _ in range(60))]
+    tips = [pose_hand(pose, ONES)[1][4, 0] for pose in (draw_mesh_pose(rng, "R") for _ in range(60))]
     assert 0.1 < (np.array(tips) > 0.45).mean() < 0.5

@@ -1,4 +1,4 @@
-"""A package's folder is replaced as a whole or not at all."""
+"""The folder of a package is replaced as a whole or not at all."""
 
 import errno
 from pathlib import Path
@@ -18,7 +18,7 @@ def old(tmp_path: Path) -> Path:
     return folder
 
 
-def text_of(folder: Path) -> str:
+def read_metadata(folder: Path) -> str:
     return (folder / METADATA_NAME).read_text()
 
 
@@ -31,62 +31,62 @@ def write_new(folder: Path, failure: BaseException | None = None) -> None:
 
 def test_new_folder_takes_the_place_of_the_old_one(old: Path) -> None:
     write_new(old)
-    assert text_of(old) == "new"
+    assert read_metadata(old) == "new"
     assert list(old.parent.iterdir()) == [old]
 
 
-def test_folder_and_those_above_it_are_made(tmp_path: Path) -> None:
+def test_missing_parents_are_made(tmp_path: Path) -> None:
     write_new(tmp_path / "a" / "b")
-    assert text_of(tmp_path / "a" / "b") == "new"
+    assert read_metadata(tmp_path / "a" / "b") == "new"
 
 
 @pytest.mark.parametrize("failure", [KeyboardInterrupt(), RuntimeError("a bug"), DataError("no")])
-def test_failure_leaves_the_old_one_whole_and_nothing_beside_it(old: Path, failure: BaseException) -> None:
+def test_failure_leaves_the_old_folder_and_nothing_beside_it(old: Path, failure: BaseException) -> None:
     with pytest.raises(type(failure)):
         write_new(old, failure)
-    assert text_of(old) == "old"
+    assert read_metadata(old) == "old"
     assert list(old.parent.iterdir()) == [old]
 
 
 def test_full_disk_is_one_sentence(old: Path) -> None:
-    with pytest.raises(DataError, match=r"is full.*what was there before is whole"):
+    with pytest.raises(DataError, match=r"is full.*what was there before is unchanged"):
         write_new(old, OSError(errno.ENOSPC, "No space left on device"))
-    assert text_of(old) == "old"
+    assert read_metadata(old) == "old"
 
 
 def test_disk_without_room_is_refused_before_any_work(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("export.replace.NEEDED_BYTES", 10**18)
     with pytest.raises(DataError, match="an export needs"):
-        write_new(old, AssertionError("work was begun"))
-    assert text_of(old) == "old"
+        write_new(old, AssertionError("work has begun"))
+    assert read_metadata(old) == "old"
     assert list(old.parent.iterdir()) == [old]
 
 
-def test_other_failure_of_the_disk_names_the_file(old: Path) -> None:
+def test_other_disk_error_names_the_file(old: Path) -> None:
     with pytest.raises(DataError, match="nowhere/x: no such file"), replaced_package(old):
         (old.parent / "nowhere" / "x").write_text("")
-    assert text_of(old) == "old"
+    assert read_metadata(old) == "old"
 
 
-def test_export_that_was_killed_between_the_renames_is_mended_by_the_next(old: Path) -> None:
+def test_folder_of_an_export_killed_between_the_renames_is_restored_by_the_next(old: Path) -> None:
     old.rename(old.with_name("deployment_package.old"))
     old.with_name("deployment_package.partial").mkdir()
     with pytest.raises(RuntimeError):
         write_new(old, RuntimeError("this one fails too"))
-    assert text_of(old) == "old"
+    assert read_metadata(old) == "old"
     assert list(old.parent.iterdir()) == [old]
 
 
-def test_link_stays_and_what_it_points_to_is_replaced(old: Path) -> None:
+def test_link_stays_and_its_target_is_replaced(old: Path) -> None:
     link = old.with_name("current")
     link.symlink_to(old.name)
     write_new(link)
     assert link.is_symlink()
-    assert text_of(link) == "new"
+    assert read_metadata(link) == "new"
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "__init__.py", "settings.json"])
-def test_folder_that_is_no_package_is_refused(tmp_path: Path, name: str) -> None:
+def test_folder_that_is_not_a_package_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("mine")
     with pytest.raises(DataError, match="name another --output"):
         write_new(tmp_path)

@@ -1,4 +1,4 @@
-"""What `prepare` is given, a manifest.csv or folders of letters -> an `Item` a picture, and what is wrong."""
+"""List the inputs of `prepare`, a manifest.csv or folders of letters, and collect the problems in them."""
 
 import csv
 import math
@@ -11,45 +11,48 @@ import numpy as np
 from edge.errors import DataError, reason_of
 from edge.pictures import SUFFIXES
 from edge.records import N_LANDMARKS, Array
-from train.data.prepared import LABELS, ROLES
+from train.data.prepared import LABELS, SPLITS
 
 BOX_COLUMNS = ("box_x0", "box_y0", "box_x1", "box_y1")
-POINT_COLUMNS = tuple(f"hand{i}_{axis}" for i in range(N_LANDMARKS) for axis in "xy")
-_LABEL_OF = {label.lower(): label for label in LABELS}
+LANDMARK_COLUMNS = tuple(f"hand{i}_{axis}" for i in range(N_LANDMARKS) for axis in "xy")
+_LABEL_BY_NAME = {label.lower(): label for label in LABELS}
 
 
 @dataclass(frozen=True, eq=False)
 class Item:
-    """One picture that an input lists; px are of the picture as it lies on the disk."""
+    """One picture that an input lists; px are of the file's picture."""
 
     path: Path
     file: str  # its name in every report
     letter: str
     source: str
-    role: str = ""  # empty: prepare chooses
+    split: str = ""  # empty: prepare chooses
     kind: str = ""
     licence: str = ""
-    size_px: tuple[float, float] | None = None  # width and height that box and points belong to
+    size_px: tuple[float, float] | None = None  # width and height of the picture that was annotated
     box_xyxy: Array | None = None  # (4,) px
-    points: Array | None = None  # (21, 2) px
+    landmarks: Array | None = None  # (21, 2) px
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A file that was left out (or a column of it), and why."""
+    """A file, or one annotation of it, that was left out, and why."""
 
     file: str
     why: str
     left_out: bool = True
 
 
-def label_of(name: str) -> str | None:
-    """'a' or 'A' -> 'A', 'Space' -> 'space'; None where it is no label."""
-    return _LABEL_OF.get(name.strip().lower())
+def parse_label(name: str) -> str | None:
+    """Return the label of a name: 'a' -> 'A', 'Space' -> 'space'; None if it is not a label."""
+    return _LABEL_BY_NAME.get(name.strip().lower())
 
 
 def list_inputs(inputs: Sequence[str]) -> tuple[list[Item], list[Problem]]:
-    """Each input is a manifest.csv, a folder, or NAME=FOLDER where all of it is of one source."""
+    """List every picture of the inputs: a manifest.csv, a folder, or NAME=FOLDER to name its source.
+
+    Raises DataError if an input is missing, unreadable, or holds no letters.
+    """
     listed: list[Item] = []
     problems: list[Problem] = []
     for text in inputs:
@@ -61,12 +64,12 @@ def list_inputs(inputs: Sequence[str]) -> tuple[list[Item], list[Problem]]:
         prefix = f"{folder}/" if len(inputs) > 1 else ""  # two inputs may hold files of the same name
         try:
             if path.is_dir():
-                _list_folder(path, name, _folder_source(path, inputs), prefix, listed, problems)
+                _list_folder(path, name, _name_source(path, inputs), prefix, listed, problems)
             else:
                 _list_manifest(path, name, prefix, listed, problems)
         except FileNotFoundError:
             raise DataError(
-                f"{path} does not exist; a manifest.csv or a folder of letters was wanted"
+                f"{path} does not exist; an input must be a manifest.csv or a folder of letters"
             ) from None
         except OSError as error:
             raise DataError(f"{path} can't be read: {reason_of(error)}") from None
@@ -75,63 +78,63 @@ def list_inputs(inputs: Sequence[str]) -> tuple[list[Item], list[Problem]]:
     return [item for item in listed if items[item.path] is item], problems
 
 
-def _folder_source(folder: Path, inputs: Sequence[str]) -> str:
-    """A folder's own name; with its parent's before it where several inputs are named alike."""
+def _name_source(folder: Path, inputs: Sequence[str]) -> str:
+    """Return the folder's name, with its parent's before it if several inputs have the same name."""
     folder = folder.resolve()
-    alike = [text for text in inputs if Path(text).resolve().name == folder.name]
-    return f"{folder.parent.name}-{folder.name}" if len(alike) > 1 else folder.name
+    same_name = [text for text in inputs if Path(text).resolve().name == folder.name]
+    return f"{folder.parent.name}-{folder.name}" if len(same_name) > 1 else folder.name
 
 
-def _subfolders(folder: Path) -> list[Path]:
+def _list_subfolders(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
+def _list_files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if not path.is_dir())
+
+
 def _list_folder(
-    folder: Path, name: str, own: str, prefix: str, items: list[Item], problems: list[Problem]
+    folder: Path, name: str, default_name: str, prefix: str, items: list[Item], problems: list[Problem]
 ) -> None:
-    """`folder` holds folders of letters, or one folder a signer that holds folders of letters."""
-    inside = _subfolders(folder)
-    # Looked for first, because a signer may be called A (as in Surrey's data: A/a, A/b, ... E/y).
-    signers = [path for path in inside if any(label_of(deeper.name) for deeper in _subfolders(path))]
+    """List a folder that holds folders of letters, or one folder per signer that holds them."""
+    inside = _list_subfolders(folder)
+    # Signers come first because one may be called A, as in Surrey's data: A/a, A/b, ... E/y.
+    signers = [path for path in inside if any(parse_label(deeper.name) for deeper in _list_subfolders(path))]
     if signers:
         for path in inside:
             if path in signers:
                 _list_letters(path, name or path.name, folder, prefix, items, problems)
             else:
                 problems.append(Problem(prefix + path.name, "a folder without folders of letters"))
-    elif any(label_of(path.name) for path in inside):
-        _list_letters(folder, name or own, folder, prefix, items, problems)
+    elif any(parse_label(path.name) for path in inside):
+        _list_letters(folder, name or default_name, folder, prefix, items, problems)
     else:
         raise DataError(
-            f"{folder} holds no folders of letters; {folder / 'A' / 'image1.png'}, or a folder "
-            "a signer with such folders, or a manifest.csv was wanted"
+            f"{folder} holds no folders of letters; it must hold letters such as "
+            f"{folder / 'A' / 'image1.png'}, or one folder per signer with such letters"
         )
     for level in (folder, *signers):
-        for path in _files(level):
-            name_of = prefix + str(path.relative_to(folder))
-            problems.append(Problem(name_of, "lies beside the folders of letters"))
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if not path.is_dir())
+        for path in _list_files(level):
+            file = prefix + str(path.relative_to(folder))
+            problems.append(Problem(file, "not in a folder of a letter"))
 
 
 def _list_letters(
     folder: Path, source: str, root: Path, prefix: str, items: list[Item], problems: list[Problem]
 ) -> None:
-    for inside in _subfolders(folder):
-        letter = label_of(inside.name)
+    for inside in _list_subfolders(folder):
+        letter = parse_label(inside.name)
         for path in sorted(inside.rglob("*")) if letter is None else sorted(inside.iterdir()):
-            name = prefix + str(path.relative_to(root))
+            file = prefix + str(path.relative_to(root))
             if letter is None:
                 if path.is_file():
-                    problems.append(Problem(name, f"no such letter: the folder '{inside.name}'"))
+                    problems.append(Problem(file, f"the folder '{inside.name}' is not named like a letter"))
             elif path.is_dir():
-                problems.append(Problem(name, "a folder inside a letter's folder"))
+                problems.append(Problem(file, "a folder inside a letter's folder"))
             elif path.suffix.lower() not in SUFFIXES:
-                problems.append(Problem(name, f"no picture format that is read here: '{path.suffix}'"))
+                problems.append(Problem(file, f"unsupported picture format '{path.suffix}'"))
             else:
-                items.append(Item(path, name, letter, source))
+                items.append(Item(path, file, letter, source))
 
 
 def _list_manifest(path: Path, source: str, prefix: str, items: list[Item], problems: list[Problem]) -> None:
@@ -139,51 +142,57 @@ def _list_manifest(path: Path, source: str, prefix: str, items: list[Item], prob
         with path.open(newline="", encoding="utf-8-sig") as table:
             reader = csv.DictReader(table)
             if missing := {"file", "letter"} - set(reader.fieldnames or ()):
-                raise DataError(f"{path} has no column '{min(missing)}'; file and letter are needed")
+                raise DataError(f"{path} has no column '{min(missing)}'; it needs file and letter")
             rows = list(reader)
     except UnicodeDecodeError:
-        raise DataError(f"{path} can't be read as a CSV table: it is no text in UTF-8") from None
+        raise DataError(f"{path} can't be read as a CSV table: it is not UTF-8 text") from None
     except csv.Error as error:
         raise DataError(f"{path} can't be read as a CSV table: {error}") from None
     for number, row in enumerate(rows, start=2):
-        file, written = row["file"] or "", row["letter"] or ""
-        letter = label_of(written)
+        file, label = row["file"] or "", row["letter"] or ""
+        letter = parse_label(label)
         if not file or letter is None:
-            why = f"no such letter: '{written}'" if file else "no file is named"
+            why = f"'{label}' is not a letter" if file else "no file is named"
             problems.append(Problem(prefix + (file or path.name), f"{why} (line {number})"))
             continue
-        items.append(_manifest_item(path, row, letter, source, prefix, problems))
+        items.append(_parse_row(path, row, letter, source, prefix, problems))
 
 
-def _manifest_item(
+def _parse_row(
     path: Path, row: dict[str, str], letter: str, source: str, prefix: str, problems: list[Problem]
 ) -> Item:
-    name = prefix + row["file"]
-    role = (row.get("role") or "").strip().lower()
-    if role not in ("", *ROLES):
-        raise DataError(f"{path} gives {row['file']} the role '{role}'; one of {', '.join(ROLES)} was wanted")
+    file = prefix + row["file"]
+    split = (row.get("role") or "").strip().lower()
+    if split not in ("", *SPLITS):
+        raise DataError(
+            f"{path}: the role of {row['file']} must be one of {', '.join(SPLITS)}, got '{split}'"
+        )
     numbers = {}
-    for what, columns in (("size", ("width", "height")), ("box", BOX_COLUMNS), ("points", POINT_COLUMNS)):
-        numbers[what] = _numbers(row, columns)
-        if numbers[what] is None and any((row.get(column) or "").strip() for column in columns):
-            problems.append(Problem(name, f"{what} dropped: not all of its columns hold numbers", False))
-    size, box, points = numbers["size"], numbers["box"], numbers["points"]
+    for name, columns in (
+        ("size", ("width", "height")),
+        ("box", BOX_COLUMNS),
+        ("landmarks", LANDMARK_COLUMNS),
+    ):
+        numbers[name] = _parse_numbers(row, columns)
+        if numbers[name] is None and any((row.get(column) or "").strip() for column in columns):
+            problems.append(Problem(file, f"{name} dropped: not all of its columns hold numbers", False))
+    size, box, landmarks = numbers["size"], numbers["box"], numbers["landmarks"]
     return Item(
         path=path.parent / row["file"],
-        file=name,
+        file=file,
         letter=letter,
         source=source or (row.get("source") or "").strip() or path.resolve().parent.name,
-        role=role,
+        split=split,
         kind=(row.get("kind") or "").strip(),
         licence=(row.get("licence") or "").strip(),
         size_px=None if size is None else (float(size[0]), float(size[1])),
         box_xyxy=box,
-        points=None if points is None else points.reshape(N_LANDMARKS, 2),
+        landmarks=None if landmarks is None else landmarks.reshape(N_LANDMARKS, 2),
     )
 
 
-def _numbers(row: dict[str, str], columns: Sequence[str]) -> Array | None:
-    """The finite numbers of these columns, or None where any is absent, empty or no number."""
+def _parse_numbers(row: dict[str, str], columns: Sequence[str]) -> Array | None:
+    """Return the finite numbers of these columns, or None if any is missing, empty or not a number."""
     try:
         values = [float(row.get(column) or "nan") for column in columns]
     except ValueError:

@@ -1,4 +1,4 @@
-"""Which source trains, which validates, which tests: by source, never by image.
+"""Assign pictures to train, validation and test: by source, never by picture.
 
 Pictures of one signer in one room are near-duplicates of each other; a split among them measures memory.
 """
@@ -9,85 +9,96 @@ from typing import Any
 import numpy as np
 
 from edge.errors import DataError
-from train.data.duplicates import clusters
-from train.data.prepared import ROLES, Text
+from train.data.duplicates import find_clusters
+from train.data.prepared import SPLITS, Text
 
-VALIDATION_SHARE = 0.15  # of a letter's pictures, where there is but one source
-SPLIT_NAMES = ("train", "training", "test", "testing", "val", "valid", "validation")
-
-
-def parse_split(split: Sequence[str]) -> dict[str, str]:
-    """('anna=test', ...) -> {'anna': 'test'}; DataError where a role is unknown."""
-    wanted = {}
-    for text in split:
-        source, _, role = text.rpartition("=")
-        if not source or role not in ROLES:
-            raise DataError(f"--split {text}: SOURCE=ROLE was wanted, ROLE one of {', '.join(ROLES)}")
-        wanted[source] = role
-    return wanted
+VALIDATION_FRACTION = 0.15  # of each letter's pictures if there is only one source
+SPLIT_LIKE_NAMES = ("train", "training", "test", "testing", "val", "valid", "validation")
 
 
-def choose_roles(arrays: dict[str, Any], split: dict[str, str]) -> tuple[Text, list[str]]:
-    """Index arrays and --split -> (N,) a role for every picture, and warnings."""
-    role, source = arrays["role"].astype("U10"), arrays["source"]
+def parse_split(flags: Sequence[str]) -> dict[str, str]:
+    """Parse ('anna=test', ...) into {'anna': 'test'}; raise DataError for an unknown split."""
+    requested = {}
+    for text in flags:
+        source, _, split = text.rpartition("=")
+        if not source or split not in SPLITS:
+            raise DataError(f"--split must be SOURCE=SPLIT with SPLIT one of {', '.join(SPLITS)}, got {text}")
+        requested[source] = split
+    return requested
+
+
+def assign_splits(arrays: dict[str, Any], requested: dict[str, str]) -> tuple[Text, list[str]]:
+    """Return the (N,) split of every picture, and warnings.
+
+    `requested` overrides the manifest; pictures that neither names go with the rest of their source.
+    Raises DataError if `requested` names an unknown source.
+    """
+    split, source = arrays["split"].astype("U10"), arrays["source"]
     sources = sorted(set(source.tolist()))
-    if unknown := sorted(set(split) - set(sources)):
+    if unknown := sorted(set(requested) - set(sources)):
         raise DataError(f"--split names the source '{unknown[0]}'; there are: {', '.join(sources)}")
-    for name, wanted in split.items():
-        role[source == name] = wanted
-    warnings = []
-    if splits := [name for name in sources if name.lower() in SPLIT_NAMES]:
-        warnings.append(
-            f"{', '.join(splits)}: named like a split, not like signers; if the same people are in them, "
-            "every figure will flatter (NAME=FOLDER makes one source of a folder)"
-        )
-    for name in sources:  # pictures without a role go with the rest of their source
-        given = role[(source == name) & (role != "")]
-        if len(given):
-            role[(source == name) & (role == "")] = max(ROLES, key=given.tolist().count)
-    if (role == "").any():
-        role, more = _fill(role, arrays, sources)
-        warnings += more
+    for name, wanted in requested.items():
+        split[source == name] = wanted
+    warnings = _warn_of_names(sources)
     for name in sources:
-        if len(several := sorted(set(role[source == name].tolist()))) > 1 and len(sources) > 1:
+        given = split[(source == name) & (split != "")]
+        if len(given):
+            split[(source == name) & (split == "")] = max(SPLITS, key=given.tolist().count)
+    if (split == "").any():
+        split, more = _fill_empty(split, arrays, sources)
+        warnings += more
+    return split, warnings + _warn_of_splits(split, source, sources)
+
+
+def _warn_of_names(sources: list[str]) -> list[str]:
+    if not (suspicious := [name for name in sources if name.lower() in SPLIT_LIKE_NAMES]):
+        return []
+    return [
+        f"{', '.join(suspicious)}: named like a split, not like signers; if they show the same people, "
+        "every accuracy will be too high (NAME=FOLDER makes one source of a folder)"
+    ]
+
+
+def _warn_of_splits(split: Text, source: Text, sources: list[str]) -> list[str]:
+    warnings = []
+    for name in sources:
+        if len(several := sorted(set(split[source == name].tolist()))) > 1 and len(sources) > 1:
             warnings.append(
-                f"source {name} has several roles ({', '.join(several)}): its figures will flatter"
+                f"source {name} is in several splits ({', '.join(several)}): its accuracy will be too high"
             )
     for needed in ("train", "validation"):
-        if not (role == needed).any():
-            warnings.append(
-                f"no picture has the role {needed}: name a source for it with --split SOURCE={needed}"
-            )
-    return role, warnings
+        if not (split == needed).any():
+            warnings.append(f"the split {needed} is empty: name a source for it with --split SOURCE={needed}")
+    return warnings
 
 
-def _fill(role: Text, arrays: dict[str, Any], sources: list[str]) -> tuple[Text, list[str]]:
-    """Roles for sources that were given none."""
+def _fill_empty(split: Text, arrays: dict[str, Any], sources: list[str]) -> tuple[Text, list[str]]:
+    """Assign the sources that have no split yet."""
     source, letter = arrays["source"], arrays["letter"]
-    empty = role == ""
+    empty = split == ""
     if len(sources) == 1:
         return _split_clusters(arrays), [
-            f"all pictures are of one source ({sources[0]}): validation is a set of pictures without "
-            "near-duplicates in training, but of the same signer, so its figures will flatter; "
-            "prepare one folder a signer for honest ones"
+            f"all pictures are of one source ({sources[0]}): the validation pictures have no near-duplicate "
+            "in training but show the same signer, so every accuracy will be too high; "
+            "prepare one folder per signer to measure new signers"
         ]
-    role = np.where(empty, "train", role)
-    if (role == "validation").any():
-        return role, []
-    # The smallest of the sources with the most letters: it costs training least and still tests every letter.
+    split = np.where(empty, "train", split)
+    if (split == "validation").any():
+        return split, []
     free = sorted(set(source[empty].tolist()))
-    if len(free) == 1 and not (~empty & (role == "train")).any():
-        return role, []
+    if len(free) == 1 and not (~empty & (split == "train")).any():
+        return split, []
+    # The smallest of the sources with the most letters costs training least and still tests every letter.
     chosen = min(free, key=lambda name: (-len(set(letter[source == name])), int((source == name).sum())))
-    role[source == chosen] = "validation"
-    return role, [
-        f"no source was given the role validation: took {chosen}; choose with --split SOURCE=validation"
+    split[source == chosen] = "validation"
+    return split, [
+        f"no source was assigned to validation: took {chosen}; choose with --split SOURCE=validation"
     ]
 
 
 def _split_clusters(arrays: dict[str, Any]) -> Text:
-    """Whole clusters of near-duplicates go to validation until it has its share of each letter."""
-    cluster, letter = clusters(arrays["phash"]), arrays["letter"]
+    """Move whole clusters of near-duplicates to validation, up to VALIDATION_FRACTION of each letter."""
+    cluster, letter = find_clusters(arrays["phash"]), arrays["letter"]
     order = np.random.default_rng(0).permutation(np.unique(cluster))
     taken: dict[str, int] = {}
     total = {name: int((letter == name).sum()) for name in set(letter.tolist())}
@@ -95,7 +106,7 @@ def _split_clusters(arrays: dict[str, Any]) -> Text:
     for number in order.tolist():
         names, counts = np.unique(letter[cluster == number], return_counts=True)
         after = {name: taken.get(name, 0) + int(n) for name, n in zip(names.tolist(), counts, strict=True)}
-        if all(n <= VALIDATION_SHARE * total[name] for name, n in after.items()):
+        if all(n <= VALIDATION_FRACTION * total[name] for name, n in after.items()):
             taken.update(after)
             chosen.append(number)
     return np.where(np.isin(cluster, chosen), "validation", "train")

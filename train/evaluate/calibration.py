@@ -1,8 +1,8 @@
-"""Confidence that means something: the temperature that makes it agree with how often it is right.
+"""Calibrate confidence: choose the temperature at which it agrees with how often the model is right.
 
-Guo et al., "On Calibration of Modern Neural Networks", 2017, section 4.2. A source that was never trained on
-keeps a curve, its log loss and its calibration error at each of TEMPERATURES; whoever packages the network
-chooses one temperature from the curves of several sources, without reading their pictures again.
+Guo et al., "On Calibration of Modern Neural Networks", 2017, section 4.2. Each source that was left out of
+training keeps a curve: its log loss and its calibration error at each of TEMPERATURES. Export chooses one
+temperature from the curves of several sources without reading their pictures again.
 """
 
 from collections.abc import Sequence
@@ -17,42 +17,43 @@ TEMPERATURES = tuple(float(t) for t in np.round(np.geomspace(0.4, 4.0, 24), 3))
 BINS = 15
 
 
-def shares_at(shares: Floats, temperature: float) -> Floats:
-    """(N, 26) shares at temperature 1 -> those at another one."""
-    powers = np.log(np.clip(shares, 1e-12, 1)) / temperature
+def change_temperature(probabilities: Floats, temperature: float) -> Floats:
+    """Return (N, 26) probabilities at `temperature`, given those at temperature 1."""
+    powers = np.log(np.clip(probabilities, 1e-12, 1)) / temperature
     powers = np.exp(powers - powers.max(axis=1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
-def curve(shares: Floats, letter: npt.NDArray[np.int64]) -> Curve:
-    """(N, 26) shares and (N,) right letters 0..25 -> Curve; N at least 1."""
-    points = []
+def compute_curve(probabilities: Floats, letter: npt.NDArray[np.int64]) -> Curve:
+    """Return the curve of (N, 26) probabilities with (N,) right letters 0..25; N is at least 1."""
+    curve = []
     for temperature in TEMPERATURES:
-        now = shares_at(shares, temperature)
-        of_the_right = np.clip(now[np.arange(len(letter)), letter], 1e-12, 1)
-        error = calibration_error(now.max(axis=1), now.argmax(axis=1) == letter)
-        points.append([round(float(-np.log(of_the_right).mean()), 4), round(error or 0.0, 4)])
-    return points
+        changed = change_temperature(probabilities, temperature)
+        right = np.clip(changed[np.arange(len(letter)), letter], 1e-12, 1)
+        error = calibration_error(changed.max(axis=1), changed.argmax(axis=1) == letter)
+        curve.append([round(float(-np.log(right).mean()), 4), round(error or 0.0, 4)])
+    return curve
 
 
-def best_temperature(curves: Sequence[Curve]) -> float:
-    """The one with the least log loss, each source weighing the same; 1 without any."""
+def choose_temperature(curves: Sequence[Curve]) -> float:
+    """Return the temperature with the least log loss, each source weighing the same; 1 without any."""
     if not curves:
         return 1.0
-    losses = np.mean([[loss for loss, _ in one] for one in curves], axis=0)
+    losses = np.mean([[loss for loss, _ in curve] for curve in curves], axis=0)
     return TEMPERATURES[int(np.argmin(losses))]
 
 
-def error_at(one: Curve, temperature: float) -> float:
-    """Calibration error of a source at one of TEMPERATURES (the nearest)."""
+def find_error(curve: Curve, temperature: float) -> float:
+    """Return the calibration error at the nearest of TEMPERATURES."""
     nearest = int(np.argmin(np.abs(np.array(TEMPERATURES) - temperature)))
-    return one[nearest][1]
+    return curve[nearest][1]
 
 
 def calibration_error(confidence: Floats, right: npt.NDArray[np.bool_], bins: int = BINS) -> float | None:
-    """Expected calibration error: mean |accuracy - confidence| over equal-width bins, weighted by pictures.
+    """Return the expected calibration error, or None without pictures.
 
-    Guo et al. 2017, section 2: bin m is ((m - 1) / M, m / M].
+    It is the mean |accuracy - confidence| over equal-width bins, weighted by pictures (Guo et al. 2017,
+    section 2); bin m is ((m - 1) / M, m / M].
     """
     if len(confidence) == 0:
         return None

@@ -1,6 +1,6 @@
-"""How good a model is, from what it said of pictures: pure numpy, no model and no pictures here.
+"""Compute metrics from the predictions of a model: pure numpy, without the model or its pictures.
 
-A picture on which no hand or no letter was found counts as wrong.
+A picture in which no hand or no letter was found counts as wrong.
 """
 
 from dataclasses import dataclass
@@ -10,125 +10,131 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.records import LETTERS
-from train.evaluate.calibration import Curve, calibration_error, curve
+from train.evaluate.calibration import Curve, calibration_error, compute_curve
 
 Text = npt.NDArray[np.str_]
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 
-NOTHING_SAID = len(LETTERS)  # the last column of a confusion matrix: no hand, or no letter
-LOOK_ALIKES = ("MNST", "AE", "URV", "KP", "GQ", "DZ", "IJ")  # stills of these differ by a finger or a turn
-FOUND_IOU = 0.5  # a box that overlaps the given one by this much has found the hand
+NONE_COLUMN = len(LETTERS)  # last column of a confusion matrix: no hand or no letter found
+LOOK_ALIKES = ("MNST", "AE", "URV", "KP", "GQ", "DZ", "IJ")  # their stills differ by a finger or a rotation
+FOUND_IOU = 0.5  # the hand is found if the box overlaps the given one by this much
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
-    """What a model said of N pictures, and what was right."""
+class Predictions:
+    """The predictions of a model for N pictures, and their labels."""
 
     truth: Text  # (N,) A to Z, or nothing, space, del
-    said: Text  # (N,) A to Z, or empty: no hand or no letter
+    predicted: Text  # (N,) A to Z, or empty: no hand or no letter found
     confidence: Floats  # (N,) 0..1
-    shares: Floats  # (N, 26) of the letters, before any temperature
+    probabilities: Floats  # (N, 26) at temperature 1
     source: Text  # (N,)
-    iou: (
-        Floats  # (N,) of the found box with the given one, 0 where no hand was found, NaN without a given box
-    )
+    # (N,) overlap of the found box with the given one, 0 if no hand was found, NaN without a given box
+    iou: Floats
 
 
 @dataclass(frozen=True, eq=False)
-class Scores:
-    """Figures of one model on one set of pictures; shares are 0..1, None where there is nothing to count."""
+class Metrics:
+    """Metrics of one model on one set of pictures; fractions are 0..1, None if there is nothing to count.
 
-    pictures: int  # that show a letter A to Z; all but `given_a_letter` is about these
+    The field names are keys in JSON.
+    """
+
+    pictures: int  # that show a letter A to Z; every field but `given_a_letter` is about these
     accuracy: float | None
     mean_recall: float | None  # every letter weighs the same
     recall: dict[str, float | None]
     per_source: dict[str, dict[str, float | int | None]]  # pictures, accuracy, answered, box_found
     calibration_error: float | None  # of the pictures that were given a letter
     confidence_curves: dict[str, Curve]  # by source
-    answered: float | None  # share that was given any letter, right or wrong
-    box_found: float | None  # share with IoU >= FOUND_IOU, where the box is known
+    answered: float | None  # fraction that was given any letter, right or wrong
+    box_found: float | None  # fraction with IoU >= FOUND_IOU, of those with a given box
     given_a_letter: dict[str, dict[str, float | int]]  # nothing, space, del: pictures, share
     look_alikes: dict[str, dict[str, Any]]
     confusion: Counts  # (26, 27)
-    answers: Answers
+    predictions: Predictions
 
     def report(self) -> dict[str, Any]:
-        """For JSON: everything but the answers themselves, rounded to 4 digits."""
-        figures = {name: value for name, value in vars(self).items() if name not in ("confusion", "answers")}
-        return {**_rounded(figures), "confusion": self.confusion.tolist()}
+        """Return everything but the predictions for JSON, rounded to 4 digits."""
+        left_out = ("confusion", "predictions")
+        values = {name: value for name, value in vars(self).items() if name not in left_out}
+        return {**_round(values), "confusion": self.confusion.tolist()}
 
 
-def score(answers: Answers) -> Scores:
-    """Answers -> every figure."""
-    lettered = np.isin(answers.truth, LETTERS)
-    truth, said = answers.truth[lettered], answers.said[lettered]
-    right, claimed, iou = truth == said, said != "", answers.iou[lettered]
-    boxed = np.isfinite(iou)
-    confusion = confusion_matrix(truth, said)
-    recall = recall_of(confusion)
-    return Scores(
+def compute_metrics(predictions: Predictions) -> Metrics:
+    """Compute every metric."""
+    lettered = np.isin(predictions.truth, LETTERS)
+    truth, predicted = predictions.truth[lettered], predictions.predicted[lettered]
+    source, iou = predictions.source[lettered], predictions.iou[lettered]
+    right, answered, boxed = truth == predicted, predicted != "", np.isfinite(iou)
+    index = np.array([LETTERS.index(letter) for letter in truth], np.int64)
+    probabilities = predictions.probabilities[lettered]
+    confusion = count_confusion(truth, predicted)
+    recall = compute_recall(confusion)
+    return Metrics(
         pictures=len(truth),
         accuracy=_mean(right),
         mean_recall=_mean(np.array([value for value in recall.values() if value is not None])),
         recall=recall,
-        per_source=per_source(right, claimed, iou, answers.source[lettered]),
-        calibration_error=calibration_error(answers.confidence[lettered][claimed], right[claimed]),
+        per_source=_measure_sources(right, answered, iou, source),
+        calibration_error=calibration_error(predictions.confidence[lettered][answered], right[answered]),
         confidence_curves={
-            name: curve(answers.shares[lettered][its], np.array([LETTERS.index(one) for one in truth[its]]))
-            for name, its in _of_each(answers.source[lettered])
+            name: compute_curve(probabilities[mine], index[mine]) for name, mine in _group(source)
         },
-        answered=_mean(claimed),
+        answered=_mean(answered),
         box_found=_mean(iou[boxed] >= FOUND_IOU),
-        given_a_letter=given_a_letter(answers.truth[~lettered], answers.said[~lettered]),
-        look_alikes=look_alikes(confusion),
+        given_a_letter=_measure_letterless(predictions.truth[~lettered], predictions.predicted[~lettered]),
+        look_alikes=count_look_alikes(confusion),
         confusion=confusion,
-        answers=answers,
+        predictions=predictions,
     )
 
 
-def confusion_matrix(truth: Text, said: Text) -> Counts:
-    """(N,) letters -> (26, 27) counts: a row a letter that was signed, a column a letter that was said."""
+def count_confusion(truth: Text, predicted: Text) -> Counts:
+    """Return (26, 27) counts: a row per signed letter, a column per predicted letter."""
     matrix = np.zeros((len(LETTERS), len(LETTERS) + 1), np.int64)
     column = {letter: i for i, letter in enumerate(LETTERS)}
-    for signed, answer in zip(truth.tolist(), said.tolist(), strict=True):
-        matrix[column[signed], column.get(answer, NOTHING_SAID)] += 1
+    for signed, letter in zip(truth.tolist(), predicted.tolist(), strict=True):
+        matrix[column[signed], column.get(letter, NONE_COLUMN)] += 1
     return matrix
 
 
-def recall_of(confusion: Counts) -> dict[str, float | None]:
-    """(26, 27) -> share of each letter's pictures that were read right; None without pictures."""
+def compute_recall(confusion: Counts) -> dict[str, float | None]:
+    """Return the fraction of each letter's pictures that were read right; None without pictures."""
     totals = confusion.sum(axis=1)
     return {
         letter: float(confusion[i, i] / totals[i]) if totals[i] else None for i, letter in enumerate(LETTERS)
     }
 
 
-def per_source(
-    right: npt.NDArray[np.bool_], claimed: npt.NDArray[np.bool_], iou: Floats, source: Text
+def _measure_sources(
+    right: npt.NDArray[np.bool_], answered: npt.NDArray[np.bool_], iou: Floats, source: Text
 ) -> dict[str, dict[str, float | int | None]]:
-    """(N,) read right, given a letter, the boxes' overlap, sources -> pictures and shares of each source."""
     return {
         name: {
-            "pictures": int(its.sum()),
-            "accuracy": _mean(right[its]),
-            "answered": _mean(claimed[its]),
-            "box_found": _mean(iou[its & np.isfinite(iou)] >= FOUND_IOU),
+            "pictures": int(mine.sum()),
+            "accuracy": _mean(right[mine]),
+            "answered": _mean(answered[mine]),
+            "box_found": _mean(iou[mine & np.isfinite(iou)] >= FOUND_IOU),
         }
-        for name, its in _of_each(source)
+        for name, mine in _group(source)
     }
 
 
-def given_a_letter(truth: Text, said: Text) -> dict[str, dict[str, float | int]]:
-    """Pictures that show no letter -> how many there are of each label, and the share that was given one."""
+def _measure_letterless(truth: Text, predicted: Text) -> dict[str, dict[str, float | int]]:
+    """For pictures that show no letter: how many there are of each label, and how many were given one."""
     return {
-        name: {"pictures": int((truth == name).sum()), "share": float((said[truth == name] != "").mean())}
+        name: {
+            "pictures": int((truth == name).sum()),
+            "share": float((predicted[truth == name] != "").mean()),
+        }
         for name in sorted(set(truth.tolist()))
     }
 
 
-def look_alikes(confusion: Counts) -> dict[str, dict[str, Any]]:
-    """(26, 27) -> for each group of letters that look alike: its pictures, and which was taken for which."""
+def count_look_alikes(confusion: Counts) -> dict[str, dict[str, Any]]:
+    """For each group of LOOK_ALIKES: its pictures, and which letter was mistaken for which."""
     found = {}
     for group in LOOK_ALIKES:
         rows = [LETTERS.index(letter) for letter in group]
@@ -146,19 +152,19 @@ def look_alikes(confusion: Counts) -> dict[str, dict[str, Any]]:
     return found
 
 
-def changed_share(one: Answers, other: Answers) -> float:
-    """Share of the same N pictures that two models answer differently, also where one says nothing."""
-    return float((one.said != other.said).mean())
+def changed_fraction(one: Predictions, other: Predictions) -> float:
+    """Return the fraction of the same N pictures that two models read differently."""
+    return float((one.predicted != other.predicted).mean())
 
 
-def spoilt_share(before: Answers, after: Answers) -> float:
-    """Of the N pictures whose letter `before` says right, the share that `after` does not; 0 without any."""
-    right = before.said == before.truth
-    return float((after.said != after.truth)[right].mean()) if right.any() else 0.0
+def spoilt_fraction(before: Predictions, after: Predictions) -> float:
+    """Return the fraction of the pictures read right by `before` that `after` reads wrong; 0 without any."""
+    right = before.predicted == before.truth
+    return float((after.predicted != after.truth)[right].mean()) if right.any() else 0.0
 
 
-def _of_each(source: Text) -> list[tuple[str, npt.NDArray[np.bool_]]]:
-    """(N,) sources -> each by name, with the (N,) mask of its own."""
+def _group(source: Text) -> list[tuple[str, npt.NDArray[np.bool_]]]:
+    """Return the name of each source with the (N,) mask of its pictures."""
     return [(name, source == name) for name in sorted(set(source.tolist()))]
 
 
@@ -166,7 +172,7 @@ def _mean(values: npt.NDArray[Any]) -> float | None:
     return float(values.mean()) if len(values) else None
 
 
-def _rounded(value: Any) -> Any:
+def _round(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _rounded(inner) for key, inner in value.items()}
+        return {key: _round(inner) for key, inner in value.items()}
     return round(value, 4) if isinstance(value, float) else value

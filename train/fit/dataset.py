@@ -1,4 +1,4 @@
-"""Stored crops -> training samples: which crop comes next, in which light, and what is to be answered."""
+"""Stored crops -> training samples: the order of the crops, their light, and their labels."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,61 +10,62 @@ from torch.utils.data import Dataset, Sampler
 
 from edge.geometry import MARGIN, SKIN, box_around, square_around
 from edge.preprocess import crop_square, whole_square
-from edge.records import LETTERS, Array, Image
-from train.crops import augment
+from edge.records import LETTERS, Image
+from train.crops.lighting import relight
 from train.crops.store import Crops
 from train.data.prepared import Prepared
 from train.model.landmarker import HINTS
 
-NO_LETTER = -1  # no hand, or a letter that nobody knows: the letter loss is masked
+NO_LETTER = -1  # no hand, or an unknown letter: the letter loss is masked
 OTHER_SIGN = -2  # a hand that signs no letter (`space`, `del`): all letters should be equally unlikely
 
 Sample = dict[str, torch.Tensor]
 
 
 @dataclass(frozen=True)
-class Light:
-    """How an epoch's crops are shown."""
+class Lighting:
+    """How an epoch shows the crops."""
 
     size_px: int  # of the ResNet's picture
-    strength: float  # of the changes of light, 0..1
+    strength: float  # of the relighting, 0..1
     seed: int
     epoch: int
 
 
 class LitCrops(Dataset[Sample]):
-    """Sample number `position` of an epoch; it depends on (seed, epoch, position) alone.
+    """Sample number `position` of an epoch; it depends on (seed, epoch, position) only.
 
-    image (T, T, 3) uint8 as the ResNet sees it, letter int64 (0..25, NO_LETTER or OTHER_SIGN), presence
-    float, points (21, 2) fractions, has_points float, and the teacher's maps, float16, by the names of HINTS.
+    image (T, T, 3) uint8 as the ResNet reads it, letter int64 (0..25, NO_LETTER or OTHER_SIGN), presence
+    float, landmarks (21, 2) fractions, has_landmarks float, and the float16 maps that HINTS names.
     """
 
-    def __init__(self, crops: Crops, rows: np.ndarray, light: Light) -> None:
-        self._crops, self._light = crops, light
-        self._rows = np.random.default_rng([light.seed, light.epoch]).permutation(rows)
+    def __init__(self, crops: Crops, rows: np.ndarray, lighting: Lighting) -> None:
+        self._crops, self._lighting = crops, lighting
+        self._rows = np.random.default_rng([lighting.seed, lighting.epoch]).permutation(rows)
 
     def __getitem__(self, position: int) -> Sample:
         cv2.setNumThreads(0)  # the loader's processes are the parallelism
-        light, crops = self._light, self._crops
-        rng = np.random.default_rng([light.seed, light.epoch, position])
+        epoch, crops = self._lighting, self._crops
+        rng = np.random.default_rng([epoch.seed, epoch.epoch, position])
         row = int(self._rows[position % len(self._rows)])
-        shown = np.asarray(crops.image[row])
-        if shown.shape[0] != light.size_px:
-            shown = cv2.resize(shown, (light.size_px, light.size_px), interpolation=cv2.INTER_AREA)
-        points = np.array(crops.points[row])
-        known = bool(np.isfinite(points).all())
+        image = np.asarray(crops.image[row])
+        if image.shape[0] != epoch.size_px:
+            size = (epoch.size_px, epoch.size_px)
+            image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+        landmarks = np.array(crops.landmarks[row])
+        known = bool(np.isfinite(landmarks).all())
         return {
-            "image": torch.from_numpy(augment.change_light(rng, np.asarray(shown, np.uint8), light.strength)),
+            "image": torch.from_numpy(relight(rng, np.asarray(image, np.uint8), epoch.strength)),
             "letter": torch.tensor(int(crops.letter[row])),
             "presence": torch.tensor(float(crops.presence[row])),
-            "points": torch.from_numpy(points if known else np.zeros_like(points)),
-            "has_points": torch.tensor(float(known)),
+            "landmarks": torch.from_numpy(landmarks if known else np.zeros_like(landmarks)),
+            "has_landmarks": torch.tensor(float(known)),
             **{name: torch.from_numpy(np.array(getattr(crops, name)[row])) for name in HINTS},
         }
 
 
 class EpochPositions(Sampler[int]):
-    """0, 1, 2 ... of an epoch, every `world`-th of them for one of several processes."""
+    """Positions 0, 1, 2 ... of an epoch; with several processes each takes every `world`-th of them."""
 
     def __init__(self, samples: int, rank: int = 0, world: int = 1) -> None:
         self._positions = range(rank, samples - samples % world, world)
@@ -77,37 +78,34 @@ class EpochPositions(Sampler[int]):
 
 
 def balance(prepared: Prepared, rows: np.ndarray) -> np.ndarray:
-    """Chance of each row: letters come equally often, and within a letter a source counts by the square
-    root of its pictures, so that a large source leads without drowning the small ones."""
+    """Return the (N,) probability of drawing each row.
+
+    Letters are equally probable. Within a letter a source counts by the square root of its pictures, so
+    that a large source does not drown the small ones.
+    """
     keys = np.char.add(np.char.add(prepared.letter[rows], "\t"), prepared.source[rows])
     _, group, sizes = np.unique(keys, return_inverse=True, return_counts=True)
     per_picture = 1 / np.sqrt(sizes[group])
     _, letter = np.unique(prepared.letter[rows], return_inverse=True)
     totals = np.bincount(letter, weights=per_picture)
-    chances = per_picture / totals[letter]
-    return np.asarray(chances / chances.sum())
+    probabilities = per_picture / totals[letter]
+    return np.asarray(probabilities / probabilities.sum())
 
 
 def letter_index(letter: str) -> int:
-    """'A'..'Z' -> 0..25; 'nothing' -> NO_LETTER; 'space' and 'del' -> OTHER_SIGN."""
+    """Return 0..25 for 'A'..'Z', NO_LETTER for 'nothing', OTHER_SIGN for 'space' and 'del'."""
     if letter in LETTERS:
         return LETTERS.index(letter)
     return NO_LETTER if letter == "nothing" else OTHER_SIGN
 
 
 def plain_crop(prepared: Prepared, row: int, size_px: int) -> Image:
-    """(S, S, 3) around the hand as the device cuts it, or the whole picture where no hand is marked."""
+    """Cut (S, S, 3) around the hand as a device does, or the whole picture if no hand is marked."""
     image = prepared.picture(row)
-    points, box = points_of(prepared, row), prepared.box_xyxy[row]
-    if points is not None:
-        return crop_square(image, square_around(box_around(points)), size_px)
-    if np.isfinite(box).all():  # of the whole hand
+    landmarks, box = prepared.known_landmarks(row), prepared.box_xyxy[row]
+    if landmarks is not None:
+        return crop_square(image, square_around(box_around(landmarks)), size_px)
+    if np.isfinite(box).all():  # a box holds the whole hand, skin included
         x0, y0, x1, y1 = map(float, box)
         return crop_square(image, square_around((x0, y0, x1, y1), MARGIN / (1 + 2 * SKIN)), size_px)
     return crop_square(image, whole_square(image), size_px)
-
-
-def points_of(prepared: Prepared, row: int) -> Array | None:
-    """(21, 2) px of the stored picture, or None where they are not known."""
-    points = prepared.points[row]
-    return points if np.isfinite(points).all() else None

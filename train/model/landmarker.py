@@ -1,10 +1,9 @@
-"""MediaPipe's hand landmark network, which has seen the hands of very many people: teacher, and part of ours.
+"""MediaPipe's hand landmark network as onnxruntime runs it: teacher of the ResNet and part of our network.
 
-`hand_landmark_full.onnx` is that of MediaPipe 0.10.21 (Google, Apache-2.0), its weights unchanged (float16),
-written by `python -m train.model.from_tflite` from the file of the same name in that release's wheel, with
-three inner maps as further outputs (142=at_16 145=late 159=at_32). Training reads the file; what goes to a
-device is the whole network (`train.model.network`), in which its last blocks have learned further
-(`train.fit.finetune`).
+`hand_landmark_full.onnx` holds the unchanged float16 weights of MediaPipe 0.10.21 (Google, Apache-2.0).
+`python -m train.model.from_tflite` wrote it from the file of the same name in that release's wheel, with
+three inner maps as further outputs (142=at_16 145=late 159=at_32). Training reads this file; a device gets
+the whole network (`train.model.network`), whose last blocks were finetuned (`train.fit.finetune`).
 """
 
 from functools import cache
@@ -17,45 +16,45 @@ from edge.records import N_LANDMARKS, Array, Image
 
 SIZE_PX = 224
 HINTS = {"at_16": (112, 7, 7), "at_32": (1152, 3, 3)}  # stride 16 and 32: channels, cells
-LATE, LATE_SHAPE = "late", (192, 7, 7)  # what its last blocks compute `at_32` from
-POINTS, NUMBERS_A_POINT = "output_0", 3  # x, y and depth, px
-# the mean of its last map, from which it computes all that it says of a hand
-FEATURES, N_FEATURES = "features", 1152
+LATE, LATE_SHAPE = "late", (192, 7, 7)  # the input of the last blocks, which compute `at_32`
+LANDMARKS, VALUES_PER_LANDMARK = "output_0", 3  # x, y and depth, px
+FEATURES, N_FEATURES = "features", 1152  # the mean of the last map; every output is computed from it
 FILE = Path(__file__).parent / "hand_landmark_full.onnx"
 
 
 class Landmarker:
-    """(224, 224, 3) RGB uint8 around a hand -> its maps by the names of HINTS, each the mean over a few cells
-    of the crop; `late`, the whole of that; `features`, (1152,); and `points`, (21, 2) px."""
+    """Run the landmark network on (224, 224, 3) RGB uint8 around a hand.
+
+    The result has the maps of HINTS, pooled to their cells; `late` (192, 7, 7); `features` (1152,); and
+    `landmarks` (21, 2) px.
+    """
 
     def __init__(self) -> None:
         options = ort.SessionOptions()
-        options.intra_op_num_threads = 1  # crops are seen side by side, each by one thread
+        options.intra_op_num_threads = 1  # several processes read crops side by side
         self._session = ort.InferenceSession(str(FILE), options, providers=["CPUExecutionProvider"])
 
     def __call__(self, crop: Image) -> dict[str, Array]:
         image = np.ascontiguousarray((crop.astype(np.float32) / 255).transpose(2, 0, 1)[None])
-        *maps, late, points = self._session.run([*HINTS, LATE, POINTS], {"image": image})
+        *maps, late, values = self._session.run([*HINTS, LATE, LANDMARKS], {"image": image})
         hints = {
-            name: pooled(seen[0], cells)
-            for seen, (name, (_, cells, _)) in zip(maps, HINTS.items(), strict=True)
+            name: pool(one[0], cells) for one, (name, (_, cells, _)) in zip(maps, HINTS.items(), strict=True)
         }
-        flat = points.reshape(N_LANDMARKS, NUMBERS_A_POINT)[:, :2]
-        return {**hints, LATE: late[0], FEATURES: maps[-1][0].mean(axis=(1, 2)), "points": flat}
+        landmarks = values.reshape(N_LANDMARKS, VALUES_PER_LANDMARK)[:, :2]
+        return {**hints, LATE: late[0], FEATURES: maps[-1][0].mean(axis=(1, 2)), "landmarks": landmarks}
 
 
-def pooled(maps: Array, cells: int) -> Array:
-    """(C, H, W) -> (C, cells, cells), means of cells that overlap where they don't divide the side (as
-    torch's adaptive_avg_pool2d)."""
-    means = _means(maps.shape[1], cells)
-    return np.asarray(means @ maps @ means.T, np.float32)
+def pool(maps: Array, cells: int) -> Array:
+    """Average (C, H, W) over (C, cells, cells); cells overlap as in torch's adaptive_avg_pool2d."""
+    weights = _build_pooling(maps.shape[1], cells)
+    return np.asarray(weights @ maps @ weights.T, np.float32)
 
 
 @cache
-def _means(side: int, cells: int) -> Array:
-    """(cells, side): a row is the weights of a cell's mean."""
-    means = np.zeros((cells, side), np.float32)
+def _build_pooling(side: int, cells: int) -> Array:
+    """Return (cells, side): each row averages one cell."""
+    weights = np.zeros((cells, side), np.float32)
     for i in range(cells):
         start, end = i * side // cells, -(-(i + 1) * side // cells)
-        means[i, start:end] = 1 / (end - start)
-    return means
+        weights[i, start:end] = 1 / (end - start)
+    return weights

@@ -1,1 +1,1 @@
-"""Hands that are drawn and rendered."""
+"""Synthetic hands: painted solids and a rendered mesh."""

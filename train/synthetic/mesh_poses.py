@@ -1,15 +1,14 @@
 """The letters as the mesh forms them, and the ways in which people differ.
 
-The joint angles are those of `edge.synthetic.poses`, but for the thumb: flesh has a thickness, and a thumb
-that lies on a finger must not go through it. Its angles here were found by a random search, letter by letter:
-the tip where the letter has it (on the middle finger, between two fingers...), two hundredths of a hand
-length into what it touches, no bone bent further than a thumb bends.
+The joint angles are those of `edge.synthetic.poses`, except for the thumb: a thumb that lies on a finger
+must not go through its flesh. The thumb's angles were found by a random search for each letter, with the tip
+where the letter has it, 0.02 hand lengths into what it touches, and no bone bent further than a thumb bends.
 """
 
 import numpy as np
 
 from edge.synthetic.poses import POSES, SIGNERS_VIEW, UP, Pose, blend, make_pose
-from train.synthetic.drawn import no_letter
+from train.synthetic.drawn import draw_idle_pose
 
 ON_FINGERS = (43, 68, -27, 39, -70, -18)  # before index and middle finger
 ON_RING = (25, 68, -51, 27, -73, -12)  # holds the ring finger down
@@ -27,17 +26,17 @@ THUMBS = {
     **dict.fromkeys("IJS", ON_FINGERS),
     **dict.fromkeys("HRUVX", ON_RING),
 }
-# Some let the thumb's tip stand out between the fingers of M and N, as T's does: half of them here.
+# Half of the hands let the thumb's tip stand out between the fingers of M and N, as in T.
 STANDS_OUT = {"M": (-67, 27, -70, 24, -11, 27), "N": (-48, 30, -54, 38, 11, 15)}
 
-Turn = tuple[float, float, float]  # yaw, pitch, roll; degrees
-# How far people turn the whole hand: pairs, between which anybody's lies. C, D, F, O and X are seen from the
-# palm, from the little finger's side and from the thumb's; C and O also lie, palm down. Z's finger stands,
-# leans, points at who looks or aside, palm down; J is caught early or late in its motion, from the palm or
-# from the back.
+Rotation = tuple[float, float, float]  # yaw, pitch, roll; degrees
+# How far people rotate the whole hand: each pair limits a range. C, D, F, O and X are seen from the palm,
+# the little finger's side and the thumb's side; C and O also lie with the palm down. Z's finger stands,
+# leans, points at the viewer, or points aside with the palm down. J is caught early or late in its motion,
+# from the palm or from the back.
 THUMBS_SIDE = ((-35, 0, -12), (-115, 0, 12))
 LYING = ((-60, 0, 35), (-110, 0, 105)), ((60, 0, -35), (100, 0, -105))
-TURNS: dict[str, tuple[tuple[Turn, Turn], ...]] = {
+ROTATIONS: dict[str, tuple[tuple[Rotation, Rotation], ...]] = {
     "C": (((10, 0, 0), (72, 0, 0)), ((10, 0, 0), (72, 0, 0)), THUMBS_SIDE, THUMBS_SIDE, *LYING),
     "D": (((0, 0, 0), (38, 0, 0)), ((38, 0, 0), (95, 0, 0)), THUMBS_SIDE),
     "F": (((0, 0, 0), (15, 0, 0)), ((0, 0, 0), (15, 0, 0)), THUMBS_SIDE),
@@ -54,21 +53,21 @@ TURNS: dict[str, tuple[tuple[Turn, Turn], ...]] = {
         ((60, 0, -60), (130, 45, -100)),
     ),
 }
-NARROWEST_V, WIDEST_V = 0.45, 1.15  # of the spread that the letter has
+NARROWEST_V, WIDEST_V = 0.45, 1.15  # fractions of the spread in `POSES`
 
-# A thumb that holds down no finger, as some people leave it: how often, and how far on its way to AWAY.
+# Some people let the thumb hold down no finger: how often, and how far at most it is on its way to AWAY.
 AWAY = (62, 18, 50, 15, 40, 5)
 LEFT_AWAY = {"R": (0.3, 1.0), "U": (0.15, 0.6), "H": (0.15, 0.6), "V": (0.15, 0.5)}
-# The fingers of M and N lie flatter or steeper on the thumb; D's are between a wide ring and a fist; K's and
-# P's middle finger is bent little or much; R's fingers are crossed so far.
+# The fingers of M and N lie flatter or steeper on the thumb, D's are between a wide ring and a fist, K's and
+# P's middle finger is bent little or much, and R's fingers are crossed less or more.
 STEEPER = (-6.0, 16.0)  # degrees at the knuckle
 D_IN_FIST = make_pose((UP, (0, 76, 84, 45), (0, 80, 86, 45), (0, 84, 88, 45)), (25, 66, -36, 40, -70, -6))
 D_WIDE = make_pose((UP, (0, 55, 47, 30), (0, 57, 48, 30), (2, 60, 48, 30)), THUMBS["O"])
 MIDDLE_BENT = {"K": (6.0, 36.0), "P": (30.0, 85.0)}  # degrees at the knuckle
 CROSSED = (0.7, 1.3)
 
-# Hands that sign no letter, beside those of `edge.synthetic.poses`: lax, spread and cupped ones hang, as from
-# a bent wrist, or are held out; flat ones and those bent at the knuckles, which would be a B, only hang.
+# Hands that sign no letter, besides those of `edge.synthetic.poses`: lax, spread and cupped hands hang from a
+# bent wrist or are held out. Flat hands and hands bent at the knuckles only hang; held out they would be a B.
 FLAT, LAX = (0, 4, 6, 4), (0, 32, 28, 15)
 FLAT_HANDS: tuple[Pose, ...] = (
     make_pose((FLAT, FLAT, FLAT, FLAT), (35, 30, 5, 25, -5, 15)),
@@ -83,13 +82,13 @@ OPEN_HANDS: tuple[Pose, ...] = (
 )
 HANGING = ((-180.0, 180.0), (-20.0, 20.0), (100.0, 260.0))  # yaw, pitch, roll
 HELD_OUT = ((-75.0, 75.0), (-40.0, 40.0), (-40.0, 40.0))
-HANGING_SHARE, HELD_OUT_SHARE = 0.35, 0.35  # of the hands that sign none
+HANGING_FRACTION, HELD_OUT_FRACTION = 0.35, 0.35  # of the hands that sign no letter
 
 
-def posed_letter(rng: np.random.Generator, letter: str | None) -> Pose:
-    """(25,): the letter in one of the ways that people form it; None: a hand that signs none."""
+def draw_mesh_pose(rng: np.random.Generator, letter: str | None) -> Pose:
+    """Return (25,): the letter in one of the ways that people form it, or a hand that signs no letter."""
     if letter is None:
-        return _idle(rng)
+        return _draw_held_idle_pose(rng)
     if letter in SIGNERS_VIEW and rng.random() < 0.5:
         return SIGNERS_VIEW[letter].copy()
     pose = POSES[letter].copy()
@@ -98,9 +97,9 @@ def posed_letter(rng: np.random.Generator, letter: str | None) -> Pose:
         pose[16:22] = (STANDS_OUT if stands_out else THUMBS)[letter]
     if letter == "D":
         pose = blend(pose, D_IN_FIST if rng.random() < 0.7 else D_WIDE, float(rng.random()))
-    if letter in TURNS:
-        a_turn, b_turn = TURNS[letter][rng.integers(len(TURNS[letter]))]
-        pose[22:] = blend(np.array(a_turn, np.float64), np.array(b_turn, np.float64), float(rng.random()))
+    if letter in ROTATIONS:
+        one, other = ROTATIONS[letter][rng.integers(len(ROTATIONS[letter]))]
+        pose[22:] = blend(np.array(one, np.float64), np.array(other, np.float64), float(rng.random()))
     if letter == "V":
         pose[[0, 4]] *= rng.uniform(NARROWEST_V, WIDEST_V)
     if letter in "MN":
@@ -110,22 +109,22 @@ def posed_letter(rng: np.random.Generator, letter: str | None) -> Pose:
     if letter == "R":
         pose[[0, 4]] *= rng.uniform(*CROSSED)
     if letter in LEFT_AWAY:
-        share, most = LEFT_AWAY[letter]
-        if rng.random() < share:
+        fraction, most = LEFT_AWAY[letter]
+        if rng.random() < fraction:
             pose[16:22] = blend(pose[16:22], np.array(AWAY, np.float64), float(rng.uniform(0.2, most)))
     return pose
 
 
-def _idle(rng: np.random.Generator) -> Pose:
-    """(25,): a hand that signs none."""
+def _draw_held_idle_pose(rng: np.random.Generator) -> Pose:
+    """Return (25,): a hand that signs no letter: hanging, held out, or relaxed."""
     kind = rng.random()
-    if kind < HANGING_SHARE:
-        poses, turns = FLAT_HANDS + OPEN_HANDS, HANGING
-    elif kind < HANGING_SHARE + HELD_OUT_SHARE:
-        poses, turns = OPEN_HANDS, HELD_OUT
+    if kind < HANGING_FRACTION:
+        poses, rotations = FLAT_HANDS + OPEN_HANDS, HANGING
+    elif kind < HANGING_FRACTION + HELD_OUT_FRACTION:
+        poses, rotations = OPEN_HANDS, HELD_OUT
     else:
-        return no_letter(rng)
+        return draw_idle_pose(rng)
     a, b = rng.choice(len(poses), 2, replace=False)
     pose = blend(poses[a], poses[b], float(rng.uniform(0, 0.4)))
-    pose[22:] = [rng.uniform(*between) for between in turns]
+    pose[22:] = [rng.uniform(*limits) for limits in rotations]
     return pose

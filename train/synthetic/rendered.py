@@ -1,7 +1,7 @@
-"""Rendered hands for training: a mesh of flesh that forms a letter, in a room, with its 21 points.
+"""Rendered hands for training: a mesh of flesh that forms a letter before a background, with 21 landmarks.
 
-Beside the signer of `train.synthetic.drawn`, whose hand is painted of simple solids and drawn in a moment on
-a small board, these take time and look like hands. They are no photographs either.
+They take longer to make than the painted hands of `train.synthetic.drawn` and look more like hands. Neither
+are photographs.
 """
 
 import numpy as np
@@ -9,13 +9,13 @@ import numpy as np
 from edge.records import Image
 from edge.synthetic.painter import random_appearance
 from edge.synthetic.poses import rotation
-from train.synthetic.drawn import OVERSAMPLING, Drawn, finished, placed, stretched, vary
-from train.synthetic.hold import bent_wrist, seen_from
-from train.synthetic.mesh import pose_hand
+from train.synthetic.drawn import OVERSAMPLING, Drawn, finish, place, stretch, vary
+from train.synthetic.hold import draw_camera, draw_wrist_bend
 from train.synthetic.mesh_painter import Light, paint_mesh
-from train.synthetic.mesh_poses import posed_letter
+from train.synthetic.mesh_poses import draw_mesh_pose
+from train.synthetic.pose_mesh import pose_hand
 
-FLESH = (-0.02, 0.06)  # how far people's skin lies outside that of the mesh, which is a slim hand's
+FLESH = (-0.02, 0.06)  # distance of people's skin outside that of the mesh, which is a slim hand's
 
 
 def render_hand(
@@ -26,25 +26,27 @@ def render_hand(
     background: Image,
     hand_fraction: tuple[float, float],
 ) -> Drawn:
-    """A letter (None: a hand that signs none) -> a picture of it; arguments as those of `draw_hand`."""
+    """Render a letter, or a hand that signs none; the arguments are those of `draw_hand`."""
     side = size_px * OVERSAMPLING
-    canvas = stretched(background, side)
-    look, light, sleeve_from = random_appearance(rng), _random_light(rng), int(rng.integers(1, 5))
+    canvas = stretch(background, side)
+    appearance, light, sleeve_from = random_appearance(rng), _draw_light(rng), int(rng.integers(1, 5))
     mirrored = bool(rng.random() < 0.5)
     lengths = rng.normal(1, 0.06, 5) * rng.normal(1, 0.05)
-    pose = vary(rng, posed_letter(rng, letter))
-    corners, joints = pose_hand(pose, lengths, float(rng.uniform(*FLESH)), bent_wrist(rng, pose))
-    seen = rotation(*seen_from(rng, letter)).T
-    corners, joints = corners @ seen, joints @ seen
-    unit_px, offset_px = placed(rng, joints, side, hand_fraction)
+    pose = vary(rng, draw_mesh_pose(rng, letter))
+    vertices, joints = pose_hand(pose, lengths, float(rng.uniform(*FLESH)), draw_wrist_bend(rng, pose))
+    to_camera = rotation(*draw_camera(rng, letter)).T
+    vertices, joints = vertices @ to_camera, joints @ to_camera
+    unit_px, offset_px = place(rng, joints, side, hand_fraction)
     centre_px = side / 2 + offset_px
-    points = paint_mesh(canvas, corners, joints, unit_px, centre_px, look, light, mirrored, sleeve_from)
-    return finished(rng, canvas, points, letter)
+    landmarks = paint_mesh(
+        canvas, vertices, joints, unit_px, centre_px, appearance, light, mirrored, sleeve_from
+    )
+    return finish(rng, canvas, landmarks, letter)
 
 
-def _random_light(rng: np.random.Generator) -> Light:
+def _draw_light(rng: np.random.Generator) -> Light:
     return Light(
-        around=float(rng.uniform(0.35, 0.8)),
+        ambient=float(rng.uniform(0.35, 0.8)),
         lamp=float(rng.uniform(0.4, 0.9)),
         wrap=float(rng.uniform(0.1, 0.5)),
         shadow=float(rng.uniform(0.3, 0.8)),
