@@ -1,6 +1,7 @@
 """Write what `bench --tune` found into a settings file. All other lines stay, comments included."""
 
 import datetime
+import logging
 import os
 import re
 from pathlib import Path
@@ -10,6 +11,8 @@ from edge.old_settings import to_tables
 from edge.settings import SETTINGS, Settings
 from edge.settings_file import read_settings
 from edge.system.atomic_files import replaced_file
+
+log = logging.getLogger(__name__)
 
 TUNED = [SETTINGS[name] for name in ("variant", "threads", "thread_spinning")]
 TABLE = "model"  # of all three
@@ -31,7 +34,10 @@ def write_tuned(path: Path, text: str, best: Settings, note: str) -> None:
 
     The settings of a flat file, as in asl-edge 0.1, move into tables. Raises SettingsError if writing fails.
     """
-    text = to_tables(re.sub(rf"(?m)^{NOTE}.*\n", "", text))
+    text = re.sub(rf"(?m)^{NOTE}.*\n", "", text)
+    if (in_tables := to_tables(text)) != text:
+        log.warning("%s: the settings move into tables", path)
+        text = in_tables
     if not re.search(HEADER, text):
         text = f"{text.rstrip()}\n\n[{TABLE}]\n".lstrip("\n")
     start, end = _table_span(text)
