@@ -6,7 +6,7 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 WORD ?= HELLO
-# labelled photographs with a manifest.csv; they are not part of this repository
+# labelled photographs with a manifest.csv, which are not part of this repository
 DATA ?= ../shared/data/asl-frames/manifest.csv
 # one of the files in ansible/group_vars
 BOARD ?=
@@ -17,7 +17,8 @@ EXTRAS ?=
 help: ## print the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# An environment is rebuilt when its pinned file, or what is installed from here, changes.
+# An environment is rebuilt when its pinned file, or what is installed from here, changes. build/lib goes first:
+# setuptools would install files that are there and no longer in the checkout.
 # $(call make_venv,FOLDER,PINNED,HOW TO INSTALL asl-edge)
 define make_venv
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 13) else f"asl-edge needs Python 3.10 to 3.13, $(PYTHON) is {v[0]}.{v[1]}: make PYTHON=python3.12 ...")'
@@ -25,6 +26,7 @@ define make_venv
 	@command -v uv >/dev/null || $(1)/bin/python -m pip install -q --require-hashes -r requirements/uv.txt
 	@uv=$$(command -v uv || echo $(1)/bin/uv); export VIRTUAL_ENV=$(CURDIR)/$(1); \
 	$$uv pip install -q --require-hashes -r $(2); \
+	rm -rf build/lib; \
 	$$uv pip install -q --no-deps --build-constraint requirements/build.txt $(3)
 	@touch $(1)/.made
 endef
@@ -96,6 +98,10 @@ venv-peers: .venv-peers/.made ## .venv-peers, .venv-mediapipe: what asl-edge is 
 peers: venv-dev venv-peers ## asl-edge beside its peers, from frame to letter (make peers FOLDS="DIR DIR")
 	.venv-dev/bin/python benchmarks/peers.py $(dir $(DATA)).. $(FOLDS:%=--fold %) --pictures $(PICTURES)
 
+.PHONY: docs
+docs: venv-dev ## write docs/settings.md from the declarations in edge/settings.py
+	.venv-dev/bin/python docs/settings_page.py > docs/settings.md
+
 .PHONY: check
 check: venv-dev ## ruff, ruff format --check, mypy, import-linter
 	.venv-dev/bin/ruff check .
@@ -134,6 +140,10 @@ test-deploy-short: venv-deploy ## the same in some minutes, with fewer faults
 test-deploy-arm: venv-deploy ## the playbook on an emulated 64-bit ARM machine (as root; slow)
 	$(MAKE) wheelhouse BOARD=debian_arm
 	$(TEST_DEPLOY)/prove_arm.py
+
+.PHONY: pictures
+pictures: venv-dev ## make the pictures of the documents again (needs Debian's chromium and chromium-driver)
+	.venv-dev/bin/python docs/pictures/make.py
 
 .PHONY: train-default
 train-default: venv-dev ## train and package the shipped model again from DATA (hours on two cores)

@@ -1,8 +1,8 @@
-"""Collects the wheels of a board on the workstation: `make wheelhouse BOARD=pi_bookworm [EXTRAS=1]`.
+"""Collect the wheels of a board on the workstation: `make wheelhouse BOARD=pi_bookworm [EXTRAS=1]`.
 
-The pins and hashes of requirements/ that hold for the board's Python, its processor's wheels, and asl-edge's
-own wheel, into build/wheelhouse/BOARD; wheels.sha256 lists them for the board to check. What a board is
-stands in group_vars/BOARD.yml, over the role's defaults.
+They are the wheels that requirements/ pins for the board's Python and processor, and asl-edge's own wheel.
+They go to build/wheelhouse/BOARD, with a list of their sums in wheels.sha256. group_vars/BOARD.yml, over the
+role's defaults, describes the board.
 """
 
 import hashlib
@@ -21,38 +21,38 @@ REPOSITORY = HERE.parent
 BOARDS = sorted(path.stem for path in (HERE / "group_vars").glob("*.yml"))
 
 
-def board_variables(board: str) -> dict[str, object]:
-    """The role's defaults with the board's file over them."""
-    import yaml  # .venv-deploy has it; the tests of the pins need none
+def load_board_variables(board: str) -> dict[str, object]:
+    """Return the role's defaults with the board's file over them."""
+    import yaml  # in .venv-deploy alone; the tests of the pins don't need it
 
     files = [HERE / "roles/asl_edge/defaults/main.yml", HERE / "group_vars" / f"{board}.yml"]
     return {key: value for file in files for key, value in yaml.safe_load(file.read_text()).items()}
 
 
 def pins_for(text: str, python: str, machine: str, without: list[str]) -> str:
-    """The blocks of a pinned file whose markers hold on that Python and processor, markers taken off.
+    """Return the blocks of a pinned file that hold on that Python and processor, without their markers.
 
-    pip itself asks the markers of the Python that it runs on, not of --python-version.
+    pip evaluates markers for the Python that it runs on, not for --python-version.
     """
-    there = {"python_version": python, "python_full_version": f"{python}.0", "platform_machine": machine}
+    target = {"python_version": python, "python_full_version": f"{python}.0", "platform_machine": machine}
     kept = []
     for block in re.split(r"\n(?=\S)", text):
         lines = [line for line in block.splitlines() if not line.strip().startswith("#")]
         if not lines:
             continue
         pin = Requirement(lines[0].rstrip("\\ "))
-        if pin.name not in without and (pin.marker is None or pin.marker.evaluate(there)):
+        if pin.name not in without and (pin.marker is None or pin.marker.evaluate(target)):
             kept.append("\n".join([f"{pin.name}{pin.specifier} \\", *lines[1:]]))
     return "\n".join(kept) + "\n"
 
 
 def names_in(text: str) -> list[str]:
-    """The packages that a pinned file names."""
+    """Return the names of the packages in a pinned file."""
     return re.findall(r"^([A-Za-z0-9._-]+)==", text, re.MULTILINE)
 
 
 def download(pins: Path, python: str, platforms: list[str], folder: Path) -> None:
-    """The wheels of the pins, each compared with its hash by pip."""
+    """Download the pinned wheels; pip compares each with its hash."""
     abis = [f"cp{python.replace('.', '')}", "abi3", "none"]
     command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--require-hashes", "-r", pins]
     command += ["--only-binary=:all:", "--implementation=cp", f"--python-version={python}", "-d", folder]
@@ -61,8 +61,8 @@ def download(pins: Path, python: str, platforms: list[str], folder: Path) -> Non
 
 
 def build_own(folder: Path) -> None:
-    """asl-edge's wheel, from this checkout; the same bytes whenever it is built of the same files."""
-    shutil.rmtree(REPOSITORY / "build/lib", ignore_errors=True)  # setuptools would take up what lies there
+    """Build asl-edge's wheel from this checkout; the same files give the same bytes."""
+    shutil.rmtree(REPOSITORY / "build/lib", ignore_errors=True)  # setuptools would add old files
     constraint = REPOSITORY / "requirements/build.txt"
     environment = os.environ | {"SOURCE_DATE_EPOCH": "1767225600", "PIP_BUILD_CONSTRAINT": str(constraint)}
     command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", folder, REPOSITORY]
@@ -70,50 +70,50 @@ def build_own(folder: Path) -> None:
 
 
 def fetch_python(url: str, sha256: str, target: Path) -> None:
-    """A Python of the board's own; SystemExit where it can't be had or is not the file whose sum is known."""
-    kept = target.parents[1] / url.rsplit("/", 1)[1]  # build/wheelhouse: fetched once, or put there by hand
+    """Download an additional Python to `target`. Raises SystemExit if that fails or the sum is another."""
+    kept = target.parents[1] / url.rsplit("/", 1)[1]  # a download, or put there by hand
     if not kept.exists():
         try:
-            with urllib.request.urlopen(url) as answer, kept.with_suffix(".part").open("wb") as file:
-                shutil.copyfileobj(answer, file)
+            with urllib.request.urlopen(url) as response, kept.with_suffix(".part").open("wb") as file:
+                shutil.copyfileobj(response, file)
         except OSError as error:
-            sys.exit(f"{url} can't be fetched ({error}): put that file at {kept} and run this again")
+            sys.exit(f"{url} can't be downloaded ({error}): put that file at {kept} and run this again")
         kept.with_suffix(".part").rename(kept)
-    if (got := sha256_of(kept)) != sha256:
-        sys.exit(f"{kept} has sha256 {got}, {sha256} was wanted: remove it and run this again")
+    if (got := compute_sha256(kept)) != sha256:
+        sys.exit(f"{kept} has sha256 {got}, expected {sha256}: remove it and run this again")
     shutil.copyfile(kept, target)
 
 
-def sha256_of(path: Path) -> str:
-    """Hex digest of a file."""
+def compute_sha256(path: Path) -> str:
+    """Return the hex digest of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def main(board: str, extras: bool) -> None:
-    """Fills build/wheelhouse/BOARD anew; `extras`: also with what page, MQTT and metrics need."""
+    """Fill build/wheelhouse/BOARD anew; `extras` adds the wheels for the page, MQTT and metrics."""
     if board not in BOARDS:
         sys.exit(f"there is no board '{board}': make wheelhouse BOARD=... takes one of {', '.join(BOARDS)}")
-    given = board_variables(board)
+    variables = load_board_variables(board)
     folder = REPOSITORY / "build/wheelhouse" / board
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    pinned = (REPOSITORY / "requirements" / given["asl_edge_requirements"]).read_text()
-    python, machine = given["asl_edge_python_version"], given["asl_edge_architecture"]
+    pinned = (REPOSITORY / "requirements" / variables["asl_edge_requirements"]).read_text()
+    python, machine = variables["asl_edge_python_version"], variables["asl_edge_architecture"]
     pins = folder / "pins.txt"
-    without = given["asl_edge_system_brings"]
+    without = variables["asl_edge_system_brings"]
     text = pins_for(pinned, python, machine, without)
     if extras:
         more = (REPOSITORY / "requirements/extras.txt").read_text()
         text += pins_for(more, python, machine, without + names_in(pinned))
     pins.write_text(text)
-    download(pins, python, given["asl_edge_wheel_platforms"], folder)
+    download(pins, python, variables["asl_edge_wheel_platforms"], folder)
     pins.unlink()
     build_own(folder)
-    if given["asl_edge_own_python_url"]:
+    if variables["asl_edge_own_python_url"]:
         archive = folder / "own-python.tar.gz"
-        fetch_python(given["asl_edge_own_python_url"], given["asl_edge_own_python_sha256"], archive)
+        fetch_python(variables["asl_edge_own_python_url"], variables["asl_edge_own_python_sha256"], archive)
     files = sorted(path for path in folder.iterdir())
-    (folder / "wheels.sha256").write_text("".join(f"{sha256_of(path)}  {path.name}\n" for path in files))
+    (folder / "wheels.sha256").write_text("".join(f"{compute_sha256(path)}  {path.name}\n" for path in files))
     for path in files:
         print(f"{path.stat().st_size / 1e6:7.1f} MB  {path.name}")
 

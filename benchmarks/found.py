@@ -31,7 +31,7 @@ def main() -> None:
     results = []
     for folder in args.packages:
         package = open_package(folder)
-        engine = open_engine("onnx", package)
+        engine = open_engine(package)
         for source in package.metadata["training"]["left_out"]:
             if (mine := is_frame & (prepared.source == source)).any():
                 rows = np.flatnonzero(mine)

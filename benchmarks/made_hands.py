@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from edge.records import LETTERS
-from edge.synthetic.background import made_background
+from edge.synthetic.background import make_background
 from train.synthetic.rendered import render_hand
 
 SIDE_PX, COLUMNS = 140, 10
@@ -22,7 +22,7 @@ def main(sheet: Path, seed: int) -> int:
     tiles = []
     for number, letter in enumerate([*LETTERS, *[None] * 4]):
         rng = np.random.default_rng([seed, number])
-        background = made_background(rng, SIDE_PX)
+        background = make_background(rng, SIDE_PX)
         hand = render_hand(rng, letter, SIDE_PX, background=background, hand_fraction=(0.6, 0.85))
         tile = np.ascontiguousarray(hand.image[..., ::-1])
         cv2.putText(

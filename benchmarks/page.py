@@ -17,7 +17,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from edge.build import build_components, watched
+from edge.build import build_components, observing
 from edge.cameras import open_camera
 from edge.pipeline import run
 from edge.records import LoopStep
@@ -64,16 +64,14 @@ def frames_a_second(settings: Settings, watchers: int, args: argparse.Namespace)
     stop = threading.Event()
     parts = build_components(settings, stop)
     frames = 0
-    with watched(parts) as publisher, open_camera("synthetic:HELLO", settings.fps, stop) as camera:
-        assert publisher is not None
+    with observing(parts) as observers, open_camera("synthetic:HELLO", settings.fps, stop) as camera:
         command = [sys.executable, "-c", WATCHER, str(args.port), str(watchers)]
         crowd = subprocess.Popen(command, stderr=subprocess.DEVNULL) if watchers else None
         counting = threading.Event()
 
-        def turned(step: LoopStep) -> None:
+        def count(step: LoopStep) -> None:
             nonlocal frames
             frames += counting.is_set()
-            publisher.turn(step, camera.state())
 
         def clock() -> None:
             time.sleep(2)
@@ -86,7 +84,7 @@ def frames_a_second(settings: Settings, watchers: int, args: argparse.Namespace)
             stop.set()
 
         threading.Thread(target=clock, daemon=True).start()
-        run(camera, parts.reader, parts.letters, parts.sinks, stop, turned)
+        run(camera, parts.tracker, parts.letters, [*observers, count], stop)
         if crowd is not None:
             crowd.kill()
             crowd.wait()

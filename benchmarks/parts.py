@@ -28,10 +28,12 @@ from torch import nn
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from edge.engines.session import open_session
+from edge.geometry import Square
 from edge.hand.palm_detector import MediaPipePalmDetector, PalmDetector, no_palms
-from edge.hand.reader import HandReader, View
-from edge.package import Package
-from edge.preprocess import Square
+from edge.hand.reader import HandReader
+from edge.hand.search import HandSearch
+from edge.hand.view import View
+from edge.package import ModelSpec
 from edge.records import Array, Engine, Image, Output
 from export.to_onnx import OPSET
 from train.crops.store import NO_PICTURE, Crops, open_crops
@@ -45,11 +47,13 @@ Read = Callable[[Image], str | None]
 LOOK_ALIKES = ("MNST", "AE", "URV", "KP", "GQ", "DZ", "IJ")
 
 
-class OneView(HandReader):
-    """Read the found square only, without a closer view."""
+class OneView(HandSearch):
+    """View the found square only, without a closer view."""
 
-    def _look_closer(self, image: Image, square: Square, turn_rad: float | None = None) -> list[View]:
-        return [self._look(image, square, turn_rad)]
+    def zoom_in(
+        self, image: Image, square: Square, rotation_rad: float | None = None, quick: bool = False
+    ) -> list[View]:
+        return [self.view(image, square, rotation_rad)]
 
 
 def main() -> None:
@@ -140,12 +144,14 @@ def list_ablations(
     def reads(
         classify: Classify,
         find: PalmDetector = palms,
-        reader_type: type[HandReader] = HandReader,
+        search_type: type[HandSearch] = HandSearch,
         upright: bool = False,
     ) -> Read:
         engine = make_engine(view, classify)
-        package = replace(make_package(checkpoint), reads_upright=upright)
-        return lambda image: reader_type(engine, package, find=find).read(image).letter
+        spec = replace(make_spec(checkpoint), reads_upright=upright)
+        reader = HandReader(engine, spec)
+        reader.search = search_type(engine, spec, find)
+        return lambda image: reader.read(image).letter
 
     model = checkpoint.model
     shipped = weigh_parts(model, model.reading, trunk_weight=None)
@@ -160,7 +166,7 @@ def list_ablations(
         "landmark features alone, and upright",
         reads(weigh_parts(model, model.reading, trunk_weight=0), upright=True),
     )
-    yield "both, one look", reads(shipped, reader_type=OneView)
+    yield "both, one look", reads(shipped, search_type=OneView)
     yield "both, no palm detector: the whole picture first", reads(shipped, find=no_palms)
     mirrored = reads(shipped, upright=True)
     yield (
@@ -274,14 +280,11 @@ def open_parts(checkpoint: Checkpoint) -> CropViews:
     return lambda tensor: session.run(None, {"image": tensor})
 
 
-def make_package(checkpoint: Checkpoint) -> Package:
-    return Package(
-        folder=Path(),
+def make_spec(checkpoint: Checkpoint) -> ModelSpec:
+    return ModelSpec(
         size_px=SIZE_PX,  # of the landmark network, whatever size the ResNet reads
         temperature=checkpoint.temperature,
         presence_threshold=checkpoint.presence_threshold,
-        files={},
-        metadata={},
     )
 
 

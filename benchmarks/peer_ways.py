@@ -98,7 +98,7 @@ def ours(models: Path, threads: int) -> Pipeline:
     """asl-edge: the hand is found or followed, int8, onnxruntime."""
     from edge.engines import open_engine
 
-    return _read_by(models, threads, lambda package: open_engine("onnx", package, "int8", threads))
+    return _read_by(models, threads, lambda package: open_engine(package, "int8", threads))
 
 
 def openvino_int8(models: Path, threads: int) -> Pipeline:
@@ -127,18 +127,18 @@ def openvino_int8(models: Path, threads: int) -> Pipeline:
 def _read_by(models: Path, threads: int, engine_of: Callable[[Package], Engine]) -> Pipeline:
     """Read with the package that packages.json names for a fold, which has not seen the fold's people."""
     from edge.hand.palm_detector import MediaPipePalmDetector
-    from edge.hand.reader import HandReader  # only here: MediaPipe's environment has no onnxruntime
+    from edge.hand.tracker import HandTracker  # only here: MediaPipe's environment has no onnxruntime
 
     folders = json.loads((models / "packages.json").read_text())
     packages = {fold: open_package(Path(folder)) for fold, folder in folders.items()}
     engines = {fold: engine_of(package) for fold, package in packages.items()}
-    readers: dict[str, HandReader] = {}
+    trackers: dict[str, HandTracker] = {}
     find = MediaPipePalmDetector(threads)
 
     def pipeline(image: Image, fold: str, new: bool) -> str | None:
-        if new or fold not in readers:  # in a new scene there is no hand to follow yet
-            readers[fold] = HandReader(engines[fold], packages[fold], find=find)
-        return readers[fold].follow(Frame(image, 0.0, 0)).letter
+        if new or fold not in trackers:  # in a new scene there is no hand to follow yet
+            trackers[fold] = HandTracker(engines[fold], packages[fold].spec, palm_detector=find)
+        return trackers[fold].follow(Frame(image, 0.0, 0)).letter
 
     return pipeline
 

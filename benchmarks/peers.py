@@ -29,10 +29,11 @@ import numpy as np  # noqa: E402  the checkout is put on the path above
 from peer_floor import count_multiply_adds, measure_peak  # noqa: E402
 from peer_models import write_networks, write_packages, write_points_networks  # noqa: E402
 
-from edge.engines.golden import reading_ms  # noqa: E402
+from edge.engines.golden import measure_inference_ms  # noqa: E402
 from edge.engines.onnx import OnnxEngine  # noqa: E402
-from edge.hand.palm_detector import FILE as PALM_DETECTOR  # noqa: E402
-from edge.package import DEFAULT_MODEL, Package, open_package  # noqa: E402
+from edge.hand.palm_detector import MODEL_FILE as PALM_DETECTOR  # noqa: E402
+from edge.models import DEFAULT_MODEL  # noqa: E402
+from edge.package import Package, open_package  # noqa: E402
 from edge.pictures import read_picture  # noqa: E402
 from edge.records import LETTERS, Image  # noqa: E402
 from edge.system.machine import describe  # noqa: E402
@@ -273,7 +274,7 @@ def model_mb(name: str, folds: dict[str, Package], models: Path) -> float:
 def floor(package: Package, threads: int) -> list[str]:
     """Return lines with the time of the network's multiplications alone, and of an inference."""
     engine = OnnxEngine(package, "int8", threads)
-    inference_ms = reading_ms(engine, package.size_px, 20, 200)
+    inference_ms = measure_inference_ms(engine, package.size_px, 20, 200)
     macs, lines = count_multiply_adds(package.file("int8")), []
     for int8 in (True, False):
         rate = measure_peak(int8, threads)

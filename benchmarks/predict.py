@@ -25,7 +25,8 @@ from edge.engines.golden import golden_tensor
 from edge.engines.onnx import OnnxEngine
 from edge.hand.palm_detector import MediaPipePalmDetector
 from edge.hand.reader import HandReader
-from edge.package import DEFAULT_MODEL, UPRIGHT, open_package
+from edge.models import DEFAULT_MODEL
+from edge.package import UPRIGHT, open_package
 from edge.pictures import SUFFIXES, read_picture
 from edge.records import Array, Output
 
@@ -81,7 +82,7 @@ def count_inferences(files: list[Path]) -> int:
         count += 1
         return engine(tensor, upright)
 
-    reader = HandReader(count_and_run, package, find=MediaPipePalmDetector())
+    reader = HandReader(count_and_run, package.spec, palm_detector=MediaPipePalmDetector())
     for file in files:
         reader.read(read_picture(file))
     return count

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.engines import DEFAULT_VARIANT, open_engine
+from edge.engines import open_engine
 from edge.hand.palm_detector import MediaPipePalmDetector
-from edge.hand.reader import HandReader
+from edge.hand.tracker import HandTracker
 from edge.letters.filter import LetterFilter
 from edge.package import open_package
 from edge.pictures import read_picture
-from edge.preprocess import cut_square
+from edge.preprocess import crop_square
 from edge.records import Frame, Image
 
 DATA = Path("../shared/data/asl-frames/manifest.csv")
@@ -45,7 +45,7 @@ def main() -> None:
     left_out = package.metadata["training"]["left_out"]
     sources = sorted({row["source"] for row in rows})
     find, rng = MediaPipePalmDetector(2), np.random.default_rng(0)
-    reader = HandReader(open_engine("onnx", package, DEFAULT_VARIANT["onnx"], 2), package, find=find)
+    tracker = HandTracker(open_engine(package, threads=2), package.spec, palm_detector=find)
     letters = LetterFilter()
     wanted = round(args.minutes * 60 / HELD_S)
     order = [int(i) for i in np.resize(rng.permutation(len(rows)), wanted)]
@@ -55,7 +55,7 @@ def main() -> None:
         picture = read_picture(args.data.parent / rows[i]["file"])
         palm = bool(find(picture))
         for image in drift(picture, round(HELD_S * args.fps), rng):
-            prediction = reader.follow(Frame(image, number / args.fps, number))
+            prediction = tracker.follow(Frame(image, number / args.fps, number))
             frames[palm] += 1
             with_letter[palm] += prediction.letter is not None
             events[palm] += letters.update(prediction) is not None
@@ -80,7 +80,7 @@ def drift(picture: Image, frames: int, rng: np.random.Generator) -> list[Image]:
     for t in np.linspace(0, 1, frames):
         x, y = (1 - t) * start + t * end
         square = (width / 2 + float(x), height / 2 + float(y), side * (1 - 0.05 * float(t)))
-        image = cut_square(picture, square, WIDTH)[(WIDTH - HEIGHT) // 2 :][:HEIGHT]
+        image = crop_square(picture, square, WIDTH)[(WIDTH - HEIGHT) // 2 :][:HEIGHT]
         noisy = image + rng.normal(0, NOISE, image.shape)
         shown.append(np.clip(noisy, 0, 255).astype(np.uint8))
     return shown

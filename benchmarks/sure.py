@@ -18,13 +18,14 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from edge.engines import DEFAULT_VARIANT, open_engine
+from edge.engines import open_engine
 from edge.hand.palm_detector import MediaPipePalmDetector
 from edge.hand.reader import HandReader
-from edge.letters.filter import SURE_ENOUGH
-from edge.package import DEFAULT_MODEL, open_package
+from edge.letters.filter import MIN_EVENT_CONFIDENCE
+from edge.models import DEFAULT_MODEL
+from edge.package import open_package
 from edge.pictures import read_picture
-from edge.preprocess import cut_square
+from edge.preprocess import crop_square
 from edge.records import LETTERS, Image, Prediction
 from train.crops.geometry import find_background
 from train.data.inputs import LANDMARK_COLUMNS
@@ -73,16 +74,15 @@ def main() -> None:
     print_row(
         f"all {sum(map(len, beside))} beside the hand", format_percents(np.concatenate(beside).mean(axis=0))
     )
-    print(f"the loop sends letters from {SURE_ENOUGH:g} on")
+    print(f"the loop sends letters from {MIN_EVENT_CONFIDENCE:g} on")
 
 
 def open_reader(folder: Path) -> tuple[HandReader, list[str]]:
     """Return a reader with the package, and the sources that its training left out."""
     package = replace(open_package(folder), temperature=open_package(DEFAULT_MODEL).temperature)
-    engine = open_engine("onnx", package, DEFAULT_VARIANT["onnx"], 2)
-    return HandReader(engine, package, find=MediaPipePalmDetector(2)), package.metadata["training"][
-        "left_out"
-    ]
+    engine = open_engine(package, threads=2)
+    reader = HandReader(engine, package.spec, palm_detector=MediaPipePalmDetector(2))
+    return reader, package.metadata["training"]["left_out"]
 
 
 def choose(rows: list[Row], most: int) -> list[Row]:
@@ -103,7 +103,7 @@ def cut_beside_the_hand(rows: list[Row], folder: Path) -> Iterator[Image]:
         landmarks = np.array([row[name] for name in LANDMARK_COLUMNS], np.float32).reshape(-1, 2)
         squares = (find_background(rng, image, landmarks) for _ in range(ATTEMPTS))
         if square := next(filter(None, squares), None):
-            yield cut_square(image, square, SIDE_PX)
+            yield crop_square(image, square, SIDE_PX)
 
 
 def read_all(reader: HandReader, images: Iterator[Image]) -> list[Prediction]:

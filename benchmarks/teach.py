@@ -17,13 +17,14 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.engines import DEFAULT_VARIANT, open_engine
+from edge.engines import open_engine
 from edge.hand.palm_detector import MediaPipePalmDetector
 from edge.hand.reader import HandReader
+from edge.hand.tracker import HandTracker
 from edge.package import FEATURES, Package, open_package
-from edge.personalize.correction import GAIN, RIDGE, Correction, Examples, TaughtEngine, fit
+from edge.personalize.correction import GAIN, RIDGE, CorrectedEngine, Correction, Examples, fit
 from edge.pictures import read_picture
-from edge.records import LETTERS, Array, Frame, Image
+from edge.records import LETTERS, Array, Frame, Image, Output
 
 DATA = Path("../shared/data/asl-frames/manifest.csv")
 BY_LANDMARKS = 256  # the last of the features (train.model.network.HIDDEN)
@@ -76,7 +77,7 @@ def measure(
     args: argparse.Namespace,
     remark: str,
 ) -> None:
-    engine = TaughtEngine(open_engine("onnx", package, DEFAULT_VARIANT["onnx"]))
+    engine = CorrectedEngine(open_engine(package))
     truth = [letter for letter, _ in pictures]
     before = _read(engine, package, [image for _, image in pictures])
     examples = examples_of(engine, package, pictures)
@@ -85,7 +86,7 @@ def measure(
     for repeat in range(REPEATS):
         taught = chosen(truth, args.pictures, np.random.default_rng(repeat))
         rest = np.setdiff1d(np.arange(len(truth)), taught)
-        engine.correction = fit(examples.some(both_views(taught)), package.temperature)
+        engine.correction = fit(examples.select(both_views(taught)), package.temperature)
         after = _read(engine, package, [pictures[i][1] for i in rest])
         engine.correction = None
         rights.append(
@@ -113,21 +114,28 @@ def chosen(truth: list[str], pictures: int, rng: np.random.Generator) -> Array:
     )
 
 
-def examples_of(engine: TaughtEngine, package: Package, pictures: list[tuple[str, Image]]) -> Examples:
+def examples_of(engine: CorrectedEngine, package: Package, pictures: list[tuple[str, Image]]) -> Examples:
     """Record examples as a device does, two rows per picture.
 
     The hand is found in one frame and followed into the next two; the features of both views are kept.
     """
-    newest = []
+    newest: list[Output] = []
+
+    def remember(tensor: Array, upright: bool = False) -> Output:
+        newest.append(engine(tensor, upright))
+        return newest[-1]
+
+    outputs = []
     for _, image in pictures:
-        reader = HandReader(engine, package, find=FIND)
-        reader.follow(Frame(image, 0.0, 0))
+        tracker = HandTracker(remember, package.spec, palm_detector=FIND)
+        tracker.follow(Frame(image, 0.0, 0))
         for index in (1, 2):
-            reader.follow(Frame(image, 0.1 * index, index))
-            newest.append(engine.newest)
+            tracker.follow(Frame(image, 0.1 * index, index))
+            outputs.append(newest[-1])
+        newest.clear()
     return Examples(
-        np.concatenate([output.features for output in newest]),
-        np.concatenate([output.letters for output in newest]),
+        np.concatenate([output.features for output in outputs]),
+        np.concatenate([output.letters for output in outputs]),
         np.repeat([LETTERS.index(letter) for letter, _ in pictures], 2),
     )
 
@@ -137,15 +145,19 @@ def both_views(pictures: Array) -> Array:
     return np.concatenate([2 * pictures, 2 * pictures + 1])
 
 
-def _read(engine: TaughtEngine, package: Package, images: Iterable[Image]) -> list[str | None]:
+def _read(engine: CorrectedEngine, package: Package, images: Iterable[Image]) -> list[str | None]:
     """Return each picture's letter, read whole."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(lambda image: HandReader(engine, package, find=FIND).read(image).letter, images))
+        return list(
+            pool.map(
+                lambda image: HandReader(engine, package.spec, palm_detector=FIND).read(image).letter, images
+            )
+        )
 
 
 def ways(examples: Examples, taught: Array, rest: Array, temperature: float) -> dict[str, float]:
     """Return the fraction of the last views' letters read right, by correction."""
-    known, asked = examples.some(taught), examples.some(rest)
+    known, asked = examples.select(taught), examples.select(rest)
 
     def accuracy(added: Array) -> float:
         return float(((asked.logits / temperature + added).argmax(1) == asked.letters).mean())

@@ -1,4 +1,4 @@
-"""Settings -> what the loop is made of. A wrong package is refused here, before a camera is opened."""
+"""Build the parts of the loop from the settings. A wrong package is refused before a camera is opened."""
 
 import contextlib
 import logging
@@ -10,19 +10,23 @@ from pathlib import Path
 
 from edge.cameras import Camera, open_camera
 from edge.cameras.orientation import Orientation
-from edge.engines import DEFAULT_VARIANT, open_engine
+from edge.engines import open_engine
 from edge.engines.golden import check_golden
 from edge.errors import SettingsError, TeachError
 from edge.hand.motion_gate import MotionGate
 from edge.hand.palm_detector import MediaPipePalmDetector, PalmDetector
 from edge.hand.reader import HandReader
+from edge.hand.tracker import HandTracker
 from edge.letters.filter import LetterFilter
+from edge.observe.hints import HintTracker
 from edge.observe.metrics import Metrics, ModelName
-from edge.observe.snapshot import SnapshotPublisher
+from edge.observe.snapshot import SnapshotPublisher, each_snapshot
 from edge.package import FEATURES, Package, open_package
-from edge.personalize.correction import TaughtEngine, belongs_of
-from edge.personalize.teaching import Teaching
-from edge.records import Engine, Observer, Sink
+from edge.personalize.correction import CorrectedEngine
+from edge.personalize.taught_file import locate_taught_file
+from edge.personalize.teaching import TeachingSession
+from edge.pipeline import each_letter
+from edge.records import Engine, LoopStep, Observer, Sink
 from edge.settings import Settings
 from edge.sinks.jsonlines import JsonFile, JsonLines
 from edge.system.logs import STDOUT, leads_to_journal
@@ -32,101 +36,128 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Components:
-    """What one run of the loop is made of, but for the camera."""
+    """The parts of one run of the loop, except the camera and the observers."""
 
     settings: Settings
-    reader: HandReader
+    tracker: HandTracker
     letters: LetterFilter
     sinks: list[Sink]
     motion_gate: MotionGate | None
     model: ModelName
-    teaching: Teaching
+    teaching: TeachingSession
 
 
 def build_components(settings: Settings, stop: threading.Event) -> Components:
-    """PackageError, EngineError or SettingsError where something is no good."""
-    package, variant, engine = load_model(settings, golden=True)
-    teaching = build_teaching(settings, package, variant, engine)
+    """Return the parts of the loop. Raises PackageError, EngineError or SettingsError."""
+    package, engine = load_model(settings, golden=True)
+    teaching = build_teaching(settings, package, engine)
     try:
         teaching.restore()
-    except TeachError as error:  # a service reads on without it: a new model must not end it
+    except TeachError as error:  # a service goes on without it, for example after an update of the model
         log.warning("what was taught is not used: %s", error)
-    file = package.metadata["files"][variant]
+    sha256 = package.metadata["files"][settings.variant]["sha256"]
     return Components(
         settings,
-        HandReader(engine, package, settings.min_confidence, MediaPipePalmDetector(settings.threads)),
-        LetterFilter(settings.hold_s, settings.gap_s, settings.space_s),
+        HandTracker(engine, package.spec, settings.min_confidence, MediaPipePalmDetector(settings.threads)),
+        build_letter_filter(settings),
         build_sinks(settings, stop),
-        MotionGate(settings.hold_s) if settings.rest_when_still else None,
-        ModelName(str(package.metadata.get("created", "")), file["sha256"], variant),
+        MotionGate(settings.hold_s) if settings.skip_still_frames else None,
+        ModelName(str(package.metadata.get("created", "")), sha256, settings.variant),
         teaching,
     )
 
 
-def build_reader(
+def build_reader(settings: Settings) -> HandReader:
+    """Return a reader of single pictures. Raises TeachError if what the model was taught can't be used."""
+    package, engine = load_model(settings)
+    build_teaching(settings, package, engine).restore()
+    palm_detector = MediaPipePalmDetector(settings.threads)
+    return HandReader(engine, package.spec, settings.min_confidence, palm_detector)
+
+
+def build_tracker(
     settings: Settings,
-    golden: bool = False,
-    around: Callable[[Engine], Engine] = lambda engine: engine,
-    around_finder: Callable[[PalmDetector], PalmDetector] = lambda find: find,
-) -> HandReader:
-    """The settings' model for single pictures, with what it was taught: TeachError where that is no good.
+    wrap_engine: Callable[[Engine], Engine] = lambda engine: engine,
+    wrap_palm_detector: Callable[[PalmDetector], PalmDetector] = lambda detector: detector,
+) -> HandTracker:
+    """Return a tracker around a wrapped engine and palm detector, for measuring.
 
-    `golden`: after it answered the golden input as it did at export. `around` wraps the engine and
-    `around_finder` the palm detector, for whoever wants to see what they are shown.
+    Raises PackageError if the golden check fails, TeachError if what the model was taught can't be used.
     """
-    package, variant, engine = load_model(settings, golden)
-    build_teaching(settings, package, variant, engine).restore()
-    find = around_finder(MediaPipePalmDetector(settings.threads))
-    return HandReader(around(engine), package, settings.min_confidence, find)
+    package, engine = load_model(settings, golden=True)
+    build_teaching(settings, package, engine).restore()
+    palm_detector = wrap_palm_detector(MediaPipePalmDetector(settings.threads))
+    return HandTracker(wrap_engine(engine), package.spec, settings.min_confidence, palm_detector)
 
 
-def load_model(settings: Settings, golden: bool = False) -> tuple[Package, str, TaughtEngine]:
-    """The settings' package, its variant and engine; `golden`: after it answered as it did at export."""
+def load_model(settings: Settings, golden: bool = False) -> tuple[Package, CorrectedEngine]:
+    """Return the settings' package and its engine; `golden` checks its golden answer first."""
     package = open_package(Path(settings.model))
-    variant = settings.variant or DEFAULT_VARIANT[settings.engine]
-    engine = open_engine(settings.engine, package, variant, settings.threads, settings.spinning)
+    engine = load_engine(settings, package)
     if golden:
-        check_golden(engine, package, variant)
-    return package, variant, TaughtEngine(engine)
+        check_golden(engine, package, settings.variant)
+    return package, CorrectedEngine(engine)
 
 
-def build_teaching(settings: Settings, package: Package, variant: str, engine: TaughtEngine) -> Teaching:
-    """Where this device's lessons with that model are kept."""
-    belongs = belongs_of(package, variant, settings.teach_folder)
-    return Teaching(engine, belongs, package.temperature, FEATURES in package.output_shapes)
+def load_engine(settings: Settings, package: Package) -> Engine:
+    """Return the engine of the settings' variant."""
+    return open_engine(package, settings.variant, settings.threads, settings.thread_spinning)
+
+
+def build_letter_filter(settings: Settings) -> LetterFilter:
+    """Return the filter with the settings' times and threshold."""
+    return LetterFilter(settings.hold_s, settings.release_s, settings.space_s, settings.min_mean_confidence)
+
+
+def build_teaching(settings: Settings, package: Package, engine: CorrectedEngine) -> TeachingSession:
+    """Return the session in which this device is taught letters for the settings' model."""
+    file = locate_taught_file(package, settings.variant, settings.state_dir)
+    return TeachingSession(engine, file, package.temperature, FEATURES in package.output_shapes)
 
 
 @contextlib.contextmanager
-def watched(parts: Components) -> Iterator[SnapshotPublisher | None]:
-    """Page, MQTT and metrics, as the settings want them, while the loop runs; None where there is none.
+def observing(parts: Components) -> Iterator[list[Observer]]:
+    """Yield the observers of the loop: letters to the output, then page, MQTT and metrics, if they are set.
 
-    SettingsError where one of them can't be had.
+    Raises SettingsError if one of them can't be opened.
     """
     settings = parts.settings
-    if settings.metrics and not settings.page:
-        raise SettingsError("'metrics' is true, and the page's server is what answers them: give page, too")
+    if settings.page_metrics and not settings.page:
+        raise SettingsError("page.metrics needs the page's server: give page.listen, too")
+    observers = [each_letter(sink) for sink in parts.sinks]
     if not (settings.page or settings.mqtt):
-        yield None
+        yield observers
         return
     with contextlib.ExitStack() as stack:
-        observers: list[Observer] = []
-        metrics = Metrics(parts.model) if settings.metrics else None
+        hints = HintTracker(settings.hold_s, settings.min_mean_confidence)
+        publisher = SnapshotPublisher(parts.letters, hints)
+        observers += [parts.teaching.observe, _wake_while_recording(parts), publisher.observe]
+        metrics = Metrics(parts.model) if settings.page_metrics else None
         if metrics is not None:
-            observers.append(metrics)
+            observers.append(each_snapshot(publisher, metrics))
         if settings.mqtt:
             from edge.sinks.mqtt import Mqtt
 
-            observers.append(stack.enter_context(Mqtt(settings)))
-        publisher = SnapshotPublisher(parts.letters, settings.hold_s, observers)
+            observers.append(each_snapshot(publisher, stack.enter_context(Mqtt(settings))))
         if settings.page:
-            from edge.web import open_page
+            from edge.web.server import open_page
 
             stack.enter_context(open_page(settings, publisher, parts.model, metrics, parts.teaching))
-        yield publisher
+        yield observers
+
+
+def _wake_while_recording(parts: Components) -> Observer:
+    """Return an observer that keeps frames being read while a letter is recorded: that hand is held still."""
+
+    def observe(step: LoopStep) -> None:
+        if parts.motion_gate is not None and parts.teaching.recording is not None:
+            parts.motion_gate.wake()
+
+    return observe
 
 
 def build_sinks(settings: Settings, stop: threading.Event) -> list[Sink]:
-    """Where the letters go; `stop` is set when nobody reads standard output any more."""
+    """Return where the letters go. The sink sets `stop` when the reader closes standard output."""
     output = settings.output or ("none" if leads_to_journal(STDOUT) else "-")
     if output == "none":
         return []
@@ -134,6 +165,6 @@ def build_sinks(settings: Settings, stop: threading.Event) -> list[Sink]:
 
 
 def build_camera(settings: Settings, stop: threading.Event, realtime: bool = True) -> Camera:
-    """The camera that the settings name, opened by `with`; CameraError where there is none of that name."""
-    orientation = Orientation(settings.flip, settings.rotation_deg)
+    """Return the settings' camera, to be opened by `with`. Raises CameraError for an unknown name."""
+    orientation = Orientation(settings.hflip, settings.rotation_deg)
     return open_camera(settings.camera, settings.fps, stop, realtime, orientation)

@@ -1,4 +1,4 @@
-"""Picture files -> upright RGB arrays. One reader for `predict`, the replay camera and training."""
+"""Picture files -> upright RGB arrays, for `predict`, the replay camera and training."""
 
 import os
 import stat
@@ -8,19 +8,19 @@ import cv2
 import numpy as np
 
 from edge import MAX_PICTURE_PIXELS
-from edge.errors import PictureError
+from edge.errors import PictureError, os_errors_as
 from edge.records import Image
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".avif")
-MOST_BYTES = 8 * MAX_PICTURE_PIXELS  # of a file: four channels of 16 bits, not compressed
-MIN_SIDE_PX = 16  # a hand in fewer pixels than this can't be told from a smudge
-MAX_SIDE_PX = 12_000  # a square that holds the whole picture is made of it: 430 MB
+MAX_BYTES = 8 * MAX_PICTURE_PIXELS  # of a file: four channels of 16 bits, uncompressed
+MIN_SIDE_PX = 16  # a hand in fewer pixels looks like a smudge
+MAX_SIDE_PX = 12_000  # the square around the whole picture then takes 430 MB
 
 
 def decode_picture(data: bytes, name: str) -> Image:
-    """Bytes of a picture file -> (H, W, 3) uint8 RGB, turned upright by its EXIF tag.
+    """Decode a picture file to (H, W, 3) uint8 RGB, upright according to its EXIF tag.
 
-    Grey, 16-bit, CMYK and alpha are converted; PictureError says in one sentence what can't be read.
+    Grey, 16-bit, CMYK and alpha are converted. Raises PictureError, which begins with `name`.
     """
     if not data:
         raise PictureError(f"{name}: the file is empty (0 bytes)")
@@ -31,11 +31,11 @@ def decode_picture(data: bytes, name: str) -> Image:
             raise PictureError(_too_large(name)) from None
         bgr = None
     if bgr is None:
-        raise PictureError(f"{name}: not a picture that OpenCV can decode, or cut off")
+        raise PictureError(f"{name}: not a picture that OpenCV can decode, or truncated")
     height, width = bgr.shape[:2]
     if max(height, width) > MAX_SIDE_PX:
         raise PictureError(f"{name}: {width}x{height} px is too long; at most {MAX_SIDE_PX} px a side")
-    if height * width > MAX_PICTURE_PIXELS:  # a program that imports cv2 before edge gets here
+    if height * width > MAX_PICTURE_PIXELS:  # OpenCV itself checks only if edge was imported before cv2
         raise PictureError(_too_large(name))
     if min(height, width) < MIN_SIDE_PX:
         raise PictureError(f"{name}: {width}x{height} px is too small; at least {MIN_SIDE_PX} px a side")
@@ -47,21 +47,21 @@ def _too_large(name: str) -> str:
 
 
 def read_picture(path: Path) -> Image:
-    """A picture file -> (H, W, 3) uint8 RGB, upright. PictureError where it can't be read."""
+    """Read a picture file as (H, W, 3) uint8 RGB, upright. Raises PictureError if it can't be read."""
     try:
-        data = _bytes_of(path)
-    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
-        reason = getattr(error, "strerror", None) or str(error)
-        raise PictureError(f"{path}: {reason.lower()}") from None
+        with os_errors_as(PictureError, str(path)):
+            data = _read_bytes(path)
+    except ValueError as error:  # a name with a zero byte
+        raise PictureError(f"{path}: {error}") from None
     return decode_picture(data, str(path))
 
 
-def _bytes_of(path: Path) -> bytes:
-    """All of a file; PictureError where there may be no end to it."""
+def _read_bytes(path: Path) -> bytes:
+    """Read a whole file. Raises PictureError if it may have no end, or is too large for a picture."""
     with path.open("rb") as file:
-        kind = os.fstat(file.fileno())
-        if stat.S_ISCHR(kind.st_mode):
+        status = os.fstat(file.fileno())
+        if stat.S_ISCHR(status.st_mode):
             raise PictureError(f"{path}: a device, not a picture file")
-        if kind.st_size > MOST_BYTES:
-            raise PictureError(f"{path}: {kind.st_size // 1_000_000:,} MB; no picture is so large")
+        if status.st_size > MAX_BYTES:
+            raise PictureError(f"{path}: {status.st_size // 1_000_000:,} MB is too large for a picture")
         return file.read()

@@ -1,21 +1,21 @@
-"""The loop. Read this file first: everything else is one of the steps that it names.
+"""The loop. Read this file first: every other module is one of the steps named here.
 
-camera -> Frame -> HandReader -> Prediction -> LetterFilter -> LetterEvent -> sinks
+camera -> Frame -> HandTracker -> Prediction -> LetterFilter -> LetterEvent, and all of it to the observers
 
-While nothing moves (motion.py) a frame is looked at and not read.
+While nothing moves (edge/hand/motion_gate.py), frames are not read.
 """
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from edge.cameras import Camera
 from edge.hand.motion_gate import MotionGate
-from edge.hand.reader import HandReader
+from edge.hand.tracker import HandTracker
 from edge.letters.filter import LetterFilter
-from edge.records import LetterEvent, LoopStep, Prediction, Sink
+from edge.records import LoopStep, Observer, Prediction, Sink
 
 log = logging.getLogger(__name__)
 
@@ -28,66 +28,73 @@ class Summary:
     dropped: int  # offered by the camera and not read
     letters: int
     text: str
-    rested: int = 0  # looked at, and not read because nothing had moved
+    rested: int = 0  # frames that were not read because nothing moved
 
 
 def run(
     camera: Camera,
-    reader: HandReader,
+    tracker: HandTracker,
     letters: LetterFilter,
-    sinks: Sequence[Sink],
+    observers: Sequence[Observer],
     stop: threading.Event,
-    turned: Callable[[LoopStep], None] = lambda step: None,
     motion_gate: MotionGate | None = None,
 ) -> Summary:
-    """Reads until the camera ends or `stop` is set; CameraError where the camera fails.
+    """Run until the camera ends or `stop` is set. Raises CameraError if the camera fails.
 
-    `turned` is called at the end of each turn: under systemd it feeds the watchdog. `motion_gate` None: every
-    frame is read.
+    Every observer gets every step, in order. Without a `motion_gate` every frame is read.
     """
     frames, rested, sent, text = 0, 0, 0, ""
     prediction: Prediction | None = None
-    broken: set[int] = set()  # sinks that have failed: each is reported once
+    failed: set[int] = set()  # observers that have failed: each is reported once
     for frame in camera:
         if stop.is_set():
             break
-        step = LoopStep()
-        if frame is not None:  # else the camera has nothing yet, or is blind and being opened again
-            if motion_gate is not None and motion_gate.rests(frame):
-                rested += 1
-                unchanged = _unchanged(prediction, frame.t)
-                event = letters.update(unchanged) if unchanged is not None else None
-                step = LoopStep(frame, prediction, event, still=True)
-            else:
-                frames += 1
-                started_s = time.perf_counter()
-                prediction = reader.follow(frame)
-                event = letters.update(prediction)
-                step = LoopStep(frame, prediction, event, time.perf_counter() - started_s)
-        if (event := step.event) is not None:
+        event, inference_s = None, 0.0
+        still = frame is not None and motion_gate is not None and motion_gate.rests(frame)
+        if frame is not None and still:
+            rested += 1
+            unchanged = _unchanged(prediction, frame.t)
+            event = letters.update(unchanged) if unchanged is not None else None
+        elif frame is not None:
+            frames += 1
+            started_s = time.perf_counter()
+            prediction = tracker.follow(frame)
+            event = letters.update(prediction)
+            inference_s = time.perf_counter() - started_s
+        shown = prediction if frame is not None else None
+        step = LoopStep(camera.state(), frame, shown, event, inference_s, still)
+        if event is not None:
             sent, text = sent + 1, event.text
             log.debug("read %s", event.letter)
-            _send(event, sinks, broken)
-        turned(step)
+        _notify(observers, step, failed)
     return Summary(frames, camera.dropped, sent, text, rested)
 
 
-def _unchanged(last: Prediction | None, t: float) -> Prediction | None:
-    """What a frame says that shows what the last one showed.
+def each_letter(sink: Sink) -> Observer:
+    """Return an observer that passes every letter to `sink`."""
 
-    No hand is still no hand: time passes, and a space may come due. A hand that is held still has been read
-    for as long as a letter takes; said again and again, a last wrong answer would become a letter. So
-    it says nothing, and the letter stays held.
+    def observe(step: LoopStep) -> None:
+        if step.event is not None:
+            sink(step.event)
+
+    return observe
+
+
+def _unchanged(last: Prediction | None, t: float) -> Prediction | None:
+    """Return the prediction for a frame that shows the same as the last one that was read.
+
+    No hand is still no hand, so time passes and a space may become due. A hand that is held still has been
+    read for as long as a letter takes; repeating its last prediction could turn one wrong frame into a
+    letter.
     """
     return None if last is None or last.hand is not None else replace(last, t=t)
 
 
-def _send(event: LetterEvent, sinks: Sequence[Sink], broken: set[int]) -> None:
-    """A sink that raises loses this event and is tried again with the next; the loop goes on."""
-    for number, sink in enumerate(sinks):
+def _notify(observers: Sequence[Observer], step: LoopStep, failed: set[int]) -> None:
+    for number, observer in enumerate(observers):
         try:
-            sink(event)
-        except Exception as error:  # whatever a sink does, the letters go on
-            if number not in broken:
-                log.warning("a sink failed and may miss letters: %s: %s", type(error).__name__, error)
-            broken.add(number)
+            observer(step)
+        except Exception as error:  # whatever an observer does, the loop goes on
+            if number not in failed:
+                log.warning("an observer failed and may miss letters: %s: %s", type(error).__name__, error)
+            failed.add(number)

@@ -1,130 +1,204 @@
-"""Settings: one frozen value, from a TOML file and the flags over it.
+"""The settings of asl-edge, each declared once: the flags, the checks and docs/settings.md come from here.
 
-camera = "usb:/dev/video0"
-hold_s = 0.4
+A settings file is TOML with the tables below; edge/settings_file.py reads it. A field that begins with
+`setting("letters.release_s", ...)` is the key `release_s` of the table [letters]. Its name is the flag.
 """
 
-import difflib
 import os
-import re
-import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 from typing import Any
 
-from edge.errors import SettingsError, reason_of
-from edge.package import DEFAULT_MODEL, VARIANTS
+from edge.declaration import Setting, check, setting
+from edge.errors import SettingsError
+from edge.models import DEFAULT_MODEL, DEFAULT_VARIANT, VARIANTS
 
-
-def default_threads() -> int:
-    """One for each core that this process may use, at most 4: more gain nothing on so small a network."""
-    return min(4, len(os.sched_getaffinity(0)))
+TABLES = {
+    "camera": "Where the pictures come from, and how they are turned.",
+    "model": "Which model reads them, and how it runs on the processor.",
+    "letters": "When a letter counts, and where it is written.",
+    "page": "The live page, a web server on this device.",
+    "mqtt": "Letters and state at an MQTT broker.",
+    "personalize": "What this device learns from its signers.",
+    "log": "The log on standard error, or in the journal.",
+}
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What `asl-edge` can be told; every field is a key of the file, and a flag with - for _."""
+    """The value of every setting."""
 
-    camera: str = "usb:0"
-    model: str = str(DEFAULT_MODEL)  # folder of a deployment package
-    engine: str = "onnx"
-    variant: str = ""  # of the package; empty: the engine's usual one
-    threads: int = default_threads()
-    spinning: bool = False  # waiting threads burn their core: slightly faster, hotter
-    min_confidence: float = 0.0  # letters less sure than this are not read
-    hold_s: float = 0.5  # how long a letter must be held
-    gap_s: float = 0.25  # how long something else must show before the same letter counts again
-    space_s: float = 1.5  # how long no hand must show for a space; 0 means no spaces
-    fps: float = 30.0  # frames a second to ask of the camera
-    flip: bool = False  # left and right changed, after the turning
-    rotation_deg: int = 0  # clockwise, of a camera that is mounted on its side or head
-    # JSON lines: "-" to standard output, "none", or a file. Empty is "-", but "none" where standard output is
-    # the journal: what people sign is theirs.
-    output: str = ""
-    rest_when_still: bool = True  # frames are not read while nothing moves: an empty chair is no load
-    log_level: str = "info"  # at debug the log holds the letters, too
-    page: str = ""  # ADDRESS:PORT of the live page; empty: none
-    page_token_file: str = ""  # what the page asks for; empty: systemd's credential page_token
-    page_names: str = ""  # further names of this board that a browser may ask for, with spaces between
-    picture: bool = True  # the page shows the camera's picture
-    metrics: bool = False  # the page's server answers Prometheus under /metrics
-    mqtt: str = ""  # mqtt://HOST[:PORT] or mqtts://HOST[:PORT] of the broker; empty: none
-    mqtt_name: str = ""  # of this board in topics and in Home Assistant; empty: the host's name
-    mqtt_user: str = ""
-    mqtt_password_file: str = ""  # empty: systemd's credential mqtt_password, if there is one
-    mqtt_ca_file: str = ""  # whose certificates are trusted; empty: those that the system trusts
-    teach_folder: str = ""  # where what this device was taught is kept; empty: the usual place
+    camera: str = setting(
+        "camera.source",
+        "usb:0",
+        "pi, jetson, usb:0, usb:/dev/video0, replay:FOLDER_OR_VIDEO or synthetic:WORD",
+        metavar="CAMERA",
+    )
+    fps: float = setting(
+        "camera.fps", 30.0, "frames per second to ask of the camera", metavar="N", limits=(1.0, 240.0)
+    )
+    rotation_deg: int = setting(
+        "camera.rotation_deg",
+        0,
+        "rotate the pictures clockwise: 0, 90, 180 or 270",
+        metavar="DEG",
+        choices=(0, 90, 180, 270),
+    )
+    hflip: bool = setting(
+        "camera.hflip", False, "exchange left and right, after the rotation", old_names=("flip",)
+    )
+    skip_still_frames: bool = setting(
+        "camera.skip_still_frames",
+        True,
+        "skip frames while nothing moves, which keeps an idle device cool",
+        old_names=("rest_when_still",),
+    )
+
+    model: str = setting(
+        "model.folder",
+        str(DEFAULT_MODEL),
+        "deployment package to use",
+        metavar="DIR",
+        default_words="the shipped package",
+    )
+    variant: str = setting(
+        "model.variant",
+        DEFAULT_VARIANT,
+        "int8 and float run on onnxruntime, dynamic on PyTorch",
+        metavar="NAME",
+        choices=VARIANTS,
+        old_names=("engine",),
+    )
+    threads: int = setting(
+        "model.threads",
+        # more than 4 gain nothing on so small a network
+        min(4, len(os.sched_getaffinity(0))),
+        "threads for one inference",
+        metavar="N",
+        limits=(1, 64),
+        default_words="one per core, at most 4",
+    )
+    thread_spinning: bool = setting(
+        "model.thread_spinning",
+        False,
+        "let threads busy-wait: lower latency, one core at 100 %",
+        old_names=("spinning",),
+    )
+    min_confidence: float = setting(
+        "model.min_confidence",
+        0.0,
+        "lowest confidence at which a picture or frame has a letter",
+        metavar="P",
+        limits=(0.0, 1.0),
+    )
+
+    hold_s: float = setting(
+        "letters.hold_s", 0.5, "seconds for which a letter must be held", metavar="S", limits=(0.05, 10.0)
+    )
+    release_s: float = setting(
+        "letters.release_s",
+        0.25,
+        "seconds without the letter before it counts again",
+        metavar="S",
+        limits=(0.05, 10.0),
+        old_names=("gap_s",),
+    )
+    space_s: float = setting(
+        "letters.space_s",
+        1.5,
+        "seconds without a hand that make a space; 0: no spaces",
+        metavar="S",
+        limits=(0.0, 60.0),
+    )
+    min_mean_confidence: float = setting(
+        "letters.min_mean_confidence",
+        0.6,
+        "lowest mean confidence, over the hold, at which a letter is sent",
+        metavar="P",
+        limits=(0.0, 1.0),
+    )
+    output: str = setting(
+        "letters.output",
+        "",
+        "where letters are written as JSON lines: - (standard output), none, or a file",
+        metavar="FILE",
+        default_words="-, but none if standard output is the journal",
+    )
+
+    page: str = setting("page.listen", "", "serve the live page at this address", metavar="ADDRESS:PORT")
+    page_token_file: str = setting(
+        "page.token_file",
+        "",
+        "file with the token that the page asks for",
+        metavar="FILE",
+        default_words="systemd's credential page_token",
+    )
+    page_hosts: str = setting(
+        "page.hosts",
+        "",
+        "further host names of this device, separated by spaces",
+        metavar="NAMES",
+        old_names=("page_names",),
+    )
+    page_picture: bool = setting(
+        "page.picture", True, "show the camera's picture on the page", old_names=("picture",)
+    )
+    page_metrics: bool = setting(
+        "page.metrics", False, "serve /metrics for Prometheus beside the page", old_names=("metrics",)
+    )
+
+    mqtt: str = setting("mqtt.url", "", "broker: mqtt://HOST[:PORT] or mqtts://HOST[:PORT]", metavar="URL")
+    mqtt_name: str = setting(
+        "mqtt.name", "", "name of this device in topics", metavar="NAME", default_words="the host's name"
+    )
+    mqtt_user: str = setting("mqtt.user", "", "user at the broker", metavar="NAME")
+    mqtt_password_file: str = setting(
+        "mqtt.password_file",
+        "",
+        "file with the password at the broker",
+        metavar="FILE",
+        default_words="systemd's credential mqtt_password",
+    )
+    mqtt_ca_file: str = setting(
+        "mqtt.ca_file",
+        "",
+        "certificates to trust, for mqtts://",
+        metavar="FILE",
+        default_words="those of the system",
+    )
+
+    state_dir: str = setting(
+        "personalize.state_dir",
+        "",
+        "folder for what this device is taught",
+        metavar="DIR",
+        default_words="systemd's StateDirectory, or ~/.local/state/asl-edge",
+        old_names=("teach_folder",),
+    )
+
+    log_level: str = setting(
+        "log.level",
+        "info",
+        "debug, info, warning or error; debug also logs the letters",
+        metavar="LEVEL",
+        choices=("debug", "info", "warning", "error"),
+    )
 
 
-CHOICES: dict[str, tuple[object, ...]] = {
-    "engine": ("onnx", "torchscript"),
-    "variant": ("", *VARIANTS),
-    "rotation_deg": (0, 90, 180, 270),
-    "log_level": ("debug", "info", "warning", "error"),
+SETTINGS = {
+    each.name: Setting(name=each.name, type=type(each.default), default=each.default, **each.metadata)
+    for each in fields(Settings)
 }
-RANGES = {
-    "threads": (1, 64),
-    "min_confidence": (0.0, 1.0),
-    "hold_s": (0.05, 10.0),
-    "gap_s": (0.05, 10.0),
-    "space_s": (0.0, 60.0),
-    "fps": (1.0, 240.0),
-}
-TYPES: dict[str, type] = {field.name: type(field.default) for field in fields(Settings)}
-TYPE_WORDS = {str: "a text in quotes", int: "a whole number", float: "a number", bool: "true or false"}
 
 
-def read_settings(path: Path) -> Settings:
-    """A TOML file -> Settings. SettingsError names key, file and line."""
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-    try:
-        text = path.read_text(encoding="utf-8")
-        values = tomllib.loads(text)
-    except OSError as error:
-        raise SettingsError(f"{path} can't be read: {reason_of(error)}") from None
-    except UnicodeDecodeError:
-        raise SettingsError(f"{path} is no text: a settings file in TOML was wanted") from None
-    except ValueError as error:  # bad TOML tells its line itself
-        raise SettingsError(f"{path} is not valid TOML: {error}") from None
-    for key, value in values.items():
-        _check(key, value, f"{path} line {_line_of(key, text)}")
-    return replace(Settings(), **_typed(values))
+def apply(settings: Settings, given: Iterable[tuple[str, str, Any]]) -> Settings:
+    """Return `settings` with the `given` values: (name, how to name it in an error, value) each.
 
-
-def with_flags(settings: Settings, flags: dict[str, Any]) -> Settings:
-    """`settings` with every flag that is not None put over it. SettingsError names the flag."""
-    given = {key: value for key, value in flags.items() if value is not None}
-    for key, value in given.items():
-        _check(key, value, f"--{key.replace('_', '-')}")
-    return replace(settings, **_typed(given))
-
-
-def _check(key: str, value: object, where: str) -> None:
-    if key not in TYPES:
-        near = difflib.get_close_matches(key, TYPES, n=1)
-        hint = f"did you mean '{near[0]}'?" if near else f"the keys are {', '.join(TYPES)}"
-        raise SettingsError(f"{where}: there is no setting '{key}'; {hint}")
-    wanted = TYPES[key]
-    right = type(value) is wanted or (wanted is float and type(value) is int)
-    if not right:
-        raise SettingsError(f"{where}: '{key}' is {value!r}; {TYPE_WORDS[wanted]} was wanted")
-    if key in CHOICES and value not in CHOICES[key]:
-        choices = ", ".join(str(choice) for choice in CHOICES[key] if choice != "")
-        raise SettingsError(f"{where}: '{key}' is {value!r}; it must be one of {choices}")
-    if key in RANGES:
-        low, high = RANGES[key]
-        if not low <= value <= high:  # type: ignore[operator]
-            raise SettingsError(f"{where}: '{key}' is {value}; it must be from {low} to {high}")
-
-
-def _typed(values: dict[str, Any]) -> dict[str, Any]:
-    return {key: TYPES[key](value) for key, value in values.items()}
-
-
-def _line_of(key: str, text: str) -> int:
-    """tomllib does not tell lines: the first that begins with the key, as `key =`, `key.x =` or `[key]`."""
-    begins = re.compile(rf"""\s*\[*\s*["']?{re.escape(key)}["']?\s*[\].=]""")
-    return next((n for n, line in enumerate(text.splitlines(), 1) if begins.match(line)), 1)
+    Raises SettingsError for a value of the wrong type or range, or two values for one setting.
+    """
+    values: dict[str, Any] = {}
+    for name, subject, value in given:
+        checked = check(SETTINGS[name], subject, value)
+        if values.setdefault(name, checked) != checked:
+            raise SettingsError(f"{subject} is given twice, as {values[name]!r} and as {value!r}: keep one")
+    return replace(settings, **values)

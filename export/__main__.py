@@ -5,7 +5,8 @@ import shlex
 import sys
 from pathlib import Path
 
-from edge.package import VARIANTS, Package
+from edge.models import VARIANTS
+from edge.package import Package
 from train.command_line import HelpFormatter, Parser, parse_names, run_command
 
 

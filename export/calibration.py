@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from edge.errors import DataError
-from edge.preprocess import cut_square, to_tensor, whole_square
+from edge.preprocess import crop_square, to_tensor, whole_square
 from edge.records import LETTERS, Array
 from train.data.prepared import Prepared, Rows
 from train.fit.dataset import plain_crop
@@ -70,7 +70,7 @@ def load_both_views(prepared: Prepared, rows: Rows, size_px: int) -> list[Array]
     tensors = []
     for row in rows.tolist():
         image = prepared.picture(row)
-        tensors.append(to_tensor(cut_square(image, whole_square(image), size_px)))
+        tensors.append(to_tensor(crop_square(image, whole_square(image), size_px)))
         tensors.append(to_tensor(plain_crop(prepared, row, size_px)))
     return tensors
 

@@ -13,7 +13,7 @@ import onnxruntime
 import torch
 import torchvision
 
-from edge.package import FEATURES, METADATA_NAME, SCHEMA_VERSION, UPRIGHT, UPRIGHT_SHAPE, sha256_of
+from edge.package import FEATURES, METADATA_NAME, SCHEMA_VERSION, UPRIGHT, UPRIGHT_SHAPE, compute_sha256
 from edge.preprocess import MEAN_RGB, STD_RGB
 from edge.records import LETTERS, N_LANDMARKS
 from export.to_onnx import INPUT_NAME, read_features_shape
@@ -81,7 +81,7 @@ def describe_files(folder: Path, quantisation: dict[str, str]) -> dict[str, dict
         variant: {
             "name": FILE_NAMES[variant],
             "bytes": (folder / FILE_NAMES[variant]).stat().st_size,
-            "sha256": sha256_of(folder / FILE_NAMES[variant]),
+            "sha256": compute_sha256(folder / FILE_NAMES[variant]),
             "quantisation": how,
         }
         for variant, how in quantisation.items()

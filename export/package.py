@@ -9,7 +9,8 @@ from typing import Any
 
 from edge.engines.golden import golden_tensor
 from edge.errors import DataError
-from edge.package import VARIANTS, Package, open_package
+from edge.models import VARIANTS
+from edge.package import Package, open_package
 from edge.records import LETTERS, Array
 from export import metadata as meta
 from export.calibration import (

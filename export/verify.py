@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.engines import open_engine
-from edge.engines.golden import check_golden, golden_tensor, reading_ms
+from edge.engines.golden import check_golden, golden_tensor, measure_inference_ms
 from edge.engines.torchscript import TorchScriptEngine
 from edge.errors import DataError
 from edge.package import Package
@@ -27,7 +27,7 @@ MetricsByVariant = dict[str, dict[str, Metrics]]  # then by what training knew o
 
 def open_variant(package: Package, variant: str, threads: int = 1) -> Engine:
     """Open the engine that runs a variant on a device."""
-    return open_engine("torchscript" if variant == "dynamic" else "onnx", package, variant, threads)
+    return open_engine(package, variant, threads)
 
 
 def choose_rows(
@@ -110,7 +110,10 @@ def measure_latency(package: Package) -> dict[str, Any]:
     """Measure the milliseconds of one inference on this machine, which is not a board."""
     medians = {
         variant: round(
-            reading_ms(open_variant(package, variant), package.size_px, LATENCY_WARM_UP, LATENCY_RUNS), 2
+            measure_inference_ms(
+                open_variant(package, variant), package.size_px, LATENCY_WARM_UP, LATENCY_RUNS
+            ),
+            2,
         )
         for variant in package.files
     }

@@ -1,4 +1,4 @@
-"""The latency card: what `asl-edge bench` found, as one JSON value, and the table that a person reads.
+"""The latency card: what `asl-edge bench` measured, as one JSON value.
 
 {"card_version": 1, "machine": {...}, "package": {...}, "whole": {stage: {"p50": ms, ...}}, ...}
 """
@@ -14,35 +14,24 @@ import numpy.typing as npt
 from edge import __version__
 from edge.bench.measure import BenchRun
 from edge.bench.stopwatch import ROW, STAGES
-from edge.engines import DEFAULT_VARIANT
-from edge.errors import SettingsError, reason_of
-from edge.package import METADATA_NAME, open_package, sha256_of
+from edge.errors import SettingsError, os_errors_as
+from edge.package import METADATA_NAME, compute_sha256, open_package
 from edge.settings import Settings
-from edge.system.board import Reading, said_of
+from edge.system.board import BoardReading, describe_throttling
 from edge.system.machine import describe
 
 CARD_VERSION = 1
+HOW_TO_MAKE = "write one with asl-edge bench --json FILE"
 PERCENTILES = ("p50", "p95", "p99")
 COLD_S, SUSTAINED_S = 30.0, 60.0  # the first and the last seconds of a run that has both
-POINTS = 60  # of the curve over time
-NAMES = {
-    "camera": "waiting for the camera",
-    "hand": "hand found, followed",
-    "find": "  of it: finding palms",
-    "preprocess": "  of it: preprocessing",
-    "inference": "  inference",
-    "decode": "  decoding",
-    "sinks": "sinks",
-    "frame_to_letter": "frame to letter",
-}
+PARTS = 60  # of the run, for its curve over time
 Card = dict[str, Any]
 
 
-def card_of(measured: BenchRun, settings: Settings) -> Card:
-    """Everything that a comparison needs; keys without a unit in `whole`, `cold`, `sustained` are ms."""
+def make_card(measured: BenchRun, settings: Settings) -> Card:
+    """Return all that a comparison needs. The values in `whole`, `cold` and `sustained` are ms."""
     table, package = measured.table, open_package(Path(settings.model))
-    variant = settings.variant or DEFAULT_VARIANT[settings.engine]
-    looks = np.maximum(table[:, ROW.index("looks")], 1)
+    inferences = np.maximum(table[:, ROW.index("inferences")], 1)
     both = measured.span_s >= COLD_S + SUSTAINED_S
     return {
         "card_version": CARD_VERSION,
@@ -51,17 +40,17 @@ def card_of(measured: BenchRun, settings: Settings) -> Card:
         "machine": describe(),
         "package": {
             "input_px": package.size_px,
-            "metadata_sha256": sha256_of(package.folder / METADATA_NAME),
-            "file": package.file(variant).name,
-            "sha256": sha256_of(package.file(variant)),
+            "metadata_sha256": compute_sha256(package.folder / METADATA_NAME),
+            "file": package.file(settings.variant).name,
+            "sha256": compute_sha256(package.file(settings.variant)),
         },
         "settings": {
-            "camera": settings.camera.partition(":")[0],  # a name of a file or a device is nobody's business
+            "camera": settings.camera.partition(":")[0],  # names of files and devices are private
             "fps": settings.fps,
-            "engine": settings.engine,
-            "variant": variant,
+            "engine": package.runtime(settings.variant),
+            "variant": settings.variant,
             "threads": settings.threads,
-            "spinning": settings.spinning,
+            "spinning": settings.thread_spinning,
         },
         "span_s": round(measured.span_s, 1),
         "whole": _stages(table),
@@ -73,111 +62,50 @@ def card_of(measured: BenchRun, settings: Settings) -> Card:
             "searched": int((table[:, ROW.index("find")] > 0).sum()),
             "offered_per_s": round((len(table) + measured.dropped) / measured.span_s, 2),
             "read_per_s": round(len(table) / measured.span_s, 2),
-            "looks_per_frame": round(float(looks.mean()), 2),
-            "reading_ms": round(1000 * float(np.median(table[:, ROW.index("inference")] / looks)), 3),
+            "looks_per_frame": round(float(inferences.mean()), 2),
+            "reading_ms": round(1000 * float(np.median(table[:, ROW.index("inference")] / inferences)), 3),
             "letters": measured.letters,
         },
         "cpu_s_per_minute_of_video": round(60 * measured.cpu_s / max(measured.video_s, 1e-9), 2),
         "memory_mb": {"peak": round(measured.peak_mb, 1), "steady": round(measured.steady_mb, 1)},
         "start_to_first_frame_s": _rounded(measured.first_frame_s),
         "start_to_first_letter_s": _rounded(measured.first_letter_s),
-        "held_back": said_of(measured.readings),
+        "held_back": describe_throttling(measured.readings),
         "over_time": _over_time(measured),
         "own_cost": {
-            "share": round(measured.own_share, 5),
-            "us_per_frame": round(1e6 * measured.turn_cost_s, 1),
+            "share": round(measured.own_fraction, 5),
+            "us_per_frame": round(1e6 * measured.stopwatch_cost_s, 1),
             "instruments_s": round(measured.instruments_cost_s, 3),
-            "known_by": "stopwatch: timed over 2000 empty turns; instruments: their thread's own clock",
+            "known_by": "stopwatch: timed over 2000 empty steps; instruments: the clock of their thread",
         },
     }
 
 
 def write_card(card: Card, path: Path) -> None:
     """SettingsError where the file can't be written."""
-    try:
+    with os_errors_as(SettingsError, f"the card can't be written to {path}"):
         path.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise SettingsError(f"the card can't be written to {path}: {error.strerror}") from None
 
 
 def read_card(path: Path) -> Card:
     """SettingsError where the file is no card, or one of a version that this asl-edge does not know."""
     try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError(f"{path} can't be read: {reason_of(error)}") from None
+        with os_errors_as(SettingsError, f"{path} can't be read"):
+            card = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
-        raise SettingsError(f"{path} is no latency card: write one with asl-edge bench --json FILE") from None
+        raise SettingsError(f"{path} is not a latency card: {HOW_TO_MAKE}") from None
     version = card.get("card_version") if isinstance(card, dict) else None
     if version is None:
-        raise SettingsError(f"{path} is no latency card: write one with asl-edge bench --json FILE")
+        raise SettingsError(f"{path} is not a latency card: {HOW_TO_MAKE}")
     if version != CARD_VERSION:
         raise SettingsError(
             f"{path} is a card of version {version!r}; this asl-edge reads version {CARD_VERSION}: measure "
             "again, or install the asl-edge that wrote it"
         )
-    wanted = {"machine", "package", "settings", "whole", "frames", "memory_mb", "cpu_s_per_minute_of_video"}
-    if missing := wanted - set(card):
+    required = {"machine", "package", "settings", "whole", "frames", "memory_mb", "cpu_s_per_minute_of_video"}
+    if missing := required - set(card):
         raise SettingsError(f"{path} is an incomplete card, '{min(missing)}' is missing: measure again")
     return dict(card)
-
-
-def table_of(card: Card) -> list[str]:
-    """The lines that `asl-edge bench` prints, at most 80 columns wide."""
-    machine, settings, frames, own = card["machine"], card["settings"], card["frames"], card["own_cost"]
-    whole = [("", card["whole"])]
-    parts = [(f"first {COLD_S:.0f} s", card["cold"]), (f"last {SUSTAINED_S:.0f} s", card["sustained"])]
-    columns = parts if card["cold"] else whole
-    width = 7
-    lines = [
-        f"{(machine['board'] or machine['name'])[:38]}: {machine['cpu'][:32]}, {machine['cores']} cores",
-        f"{settings['engine']} {settings['variant']} at {card['package']['input_px']} px, threads"
-        f" {settings['threads']}, spinning {'on' if settings['spinning'] else 'off'}; {settings['camera']},"
-        f" {card['span_s']:.0f} s",
-        "",
-    ]
-    if card["cold"]:
-        lines.append(" " * 22 + "".join(f"{title:>{4 * width}}" for title, _ in columns))
-    heads = "".join(f"{head:>{width}}" for head in (*PERCENTILES, "max"))
-    lines.append(f"{'ms':<22}" + heads * len(columns))
-    for stage in STAGES:
-        cells = "".join(_cells(part[stage], width) for _, part in columns)
-        lines.append(f"{NAMES[stage]:<22}{cells}")
-    memory = card["memory_mb"]
-    lines += [
-        "",
-        f"frames a second       {frames['offered_per_s']:.1f} offered, {frames['read_per_s']:.1f} read,"
-        f" {frames['dropped']} dropped of {frames['read'] + frames['dropped']}",
-        f"readings a frame      {frames['looks_per_frame']:.2f}; {frames['searched']} frames were searched"
-        " for a hand",
-        f"processor             {card['cpu_s_per_minute_of_video']:.1f} s a minute of video",
-        f"memory                {memory['peak']:.0f} MB at most, {memory['steady']:.0f} MB steady",
-        f"since the start       first frame after {_seconds(card['start_to_first_frame_s'])}, first letter"
-        f" {_seconds(card['start_to_first_letter_s'])}, {frames['letters']} letters",
-        *_board_lines(card),
-        f"own cost              {own['share']:.2%} of the processor's time: {own['us_per_frame']:.0f} us a"
-        f" frame",
-        "                      (timed over 2000 empty turns), and reading the instruments",
-    ]
-    return lines
-
-
-def _board_lines(card: Card) -> list[str]:
-    points = card["over_time"]
-    lines = []
-    for key, name, unit in (("temperature_c", "temperature", "C"), ("clock_mhz", "clock", "MHz")):
-        values = [point[key] for point in points if point[key] is not None]
-        if values:
-            lines.append(
-                f"{name:<22}{values[0]:.0f} {unit} at first, {values[-1]:.0f} at the end,"
-                f" {min(values):.0f} to {max(values):.0f}"
-            )
-    if not lines:
-        lines.append("temperature, clock    this machine tells neither")
-    said = card["held_back"]
-    lines.append(f"throttled             {'yes' if said else 'no sign of it'}")
-    lines += [f"                      {words[:56]}" for words in said]
-    return lines
 
 
 def _stages(table: npt.NDArray[np.float64]) -> Card:
@@ -185,7 +113,7 @@ def _stages(table: npt.NDArray[np.float64]) -> Card:
 
 
 def _spread(values_ms: npt.NDArray[np.float64]) -> Card:
-    values_ms = values_ms[values_ms >= 0]  # a sink without a letter was not called
+    values_ms = values_ms[values_ms >= 0]  # -1: the sinks were not called, because there was no letter
     if not len(values_ms):
         return {"n": 0, **dict.fromkeys((*PERCENTILES, "max"))}
     p50, p95, p99 = (round(float(x), 3) for x in np.percentile(values_ms, (50, 95, 99)))
@@ -193,8 +121,8 @@ def _spread(values_ms: npt.NDArray[np.float64]) -> Card:
 
 
 def _over_time(measured: BenchRun) -> list[Card]:
-    """The run in equal parts: frames a second and medians of each, what the board said then."""
-    step_s = max(1.0, measured.span_s / POINTS)
+    """Return the run in equal parts: frames per second, medians, and what the instruments showed."""
+    step_s = max(1.0, measured.span_s / PARTS)
     points = []
     for number in range(max(1, int(measured.span_s / step_s))):
         from_s, to_s = number * step_s, (number + 1) * step_s
@@ -214,22 +142,8 @@ def _over_time(measured: BenchRun) -> list[Card]:
     return points
 
 
-def _nearest(readings: list[Reading], t_s: float) -> Reading | None:
+def _nearest(readings: list[BoardReading], t_s: float) -> BoardReading | None:
     return min(readings, key=lambda reading: abs(reading.t_s - t_s)) if readings else None
-
-
-def _cells(spread: Card, width: int) -> str:
-    return "".join(f"{_ms(spread[name]):>{width}}" for name in (*PERCENTILES, "max"))
-
-
-def _ms(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.2f}" if value < 100 else f"{value:.0f}"
-
-
-def _seconds(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1f} s"
 
 
 def _rounded(value: float | None) -> float | None:

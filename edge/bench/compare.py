@@ -6,22 +6,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edge.bench.card import NAMES, Card
+from edge.bench.card import Card
+from edge.bench.card_text import STAGE_NAMES
 from edge.bench.stopwatch import STAGES
 
 PUBLISHED = Path(__file__).parent / "ncnn_resnet18.json"
 COLUMNS = 80
-BESIDE = 3  # cards in that; more follow below, each time beside the first
-NAME, VALUE, RATIO = 22, 11, 8
+CARDS_PER_BLOCK = 3  # further cards follow in blocks below, each beside the first card
+NAME, VALUE, RATIO = 22, 11, 8  # widths of the columns
 
 
-def comparison(cards: Sequence[Card], names: Sequence[str]) -> list[str]:
-    """Lines of at most COLUMNS; ratios are to the first card."""
+def compare_cards(cards: Sequence[Card], names: Sequence[str]) -> list[str]:
+    """Return lines of at most COLUMNS characters. The ratios are to the first card."""
     shown = list(zip(names, cards, strict=True))
     lines = [f"{Path(name).stem}: {_machine(card)}"[:COLUMNS] for name, card in shown]
     others = shown[1:] or [shown[0]]
-    for begin in range(0, len(others), BESIDE - 1):
-        block = [shown[0], *others[begin : begin + BESIDE - 1]] if len(shown) > 1 else shown
+    for begin in range(0, len(others), CARDS_PER_BLOCK - 1):
+        block = [shown[0], *others[begin : begin + CARDS_PER_BLOCK - 1]] if len(shown) > 1 else shown
         lines += [*_block([card for _, card in block], [name for name, _ in block]), ""]
     for name, card in dict(shown).items():
         lines += _published(name, card)
@@ -34,12 +35,12 @@ def _block(cards: list[Card], names: list[str]) -> list[str]:
     lines.append(_line("model", [card["package"]["sha256"][:8] for card in cards]))
     lines.append("medians, ms")
     lines += [
-        _row(NAMES[stage].replace("of it: ", ""), [card["whole"][stage]["p50"] for card in cards])
+        _row(STAGE_NAMES[stage].replace("of it: ", ""), [card["whole"][stage]["p50"] for card in cards])
         for stage in STAGES
     ]
     lines.append(_row("frame to letter p99", [card["whole"]["frame_to_letter"]["p99"] for card in cards]))
-    lines.append(_row("frames read a second", [card["frames"]["read_per_s"] for card in cards]))
-    lines.append(_row("processor, s a minute", [card["cpu_s_per_minute_of_video"] for card in cards]))
+    lines.append(_row("frames read per s", [card["frames"]["read_per_s"] for card in cards]))
+    lines.append(_row("processor, s per min", [card["cpu_s_per_minute_of_video"] for card in cards]))
     lines.append(_row("memory, MB at most", [card["memory_mb"]["peak"] for card in cards]))
     lines.append(_line("throttled", ["yes" if card.get("held_back") else "no" for card in cards]))
     return lines
@@ -72,7 +73,7 @@ def _number(value: float | None) -> str:
 
 
 def _published(name: str, card: Card) -> list[str]:
-    """The board's line of the published table, if it is there."""
+    """Return the figures that are published for the board; [] if there are none."""
     table: dict[str, Any] = json.loads(PUBLISHED.read_text(encoding="utf-8"))
     for board in table["boards"]:
         if board["model"] in card["machine"]["board"]:
@@ -84,7 +85,7 @@ def _published(name: str, card: Card) -> list[str]:
                 used = threads if threads in known else str(board["threads"])
                 lines.append(
                     f"  {kind[:-3]:<6}{used} threads {known[used]:>6g} ms,"
-                    f" a reading here {reading_ms:.2f} ms: x{known[used] / reading_ms:.1f}"
+                    f" an inference here {reading_ms:.2f} ms: x{known[used] / reading_ms:.1f}"
                 )
             return [*lines, *(f"  {line}" for line in textwrap.wrap(table["source"], 78))]
     return []

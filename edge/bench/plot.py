@@ -1,4 +1,4 @@
-"""A latency card as a picture: how long frames took, and how that went over time. Needs matplotlib."""
+"""Draws a latency card: the distribution of frame times, and their course over time. Needs matplotlib."""
 
 from pathlib import Path
 
@@ -13,45 +13,45 @@ BLUE, GREY, RED = "#1f5fa8", "#8a8a8a", "#c23b22"
 
 
 def check_matplotlib() -> None:
-    """SettingsError where there is none: said before minutes of measuring, not after."""
+    """Raise SettingsError if matplotlib is missing, before minutes of measuring."""
     try:
-        import matplotlib  # noqa: F401  an extra, and no part of what a device needs
+        import matplotlib  # noqa: F401  an extra that devices don't install
     except ImportError:
         raise not_installed("--plot", "matplotlib", "plot") from None
 
 
 def draw(card: Card, measured: BenchRun, path: Path) -> None:
-    """Writes a PNG. SettingsError where it can't be written."""
+    """Write a PNG. Raises SettingsError if it can't be written."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 4), dpi=120, layout="constrained")
-    spread, curve = figure.subplots(1, 2)
+    histogram, curve = figure.subplots(1, 2)
     total_ms = 1000 * measured.table[:, ROW.index("frame_to_letter")]
     edge_ms = float(np.percentile(total_ms, 99.5))
     bins = np.linspace(0, edge_ms, 60)
-    spread.hist(total_ms.clip(0, edge_ms), bins=bins, color=BLUE)
+    histogram.hist(total_ms.clip(0, edge_ms), bins=bins, color=BLUE)
     for name, style in (("p50", "-"), ("p95", "--"), ("p99", ":")):
         value = card["whole"]["frame_to_letter"][name]
-        spread.axvline(value, color="black", linestyle=style, linewidth=1, label=f"{name} {value:.1f} ms")
-    spread.set(xlabel="frame to letter, ms", ylabel="frames", xlim=(0, edge_ms))
-    spread.legend(frameon=False)
-    points = card["over_time"]
-    times = [point["t_s"] for point in points]
+        histogram.axvline(value, color="black", linestyle=style, linewidth=1, label=f"{name} {value:.1f} ms")
+    histogram.set(xlabel="frame to letter, ms", ylabel="frames", xlim=(0, edge_ms))
+    histogram.legend(frameon=False)
+    parts = card["over_time"]
+    times = [part["t_s"] for part in parts]
     curve.plot(
-        times, [point["hand_ms"] or np.nan for point in points], color=BLUE, label="hand found and read, ms"
+        times, [part["hand_ms"] or np.nan for part in parts], color=BLUE, label="hand found and read, ms"
     )
-    curve.plot(times, [point["frames_per_s"] for point in points], color=GREY, label="frames read a second")
+    curve.plot(times, [part["frames_per_s"] for part in parts], color=GREY, label="frames read per second")
     curve.set(xlabel="seconds", xlim=(0, max(measured.span_s, 1)), ylim=(0, None))
-    if any(point["temperature_c"] for point in points):
+    if any(part["temperature_c"] for part in parts):
         curve.plot(
-            times, [point["temperature_c"] or np.nan for point in points], color=RED, label="temperature, C"
+            times, [part["temperature_c"] or np.nan for part in parts], color=RED, label="temperature, C"
         )
-    curve.set_ylim(0, 1.35 * curve.get_ylim()[1])  # room for the words
+    curve.set_ylim(0, 1.35 * curve.get_ylim()[1])  # room for the legend
     curve.legend(frameon=False, loc="upper right")
     machine = card["machine"]
     held_back = ", throttled" if card["held_back"] else ""
     figure.suptitle(f"{machine['board'] or machine['name']}: {machine['cpu']}{held_back}")
-    for axes in (spread, curve):
+    for axes in (histogram, curve):
         axes.spines[["top", "right"]].set_visible(False)
     try:
         figure.savefig(path, format="png")

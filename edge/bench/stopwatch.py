@@ -1,6 +1,6 @@
-"""What a turn of the loop took, stage by stage, in as few clock readings as will do.
+"""Measures each stage of a step of the loop with as few clock readings as possible.
 
-asked -> the camera gives a frame -> engine calls -> the letter filter -> sinks -> the turn's end
+frame requested -> frame arrived -> inferences -> letter filter -> sinks -> step done
 """
 
 import time
@@ -11,39 +11,42 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from edge.hand.palm_detector import Palm, PalmDetector
-from edge.records import Array, Engine, Frame, Image, LetterEvent, LoopStep, Output, Sink
+from edge.records import Array, CameraState, Engine, Frame, Image, LetterEvent, LoopStep, Output, Sink
 
-# Seconds, in the order of a row. `hand`: finding or following it, of which the next four are parts.
+# Seconds, in the order of a row. `hand` is the search or the tracking; the next four stages are parts of it.
 STAGES = ("camera", "hand", "find", "preprocess", "inference", "decode", "sinks", "frame_to_letter")
-ROW = ("t", *STAGES, "looks", "index")  # t: seconds since the first turn began
-EMPTY_TURNS = 2000
+ROW = ("t", *STAGES, "inferences", "index")  # t: seconds since the first step began
+EMPTY_STEPS = 2000
 
 
 @dataclass
 class Stopwatch:
-    """Told of each step in order; keeps a row for each frame. `live`: frames tell when they were captured."""
+    """Is called at each stage in order and keeps a row for each frame.
+
+    `live`: the frames' times are those of their capture.
+    """
 
     live: bool
     clock: Callable[[], float] = time.monotonic
     rows: "array[float]" = field(default_factory=lambda: array("d"))
-    letters_t: list[float] = field(default_factory=list)  # when each letter was out, on `clock`
+    letters_t: list[float] = field(default_factory=list)  # when each letter was written, on `clock`
     start_t: float | None = None
 
-    def asked(self) -> None:
-        """The loop wants a frame."""
-        self._asked_t = self.clock()
+    def frame_requested(self) -> None:
+        """The loop asks for a frame."""
+        self._requested_t = self.clock()
         if self.start_t is None:
-            self.start_t = self._asked_t
+            self.start_t = self._requested_t
 
-    def got(self, frame: Frame) -> None:
-        """The camera gave one."""
+    def frame_arrived(self, frame: Frame) -> None:
+        """The camera has delivered a frame."""
         self._frame = frame
-        self._got_t = self._engine_t = self.clock()
+        self._arrived_t = self._engine_t = self.clock()
         self._find_s = self._preprocess_s = self._inference_s = self._sinks_s = 0.0
-        self._looks = 0
+        self._inferences = 0
 
     def engine(self, engine: Engine) -> Engine:
-        """The same engine, timed. What lies between its calls is cutting and scaling the next square."""
+        """Return the same engine, timed. The time between its calls is spent cutting and scaling squares."""
 
         def timed(tensor: Array, upright: bool = False) -> Output:
             begin_t = self.clock()
@@ -52,30 +55,30 @@ class Stopwatch:
             self._preprocess_s += begin_t - self._engine_t
             self._inference_s += end_t - begin_t
             self._engine_t = end_t
-            self._looks += 1
+            self._inferences += 1
             return output
 
         self._engine_t = self._preprocess_s = self._inference_s = (
             0.0  # the golden input comes before any frame
         )
-        self._looks = 0
+        self._inferences = 0
         return timed
 
-    def find(self, find: PalmDetector) -> PalmDetector:
-        """The same palm detector, timed; it is asked where no hand is followed."""
+    def palm_detector(self, detect: PalmDetector) -> PalmDetector:
+        """Return the same palm detector, timed. It runs when no hand is tracked."""
 
         def timed(image: Image) -> list[Palm]:
             begin_t = self.clock()
-            found = find(image)
+            palms = detect(image)
             end_t = self.clock()
             self._find_s += end_t - begin_t
             self._engine_t += end_t - begin_t
-            return found
+            return palms
 
         return timed
 
     def sink(self, sink: Sink) -> Sink:
-        """The same sink, timed."""
+        """Return the same sink, timed."""
 
         def timed(event: LetterEvent) -> None:
             begin_t = self.clock()
@@ -84,32 +87,32 @@ class Stopwatch:
 
         return timed
 
-    def read(self) -> None:
+    def hand_done(self) -> None:
         """The hand is found and read; the letter filter begins."""
-        self._read_t = self.clock()
+        self._hand_t = self.clock()
 
-    def filtered(self) -> None:
+    def filter_done(self) -> None:
         """The letter filter has ended."""
         self._filtered_t = self.clock()
 
-    def turned(self, step: LoopStep) -> None:
-        """The turn is over; without a frame there is nothing to note."""
+    def step_done(self, step: LoopStep) -> None:
+        """The step is over. A step without a frame adds no row."""
         frame, event = step.frame, step.event
         if frame is None or self.start_t is None:
             return
         end_t = self.clock()
         self.rows.extend(
             (
-                self._asked_t - self.start_t,
-                self._got_t - self._asked_t,
-                self._read_t - self._got_t,
+                self._requested_t - self.start_t,
+                self._arrived_t - self._requested_t,
+                self._hand_t - self._arrived_t,
                 self._find_s,
                 self._preprocess_s,
                 self._inference_s,
                 self._filtered_t - self._engine_t,
                 self._sinks_s if event is not None else -1.0,
-                end_t - (frame.t if self.live else self._asked_t),
-                self._looks,
+                end_t - (frame.t if self.live else self._requested_t),
+                self._inferences,
                 frame.index,
             )
         )
@@ -117,23 +120,24 @@ class Stopwatch:
             self.letters_t.append(end_t)
 
     def table(self) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-        """(frames, len(ROW)): a row for each frame."""
+        """Return (frames, len(ROW)): one row for each frame."""
         return np.array(self.rows, np.float64).reshape(-1, len(ROW))
 
 
-def cost_of_a_turn_s() -> float:
-    """Seconds that the stopwatch itself takes for a frame with two looks: timed over empty turns."""
+def measure_stopwatch_cost_s() -> float:
+    """Return the seconds that the stopwatch takes for a frame with two inferences, timed over empty steps."""
     watch = Stopwatch(live=True)
     nothing = Output(np.zeros((1, 1), np.float32), np.zeros(1, np.float32), np.zeros((1, 1, 2), np.float32))
     engine = watch.engine(lambda tensor, upright=False: nothing)
     frame, tensor = Frame(np.zeros((1, 1, 3), np.uint8), 0.0, 0), np.zeros((1, 1), np.float32)
+    camera = CameraState("", "live", 0, 0.0, 0)
     begin_s = time.thread_time()
-    for _ in range(EMPTY_TURNS):
-        watch.asked()
-        watch.got(frame)
+    for _ in range(EMPTY_STEPS):
+        watch.frame_requested()
+        watch.frame_arrived(frame)
         engine(tensor)
         engine(tensor)
-        watch.read()
-        watch.filtered()
-        watch.turned(LoopStep(frame))
-    return (time.thread_time() - begin_s) / EMPTY_TURNS
+        watch.hand_done()
+        watch.filter_done()
+        watch.step_done(LoopStep(camera, frame))
+    return (time.thread_time() - begin_s) / EMPTY_STEPS

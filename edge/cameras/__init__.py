@@ -1,10 +1,10 @@
-"""Cameras: a name like `usb:0` -> frames. One file a driver.
+"""Cameras: a name like `usb:0` becomes a stream of frames. Each driver is one file.
 
-pi, pi:1                   a Raspberry Pi's camera, through Picamera2
+pi, pi:1                   a Raspberry Pi's ribbon camera, through Picamera2
 jetson, jetson:1           a Jetson's CSI camera, through GStreamer and Argus
-usb:0, usb:/dev/video0     a camera on USB, through V4L2; /dev/v4l/by-id/... stays the same one
-replay:FOLDER_OR_VIDEO     pictures of a folder in the order of their names, or a video file; needs no camera
-synthetic:WORD             a drawn hand that spells a word again and again; needs no camera
+usb:0, usb:/dev/video0     a webcam, through V4L2; /dev/v4l/by-id/... names the same one after a reboot
+replay:FOLDER_OR_VIDEO     the pictures of a folder in the order of their names, or a video file
+synthetic:WORD             a drawn hand that spells a word again and again
 """
 
 import threading
@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
+from edge.cameras.driver import LiveSource
 from edge.cameras.orientation import AS_MOUNTED, Orientation
 from edge.errors import CameraError
 from edge.records import CameraState, Frame
@@ -21,9 +22,9 @@ CHOICES = "pi, jetson, usb:0, usb:/dev/video0, replay:FOLDER_OR_VIDEO or synthet
 
 
 class Camera(Protocol):
-    """A context manager that gives frames. CameraError where opening or reading fails.
+    """A context manager that yields frames. Raises CameraError if opening or reading fails.
 
-    A live camera without a picture gives None at least every 0.5 s: the loop turns, knowing that it is blind.
+    A live camera without a picture yields None at least every 0.5 s, so that the loop keeps running.
     """
 
     dropped: int  # frames that the camera offered and nobody read
@@ -37,37 +38,50 @@ class Camera(Protocol):
 
 
 def open_camera(
-    spec: str,
+    name: str,
     fps: float = 30.0,
     stop: threading.Event | None = None,
     realtime: bool = True,
     orientation: Orientation = AS_MOUNTED,
 ) -> Camera:
-    """`usb:0` and the like -> a camera, opened by `with`; nothing is tried in its place.
+    """Return the camera of that name, to be opened by `with`. No other camera is tried in its place.
 
-    `fps`: frames a second to ask for (a video keeps its own). `stop` ends a wait for the next frame.
-    `orientation`: of live cameras. The synthetic signer spells its word again and again; `realtime` False:
-    once, and as fast as it is read.
+    `fps`: frames per second to request; a video keeps its own. `stop` ends a wait for the next frame.
+    `orientation` is for live cameras. `realtime=False`: the synthetic signer spells its word once, as fast as
+    it is read, instead of again and again. Raises CameraError if there is no camera of that name.
     """
-    kind, _, what = spec.partition(":")
-    if kind == "usb" and what:
-        from edge.cameras.usb import open_usb
+    kind, _, device = name.partition(":")
+    if kind in ("replay", "synthetic") and device:
+        if orientation != AS_MOUNTED:
+            raise CameraError(f"{name} is not a live camera: leave out --hflip and --rotation-deg")
+        if kind == "replay":
+            from edge.cameras.replay import open_replay
 
-        return open_usb(what, fps, stop, orientation)
-    if kind in ("pi", "jetson") and (what.isdecimal() or spec == kind):
-        from edge.cameras.jetson import open_jetson
-        from edge.cameras.pi import open_pi
-
-        opened = open_pi if kind == "pi" else open_jetson
-        return opened(int(what or 0), fps, stop, orientation)
-    if kind in ("replay", "synthetic") and what and orientation != AS_MOUNTED:
-        raise CameraError(f"{spec} is no live camera: leave out --flip and --rotation-deg")
-    if kind == "replay" and what:
-        from edge.cameras.replay import open_replay
-
-        return open_replay(Path(what), fps)
-    if kind == "synthetic" and what:
+            return open_replay(Path(device), fps)
         from edge.cameras.synthetic import open_synthetic
 
-        return open_synthetic(what, fps=fps, realtime=realtime, repeat=realtime)
-    raise CameraError(f"there is no camera '{spec}': it must be {CHOICES}")
+        return open_synthetic(device, fps=fps, realtime=realtime, repeat=realtime)
+    source = _live_source(name, fps, orientation)
+    if source is None:
+        raise CameraError(f"there is no camera '{name}': it must be {CHOICES}")
+    from edge.cameras.reconnecting import ReconnectingCamera
+
+    return ReconnectingCamera(source, stop)
+
+
+def _live_source(name: str, fps: float, orientation: Orientation) -> LiveSource | None:
+    """Return the live camera of that name; None if the name is not one of a live camera."""
+    kind, _, device = name.partition(":")
+    if kind == "usb" and device:
+        from edge.cameras.usb import usb_source
+
+        return usb_source(device, fps, orientation)
+    if kind == "pi" and (device.isdecimal() or name == kind):
+        from edge.cameras.pi import pi_source
+
+        return pi_source(int(device or 0), fps, orientation)
+    if kind == "jetson" and (device.isdecimal() or name == kind):
+        from edge.cameras.jetson import jetson_source
+
+        return jetson_source(int(device or 0), fps, orientation)
+    return None

@@ -1,41 +1,36 @@
-"""One opening of a live camera: a thread that reads it and keeps the newest picture."""
+"""A thread that reads a live camera and keeps the newest picture."""
 
 import threading
 import time
-from collections.abc import Callable, Generator
 from contextlib import closing
 
+from edge.cameras.driver import Driver
 from edge.errors import CameraError
 from edge.records import Image
 
-# A driver opens its camera at the first step, then gives (picture, seconds on the monotonic clock at capture)
-# for ever, and releases the camera when it is closed. It looks at the event where it can: once that is set,
-# nobody waits for it any more. CameraError where it can't go on.
-Pictures = Generator[tuple[Image, float], None, None]
-Driver = Callable[[threading.Event], Pictures]
-
 
 class CaptureThread:
-    """Reads in a thread of its own, from which nobody waits for anything.
+    """Opens a camera once and reads it until it fails or is abandoned.
 
-    A thread that is stuck in its device is left behind; it releases the camera when it comes back.
+    Nobody ever waits for this thread. One that hangs in its device is abandoned, and releases the camera when
+    it returns.
     """
 
     def __init__(self, name: str, driver: Driver) -> None:
-        self.last_s = time.monotonic()  # when the newest picture came; before the first, when it began
-        self.first_s: float | None = None
-        self.offered = 0
+        self.newest_s = time.monotonic()  # when the newest picture arrived; before the first, when it began
+        self.first_s: float | None = None  # when the first picture arrived
+        self.offered = 0  # pictures so far
         self.error: CameraError | None = None
         self._newest: tuple[Image, float, int] | None = None
         self._changed = threading.Condition()
-        self._gone = threading.Event()
+        self._abandoned = threading.Event()
         self._thread = threading.Thread(
             target=self._read, args=(name, driver), name=f"camera {name}", daemon=True
         )
         self._thread.start()
 
     def take(self, wait_s: float) -> tuple[Image, float, int] | None:
-        """The newest picture that was not yet taken, when it was captured, and its number from 0."""
+        """Return the newest picture, its capture time and its number from 0; None if there is no new one."""
         with self._changed:
             if self._newest is None and self.error is None:
                 self._changed.wait(wait_s)
@@ -43,26 +38,26 @@ class CaptureThread:
             return taken
 
     @property
-    def reads(self) -> bool:
-        """Whether its thread still has the camera."""
+    def holds_camera(self) -> bool:
+        """Whether the thread still has the camera open."""
         return self._thread.is_alive()
 
-    def leave(self, wait_s: float = 0.0) -> None:
-        """Tell the thread that nobody wants its pictures; wait at most so long until the camera is free."""
-        self._gone.set()
+    def abandon(self, wait_s: float = 0.0) -> None:
+        """Tell the thread to end; wait at most `wait_s` until the camera is free."""
+        self._abandoned.set()
         self._thread.join(wait_s)
 
     def _read(self, name: str, driver: Driver) -> None:
         error = CameraError(f"{name} ended")
         try:
-            with closing(driver(self._gone)) as pictures:
+            with closing(driver(self._abandoned)) as pictures:
                 for image, t in pictures:
-                    if self._gone.is_set():
+                    if self._abandoned.is_set():
                         break
                     self._keep(image, t)
         except CameraError as camera_error:
             error = camera_error
-        except Exception as other:  # a camera library's own; it ends this opening, never the program
+        except Exception as other:  # a camera library's own error ends this thread, never the program
             error = CameraError(f"{name} failed: {type(other).__name__}: {other}")
         with self._changed:
             self.error = error
@@ -70,9 +65,9 @@ class CaptureThread:
 
     def _keep(self, image: Image, t: float) -> None:
         with self._changed:
-            self.last_s = time.monotonic()
+            self.newest_s = time.monotonic()
             if self.first_s is None:
-                self.first_s = self.last_s
+                self.first_s = self.newest_s
             self._newest = (image, t, self.offered)
             self.offered += 1
             self._changed.notify()

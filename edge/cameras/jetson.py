@@ -1,6 +1,6 @@
-"""A CSI camera on a Jetson: GStreamer in a process of its own, its pictures over a pipe.
+"""A Jetson's CSI camera. GStreamer runs in a process of its own and sends its pictures over a pipe.
 
-So it works with any Python and without OpenCV's GStreamer, and a hung Argus hangs a child and not us.
+This works with any Python and without an OpenCV that has GStreamer, and a hung Argus hangs only the child.
 """
 
 import os
@@ -17,39 +17,33 @@ from typing import IO, cast
 import cv2
 import numpy as np
 
-from edge.cameras.capture_thread import Driver, Pictures
-from edge.cameras.orientation import AS_MOUNTED, Orientation, oriented
-from edge.cameras.reconnecting import ReconnectingCamera, Timeouts
+from edge.cameras.driver import Driver, LiveSource, Pictures
+from edge.cameras.orientation import AS_MOUNTED, Orientation, orient
 from edge.errors import CameraError, reason_of
 
-# 16:9 as the source below: nvvidconv scales each side by itself. A hand fills enough of it at arm's length.
+# 16:9 like the source below, because nvvidconv scales each side by itself. A hand at arm's length fills
+# enough of it.
 SIZE_PX = (640, 360)
-LOOK_S = 0.2  # how often a wait for the child looks whether it should end
-SAID_BYTES = 16384  # of the child's standard error that are kept for the error's sentence
-INTERRUPT_S = 3.0  # for GStreamer to put its pipeline away before it is killed
-# nvvidconv flip-method for (hflip, vflip): `gst-inspect-1.0 nvvidconv`, as in JetsonHacksNano/CSI-Camera
+POLL_S = 0.2  # how often a wait for the child checks whether it should end
+STDERR_BYTES = 16384  # of the child's standard error that are kept for the error message
+INTERRUPT_S = 3.0  # for GStreamer to shut its pipeline down before it is killed
+# nvvidconv's flip-method for (hflip, vflip): `gst-inspect-1.0 nvvidconv`, as in JetsonHacksNano/CSI-Camera
 FLIP_METHOD = {(False, False): 0, (True, True): 2, (True, False): 4, (False, True): 6}
 
 
-def open_jetson(
-    number: int,
-    fps: float = 30.0,
-    stop: threading.Event | None = None,
-    orientation: Orientation = AS_MOUNTED,
-    patience: Timeouts | None = None,
-) -> ReconnectingCamera:
-    """The CSI camera with this sensor-id."""
+def jetson_source(number: int, fps: float = 30.0, orientation: Orientation = AS_MOUNTED) -> LiveSource:
+    """Return the CSI camera with this sensor-id."""
     name = f"jetson:{number}"
-    driver = gstreamer_driver(name, argus(number, fps, orientation), SIZE_PX, orientation)
-    patience = patience or Timeouts(close_s=INTERRUPT_S + 1)
-    return ReconnectingCamera(name, driver, orientation.size(SIZE_PX), stop, patience)
+    driver = gstreamer_driver(name, argus_elements(number, fps, orientation), SIZE_PX, orientation)
+    return LiveSource(name, driver, orientation.rotated_size(SIZE_PX), close_s=INTERRUPT_S + 1)
 
 
-def argus(number: int, fps: float, orientation: Orientation) -> str:
-    """The elements up to RGBA in ordinary memory; scaling, flips and colours are done in hardware.
+def argus_elements(number: int, fps: float, orientation: Orientation) -> str:
+    """Return the GStreamer elements up to RGBA in ordinary memory. Hardware scales, flips and converts.
 
-    Of what nvvidconv can write to ordinary memory, RGBA alone has whole pixels in RGB's order: one pass drops
-    its fourth byte, and no YUV has to be guessed. 1280x720 is what JetsonHacksNano/CSI-Camera asks for.
+    Of the formats that nvvidconv writes to ordinary memory, only RGBA has whole pixels in the order R, G, B:
+    one pass drops the fourth byte, and no YUV standard is guessed. 1280x720 follows
+    JetsonHacksNano/CSI-Camera.
     """
     return (
         f"nvarguscamerasrc sensor-id={number} "
@@ -61,28 +55,32 @@ def argus(number: int, fps: float, orientation: Orientation) -> str:
 def gstreamer_driver(
     name: str, elements: str, size_px: tuple[int, int], orientation: Orientation = AS_MOUNTED
 ) -> Driver:
-    """Pictures of any GStreamer elements that can end in RGBA of this size; CameraError has last words."""
+    """Return a driver for any GStreamer elements that can end in RGBA of this size.
+
+    It raises CameraError with GStreamer's own last words when the child ends.
+    """
     width, height = size_px
     caps = f"video/x-raw,format=RGBA,width={width},height={height}"
 
-    def pictures(gone: threading.Event) -> Pictures:
+    def read_pictures(abandoned: threading.Event) -> Pictures:
         with _launched(f"{elements} ! {caps} ! fdsink sync=false") as (child, frames_fd):
-            for data in _frames(name, child, frames_fd, width * height * 4, gone):
-                t = time.monotonic()  # when it was whole: GStreamer's own times don't come over the pipe
+            for data in _frames(name, child, frames_fd, width * height * 4, abandoned):
+                t = time.monotonic()  # when the frame was complete: GStreamer's times don't cross the pipe
                 rgba = np.frombuffer(data, np.uint8).reshape(height, width, 4)
                 rgb = np.asarray(cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB), np.uint8)
-                yield oriented(rgb, orientation, flips_done=True), t
+                yield orient(rgb, orientation, already_flipped=True), t
 
-    return pictures
+    return read_pictures
 
 
 @contextmanager
 def _launched(pipeline: str) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
-    """gst-launch-1.0 and the pipe that its pictures come from; in the end it is told to stop, then killed."""
+    """Start gst-launch-1.0; yield it and the pipe of its pictures. At the end, stop it, and then kill it."""
     read_fd, write_fd = os.pipe()
     try:
-        # A pipe of its own, as nvarguscamerasrc prints on standard output. SIGPIPE stays ignored and the
-        # session is its own: it ends in good order by our signal or our end, never by the terminal's.
+        # A pipe of its own, because nvarguscamerasrc prints on standard output. SIGPIPE stays ignored and the
+        # session is the child's own, so that our signal or our end stops it in good order, never the
+        # terminal.
         child = subprocess.Popen(
             ["gst-launch-1.0", "-q", *shlex.split(pipeline), f"fd={write_fd}"],
             stdin=subprocess.DEVNULL,
@@ -102,10 +100,10 @@ def _launched(pipeline: str) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
     try:
         yield child, read_fd
     finally:
-        # SIGINT, because older gst-launch-1.0 stop their pipeline for it and die at once of SIGTERM; a
-        # camera that is not released wedges nvargus-daemon (NVIDIA-AI-IOT/jetbot#65)
+        # SIGINT, because older versions of gst-launch-1.0 stop their pipeline on it and die at once on
+        # SIGTERM; a camera that is not released wedges nvargus-daemon (NVIDIA-AI-IOT/jetbot#65).
         child.send_signal(signal.SIGINT)
-        os.close(read_fd)  # else it waits until its last picture is read, and hears no signal
+        os.close(read_fd)  # a child that waits to write a picture hears no signal
         try:
             child.wait(INTERRUPT_S)
         except subprocess.TimeoutExpired:
@@ -115,23 +113,23 @@ def _launched(pipeline: str) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
 
 
 def _frames(
-    name: str, child: "subprocess.Popen[bytes]", frames_fd: int, n_bytes: int, gone: threading.Event
+    name: str, child: "subprocess.Popen[bytes]", frames_fd: int, n_bytes: int, abandoned: threading.Event
 ) -> Iterator[bytearray]:
-    """Whole frames of n_bytes each. CameraError when the child ends, also in the middle of one."""
-    said_pipe = cast(IO[bytes], child.stderr)
-    said_fd = said_pipe.fileno()
-    said = b""
+    """Yield whole frames of n_bytes each. Raises CameraError when the child ends, also within a frame."""
+    stderr_pipe = cast(IO[bytes], child.stderr)
+    stderr_fd = stderr_pipe.fileno()
+    messages = b""
     poll = select.poll()
     poll.register(frames_fd, select.POLLIN)
-    poll.register(said_fd, select.POLLIN)
+    poll.register(stderr_fd, select.POLLIN)
     frame, filled = bytearray(n_bytes), 0
-    while not gone.is_set():
-        ready = {fd for fd, _ in poll.poll(LOOK_S * 1000)}
-        if said_fd in ready:
-            if text := os.read(said_fd, 4096):
-                said = (said + text)[-SAID_BYTES:]
+    while not abandoned.is_set():
+        ready = {fd for fd, _ in poll.poll(POLL_S * 1000)}
+        if stderr_fd in ready:
+            if text := os.read(stderr_fd, 4096):
+                messages = (messages + text)[-STDERR_BYTES:]
             else:
-                poll.unregister(said_fd)
+                poll.unregister(stderr_fd)
         if frames_fd not in ready:
             continue
         n = os.readv(frames_fd, [memoryview(frame)[filled:]])
@@ -139,17 +137,17 @@ def _frames(
         if n == 0:
             with suppress(subprocess.TimeoutExpired):
                 child.wait(INTERRUPT_S)
-                said += said_pipe.read()
-            raise CameraError(_last_words(name, filled, n_bytes, said))
+                messages += stderr_pipe.read()
+            raise CameraError(_last_words(name, filled, n_bytes, messages))
         if filled == n_bytes:
             yield frame
             frame, filled = bytearray(n_bytes), 0
 
 
-def _last_words(name: str, filled: int, n_bytes: int, said: bytes) -> str:
+def _last_words(name: str, filled: int, n_bytes: int, messages: bytes) -> str:
     where = f" in the middle of a picture ({filled} of {n_bytes} bytes)" if filled else ""
-    lines = said.decode(errors="replace").splitlines()
-    marks = ("ERROR: from", "ERROR", "erroneous")  # the element that failed first tells the most
+    lines = messages.decode(errors="replace").splitlines()
+    marks = ("ERROR: from", "ERROR", "erroneous")  # the element that failed first says the most
     why = next((line for mark in marks for line in lines if mark in line), "it said nothing")
     todo = (
         "sudo apt install nvidia-l4t-gstreamer"

@@ -1,6 +1,6 @@
-"""Pictures of another camera, taken beforehand and given at their times: drawing them then costs nothing.
+"""Pictures of another camera, drawn beforehand and delivered in real time, so that drawing costs nothing.
 
-They lie in a file without a name as cameras give them (4:2:0, 12 bits a pixel) and go round for ever.
+They are kept in an unnamed file in the format of cameras (4:2:0, 12 bits a pixel) and repeat for ever.
 """
 
 import contextlib
@@ -19,7 +19,10 @@ from edge.records import CameraState, Frame, Image
 
 
 class LoopedCamera:
-    """Frames in real time: a late reader misses some, which `dropped` counts. CameraError where none came."""
+    """Frames in real time. A late reader misses some, which `dropped` counts.
+
+    Raises CameraError if there are no pictures, or no room for them.
+    """
 
     def __init__(
         self,
@@ -41,8 +44,8 @@ class LoopedCamera:
                 kept = f"the pictures of {name} can't be kept in {tempfile.gettempdir()}"
                 raise CameraError(f"{kept}: {reason_of(error)}") from None
             if not self._count:
-                raise CameraError(f"{name} gave no picture to measure with")
-            undo.pop_all()  # from now on __exit__ closes it
+                raise CameraError(f"{name} delivered no picture to measure with")
+            undo.pop_all()  # from now on __exit__ closes the file
 
     def _write(self, image: Image) -> None:
         even = image[: image.shape[0] & ~1, : image.shape[1] & ~1]
@@ -62,13 +65,13 @@ class LoopedCamera:
 
     def __iter__(self) -> Iterator[Frame]:
         start, following = self._clock(), 0
-        for given in count():
+        for delivered in count():
             newest = int((self._clock() - start) * self._fps + 1e-6)
             index = max(newest, following)
             due = start + index / self._fps
             if (wait_s := due - self._clock()) > 0:
                 self._sleep(wait_s)
-            self.dropped = index - given
+            self.dropped = index - delivered
             following = index + 1
             yield Frame(self._picture(index % self._count), due, index)
 

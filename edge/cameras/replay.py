@@ -1,6 +1,6 @@
-"""Pictures of a folder, or a video file, as a camera. It yields every frame, as fast as they are read.
+"""A folder of pictures or a video file as a camera. It yields every frame, as fast as they are read.
 
-Times are the recording's own, from 0: a folder's from its `fps`, a video's from the file.
+Times count from 0: those of a folder come from `fps`, those of a video from the file.
 """
 
 import logging
@@ -19,8 +19,8 @@ log = logging.getLogger(__name__)
 
 
 def open_replay(path: Path, fps: float = 30.0) -> "FolderCamera | VideoCamera":
-    """A folder or a video file -> camera. CameraError where there is none, or nothing in it."""
-    if os.path.isdir(path):  # noqa: PTH112  Path.is_dir() raises where a folder may not be entered
+    """Return the camera of a folder or a video file. Raises CameraError if it is absent or empty."""
+    if os.path.isdir(path):  # noqa: PTH112  Path.is_dir() raises if a folder may not be entered
         return FolderCamera(path, fps)
     if not os.path.exists(path):  # noqa: PTH110
         raise CameraError(f"there is no folder or video {path} to replay")
@@ -28,7 +28,7 @@ def open_replay(path: Path, fps: float = 30.0) -> "FolderCamera | VideoCamera":
 
 
 class FolderCamera:
-    """The pictures of a folder in the order of their names; unreadable ones are named, counted, left out."""
+    """The pictures of a folder in the order of their names. It logs, counts and skips unreadable ones."""
 
     def __init__(self, folder: Path, fps: float) -> None:
         self.dropped = 0  # unreadable pictures
@@ -38,7 +38,7 @@ class FolderCamera:
         except OSError as error:
             raise CameraError(f"{folder} can't be listed: {error.strerror}") from None
         if not self._files:
-            raise CameraError(f"{folder} holds no pictures to replay (looked for {', '.join(SUFFIXES)})")
+            raise CameraError(f"{folder} holds no pictures to replay (expected {', '.join(SUFFIXES)})")
 
     def __enter__(self) -> "FolderCamera":
         return self
@@ -55,7 +55,7 @@ class FolderCamera:
                 image = read_picture(file)
             except PictureError as error:
                 self.dropped += 1
-                log.warning("left out: %s", error)
+                log.warning("skipped: %s", error)
                 continue
             yield Frame(image, index / self._fps, index)
         if self.dropped == len(self._files):
@@ -63,22 +63,24 @@ class FolderCamera:
 
 
 class VideoCamera:
-    """Every frame of a video file. A file that was cut off ends with what it has, and the log says so."""
+    """Every frame of a video file. A truncated file ends early, and the log says so."""
 
     def __init__(self, file: Path, fps: float) -> None:
         self.dropped = 0
         self._file = file
-        # FFmpeg and no other: OpenCV would guess at image sequences and devices from the name. An absolute
-        # name, because FFmpeg takes what stands before a colon for a protocol.
+        # FFmpeg only: otherwise OpenCV guesses from the name at image sequences and devices. The name is
+        # absolute, because FFmpeg takes the text before a colon for a protocol.
         self._capture = cv2.VideoCapture(str(file.resolve()), cv2.CAP_FFMPEG)
         first = self._read() if self._capture.isOpened() else None
         if first is None:
             self._capture.release()
-            raise CameraError(f"{file} is no video that OpenCV can read, has no frames, or is cut off")
+            raise CameraError(f"OpenCV can't read {file} as a video, or it has no frames, or it is truncated")
         self._first: tuple[Image, float] = first
         own_fps = self._capture.get(cv2.CAP_PROP_FPS)
         self._fps = own_fps if 0 < own_fps < 1000 else fps
-        self._promised = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))  # 0 or less: the file does not say
+        self._expected_frames = int(
+            self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        )  # 0 or less if the file does not say
 
     def __enter__(self) -> "VideoCamera":
         return self
@@ -91,16 +93,18 @@ class VideoCamera:
 
     def __iter__(self) -> Iterator[Frame]:
         index, t = 0, -1.0
-        read: tuple[Image, float] | None = self._first
-        while read is not None:
-            image, t_file = read
-            t = t_file if t_file > t else t + 1 / self._fps  # some files tell no times
+        frame: tuple[Image, float] | None = self._first
+        while frame is not None:
+            image, t_file = frame
+            t = t_file if t_file > t else t + 1 / self._fps  # some files carry no times
             yield Frame(image, t, index)
             index += 1
-            read = self._read()
-        # formats without an index only estimate their count, from the length in seconds
-        if index < self._promised - max(1, self._promised // 50):
-            log.warning("%s ended after %d of %d frames: it is cut off", self._file, index, self._promised)
+            frame = self._read()
+        # formats without an index estimate the count from the length in seconds
+        if index < self._expected_frames - max(1, self._expected_frames // 50):
+            log.warning(
+                "%s ended after %d of %d frames: it is truncated", self._file, index, self._expected_frames
+            )
 
     def _read(self) -> tuple[Image, float] | None:
         ok, bgr = self._capture.read()

@@ -1,6 +1,6 @@
-"""The synthetic signer, `synthetic:WORD`: a camera without hardware that spells a word, as a test card.
+"""The synthetic signer, `synthetic:WORD`: a camera without hardware. A drawn hand spells a word.
 
-Its pictures prove the path from camera to text, not the accuracy on people.
+It is a test card: it proves the path from camera to text, not the accuracy on people.
 """
 
 import time
@@ -14,18 +14,17 @@ import numpy.typing as npt
 
 from edge.errors import CameraError
 from edge.records import CameraState, Frame, Image
-from edge.synthetic.background import made_background
+from edge.synthetic.background import make_background
 from edge.synthetic.painter import paint_hand, random_appearance
 from edge.synthetic.poses import POSES, RELAXED, Pose, blend, hand_joints, rotation
 
-START_S, END_S, DOWN_S = 0.6, 1.0, 0.5  # hand out of view before the word, after it, and at a space
-# The scene of `make demo`: one in which the shipped model reads all letters but N, R, T and Z. Of 35 scenes
-# tried it reads HELLO in 8: this proves the path, and the model's weakness on new hands shows here, too.
+START_S, END_S, DOWN_S = 0.6, 1.0, 0.5  # s: the hand is out of view before the word, after it, and at a space
+# The seed of the scene that `make demo` shows. Chosen by hand: see docs/experiments.md, "The drawn hand".
 PLAIN_SCENE = 22
-OVERSAMPLING = 2  # painted at twice the size and averaged down
+OVERSAMPLING = 2  # painted at twice the size, then averaged down
 SWAY = ((0.43, 1.0), (1.1, 0.5), (5.3, 0.25))  # Hz, amplitude: the arm's sway, the hand's, its tremor
 
-# When (s), in which pose, how far raised (0 out of view, 1 up); between two the hand moves.
+# Time in s, pose, and how far the hand is raised (0: out of view, 1: up). The hand moves from key to key.
 Key = tuple[float, Pose, float]
 
 
@@ -41,26 +40,31 @@ def open_synthetic(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> "SyntheticCamera":
-    """A camera that spells `word` once, or again and again; skin, light and background come from the seed.
+    """Return a camera that spells `word` once, or with `repeat` again and again.
 
-    A to Z in any case and spaces; CameraError for anything else. size: width, height in px. In real time a
-    late reader misses frames; else every frame comes at once and t is index / fps.
+    The word holds letters A to Z in any case, and spaces. `size` is width and height in px. The seed decides
+    skin, light and background. With `realtime`, a late reader misses frames; without it, every frame comes
+    at once and t is index / fps. Raises CameraError for a word or a number that can't be used.
     """
     if not (fps > 0 and hold_s > 0 and move_s >= 0):
-        raise CameraError(f"synthetic: got fps {fps}, hold_s {hold_s}, move_s {move_s}; give more than 0")
+        raise CameraError(
+            f"synthetic: fps, hold_s and move_s must be above 0, got {fps}, {hold_s} and {move_s}"
+        )
     keys = signing_plan(word, hold_s, move_s)
     return SyntheticCamera(keys, fps, size, seed, realtime, repeat, clock, sleep)
 
 
 def signing_plan(word: str, hold_s: float, move_s: float) -> list[Key]:
-    """The keys of a word. A double letter is let go between: the hand drops out of view and comes back."""
+    """Return the keys of a word. Between two equal letters the hand drops out of view and comes back."""
     letters = " ".join(word.split()).upper()
     if not letters or not set(word) <= {*ascii_letters, " "}:
-        raise CameraError(f"synthetic: can't spell {word!r}; give letters from A to Z, e.g. synthetic:HELLO")
+        raise CameraError(
+            f"synthetic: the word must have letters from A to Z, e.g. synthetic:HELLO, got {word!r}"
+        )
     t, last = START_S, ""
     keys: list[Key] = [(0.0, RELAXED, 0.0), (t, RELAXED, 0.0)]
 
-    def to(pose: Pose, raised: float, stay_s: float) -> None:
+    def move_to(pose: Pose, raised: float, stay_s: float) -> None:
         nonlocal t
         keys.append((t + move_s, pose, raised))
         t += move_s + stay_s
@@ -68,16 +72,16 @@ def signing_plan(word: str, hold_s: float, move_s: float) -> list[Key]:
 
     for letter in letters:
         if letter in (" ", last):
-            to(RELAXED, 0.0, DOWN_S)
+            move_to(RELAXED, 0.0, DOWN_S)
         if letter != " ":
-            to(POSES[letter], 1.0, hold_s)
+            move_to(POSES[letter], 1.0, hold_s)
         last = letter
-    to(RELAXED, 0.0, END_S)
+    move_to(RELAXED, 0.0, END_S)
     return keys
 
 
-def at_time(keys: list[Key], t: float) -> tuple[Pose, float]:
-    """The pose and how far the hand is raised at t; movements begin and end gently."""
+def pose_at(keys: list[Key], t: float) -> tuple[Pose, float]:
+    """Return the pose at `t` seconds and how far the hand is raised. Movements begin and end gently."""
     for (t0, pose_a, up_a), (t1, pose_b, up_b) in pairwise(keys):
         if t < t1:
             fraction = (t - t0) / (t1 - t0)
@@ -87,7 +91,7 @@ def at_time(keys: list[Key], t: float) -> tuple[Pose, float]:
 
 
 class SyntheticCamera:
-    """Context manager and iterator of Frames. `dropped` counts the frames that came due unread."""
+    """A context manager that iterates over Frames. `dropped` counts the frames that came due unread."""
 
     def __init__(
         self,
@@ -128,10 +132,10 @@ class SyntheticCamera:
         self._next += 1
         t = index / self._fps
         t_word = t % self._keys[-1][0]
-        return Frame(self._scene.picture(*at_time(self._keys, t_word), t), start + t, index)
+        return Frame(self._scene.picture(*pose_at(self._keys, t_word), t), start + t, index)
 
     def _wait(self) -> float:
-        """Sleep until the next frame is due, or skip those whose time has passed; the stream's start."""
+        """Sleep until the next frame is due, or skip late frames. Return the start of the stream."""
         now = self._clock()
         if self._start is None:
             self._start = now
@@ -146,34 +150,36 @@ class SyntheticCamera:
 
 
 class Scene:
-    """What stays while a word is spelled: the room, the person, where the hand is held."""
+    """The part of the picture that stays the same: the room, the person, where the hand is held."""
 
     def __init__(self, size: tuple[int, int], seed: int) -> None:
         rng = np.random.default_rng(seed)
         width, self._height = size
-        room = made_background(rng, width, self._height)
+        room = make_background(rng, width, self._height)
         room = np.asarray(cv2.GaussianBlur(room, (0, 0), self._height / 160), np.uint8)  # out of focus
         self._room = np.asarray(cv2.resize(room, None, fx=OVERSAMPLING, fy=OVERSAMPLING), np.uint8)
-        self._look = random_appearance(rng)
+        self._appearance = random_appearance(rng)
         self._unit_px = self._height * OVERSAMPLING * rng.uniform(0.255, 0.275)
         self._centre = np.array([width * rng.uniform(0.4, 0.6), self._height * 0.46]) * OVERSAMPLING
-        self._turn = rng.uniform(-8, 8, 3)
+        self._rotation_deg = rng.uniform(-8, 8, 3)
         self._phases = rng.uniform(0, 2 * np.pi, (5, len(SWAY)))
         self._noise = np.repeat(rng.normal(0, 3, (self._height, width, 1)), 3, axis=2).astype(np.int16)
 
     def picture(self, pose: Pose, raised: float, t: float) -> Image:
-        """(H, W, 3): the hand in this pose at t, swaying as a held hand does."""
+        """Return (H, W, 3): the hand in this pose at `t` seconds, swaying as a held hand does."""
         canvas = self._room.copy()
         sway = self._sway(t)
-        joints = hand_joints(pose) @ rotation(*(self._turn + 2.5 * sway[:3])).T
+        joints = hand_joints(pose) @ rotation(*(self._rotation_deg + 2.5 * sway[:3])).T
         below = (1 - raised) * self._height * OVERSAMPLING * 1.1
         centre = self._centre + np.array([0, below]) + sway[3:] * self._unit_px * 0.04
-        paint_hand(canvas, joints, self._unit_px, centre, self._look)
+        paint_hand(canvas, joints, self._unit_px, centre, self._appearance)
         image = cv2.resize(canvas, self._noise.shape[1::-1], interpolation=cv2.INTER_AREA)
-        grain = np.roll(self._noise, int(t * 997) % 61, axis=0)  # another one each frame, for little
+        grain = np.roll(
+            self._noise, int(t * 997) % 61, axis=0
+        )  # cheap grain that differs from frame to frame
         return np.asarray(cv2.add(image, grain, dtype=cv2.CV_8U), np.uint8)
 
     def _sway(self, t: float) -> npt.NDArray[np.float64]:
-        """(5,) about -1..1: yaw, pitch, roll, x, y."""
+        """Return (5,): yaw, pitch, roll, x and y, each about -1..1."""
         waves = [a * np.sin(2 * np.pi * f * t + self._phases[:, k]) for k, (f, a) in enumerate(SWAY)]
         return np.asarray(np.sum(waves, axis=0))

@@ -1,1 +1,1 @@
-"""One file a command of `asl-edge`."""
+"""The commands of `asl-edge`, one file each: add_arguments(parser) and main(arguments) -> exit code."""

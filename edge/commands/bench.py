@@ -1,8 +1,9 @@
-"""`asl-edge bench`: measures the loop on this device, and compares what was measured on several.
+"""`asl-edge bench`: measure the loop on this device, and compare the latency cards of several devices.
 
-measure.py runs the loop, card.py says what came of it, compare.py and tune.py use that.
+In edge/bench, measure.py runs the loop, card.py describes the result, compare.py and tune.py use it.
 """
 
+import argparse
 import os
 import signal
 import sys
@@ -12,82 +13,121 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.bench.card import card_of, read_card, table_of, write_card
-from edge.bench.compare import comparison
+from edge.bench.card import make_card, read_card, write_card
+from edge.bench.card_text import format_card
+from edge.bench.compare import compare_cards
 from edge.bench.measure import measure
 from edge.bench.plot import check_matplotlib, draw
 from edge.bench.stopwatch import ROW, Stopwatch
 from edge.bench.tune import tune
+from edge.commands.flags import CAMERA, MODEL, add_settings, load_settings
 from edge.errors import SettingsError
 from edge.settings import Settings
 from edge.system.stdout import say
 
-USUAL_CAMERA = "synthetic:HI"
-USUAL_S = 30.0
-LONGEST_S = 86_400.0
-SHOW_S = 0.5  # between two progress lines
+DEFAULT_CAMERA = "synthetic:HI"
+DEFAULT_DURATION_S = 30.0
+MAX_DURATION_S = 86_400.0
+PROGRESS_S = 0.5  # between two progress lines
 
 
 @dataclass(frozen=True)
 class BenchOptions:
-    """What the command line asked for."""
+    """The flags that are not settings."""
 
-    duration_s: float = USUAL_S
+    duration_s: float = DEFAULT_DURATION_S
     json: Path | None = None
     plot: Path | None = None
     tune: Path | None = None  # the settings file to write
 
 
-def bench(settings: Settings, wanted: BenchOptions) -> None:
-    """Measures, prints the table, writes what was asked for."""
-    if not 0 < wanted.duration_s <= LONGEST_S:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--duration",
+        type=float,
+        metavar="S",
+        default=DEFAULT_DURATION_S,
+        help=f"seconds to measure (default: {DEFAULT_DURATION_S:g})",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the latency card")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the card as a PNG (needs matplotlib)")
+    parser.add_argument(
+        "--tune",
+        action="store_true",
+        help="try every variant and number of threads, write the best to --config",
+    )
+    parser.add_argument(
+        "--compare", type=Path, nargs="+", metavar="CARD", help="print cards side by side and measure nothing"
+    )
+    add_settings(parser, (*MODEL, "thread_spinning", *CAMERA))
+
+
+def main(arguments: argparse.Namespace) -> int:
+    if arguments.compare:
+        compare(arguments.compare)
+        return 0
+    if arguments.tune and not arguments.config:
+        raise SettingsError("--tune writes to a settings file: name one with --config FILE")
+    tuned = arguments.config
+    if arguments.tune and not os.path.exists(tuned):  # noqa: PTH110  never raises, unlike Path.exists
+        arguments.config = None  # a new file
+    settings = load_settings(arguments)
+    if arguments.config is None:  # the default camera may not be plugged in
+        settings = replace(settings, camera=arguments.camera or DEFAULT_CAMERA)
+    bench(
+        settings,
+        BenchOptions(arguments.duration, arguments.json, arguments.plot, tuned if arguments.tune else None),
+    )
+    return 0
+
+
+def bench(settings: Settings, options: BenchOptions) -> None:
+    """Measure, print the table, and write the files that the options name."""
+    if not 0 < options.duration_s <= MAX_DURATION_S:
         raise SettingsError(
-            f"--duration is {wanted.duration_s:g} s; more than 0 was wanted, and at most {LONGEST_S:.0f}"
+            f"--duration must be more than 0 and at most {MAX_DURATION_S:.0f} s, got {options.duration_s:g}"
         )
-    if wanted.plot:
+    if options.plot:
         check_matplotlib()
-    for path in (wanted.json, wanted.plot):
-        _check_place(path)
-    # the time of a reading is asked for, so that every frame is read
-    settings = replace(settings, rest_when_still=False)
-    stop = _ended_by_signals()
-    if wanted.tune:
-        best = tune(settings, wanted.tune, stop, say).settings
-        spinning = "on" if best.spinning else "off"
-        say(f"written to {wanted.tune}: {best.variant}, threads {best.threads}, spinning {spinning}")
+    for path in (options.json, options.plot):
+        _check_writable(path)
+    settings = replace(settings, skip_still_frames=False)  # measure every frame
+    stop = _stop_at_signals()
+    if options.tune:
+        best = tune(settings, options.tune, stop, say).settings
+        spinning = "on" if best.thread_spinning else "off"
+        say(f"written to {options.tune}: {best.variant}, threads {best.threads}, spinning {spinning}")
         return
-    progress = _Progress(settings, wanted.duration_s)
-    measured = measure(settings, wanted.duration_s, stop, progress)
+    progress = _Progress(settings, options.duration_s)
+    measured = measure(settings, options.duration_s, stop, progress)
     progress.end()
-    card = card_of(measured, settings)
-    say("\n".join(table_of(card)))
-    if wanted.json:
-        write_card(card, wanted.json)
-    if wanted.plot:
-        draw(card, measured, wanted.plot)
+    card = make_card(measured, settings)
+    say("\n".join(format_card(card)))
+    if options.json:
+        write_card(card, options.json)
+    if options.plot:
+        draw(card, measured, options.plot)
 
 
 def compare(paths: list[Path]) -> None:
-    """Prints the cards side by side."""
+    """Print the cards side by side."""
     cards = [read_card(path) for path in paths]
     try:
-        lines = comparison(cards, [str(path) for path in paths])
+        lines = compare_cards(cards, [str(path) for path in paths])
     except (LookupError, TypeError, AttributeError, ValueError):
         names = ", ".join(str(path) for path in paths)
         raise SettingsError(f"a card of {names} is incomplete: measure again") from None
     say("\n".join(lines).rstrip())
 
 
-def _check_place(path: Path | None) -> None:
-    """Said before the measuring, which may take minutes."""
+def _check_writable(path: Path | None) -> None:
+    """Raise SettingsError if the file can't be written, before minutes are spent on measuring."""
     if path is not None and (path.is_dir() or not os.access(path.parent, os.W_OK)):
-        raise SettingsError(
-            f"{path} can't be written: name a file in a folder that exists and may be written"
-        )
+        raise SettingsError(f"{path} can't be written: name a file in a folder that exists and is writable")
 
 
-def _ended_by_signals() -> threading.Event:
-    """Ctrl-C ends the measuring early; what was measured is still told."""
+def _stop_at_signals() -> threading.Event:
+    """Return an event that Ctrl-C sets, which ends the measuring early and still prints the result."""
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -95,24 +135,24 @@ def _ended_by_signals() -> threading.Event:
 
 
 class _Progress:
-    """One line on standard error, where a person looks at it."""
+    """One line on standard error, if that is a terminal."""
 
     def __init__(self, settings: Settings, duration_s: float) -> None:
         self._duration_s, self._shown_s = duration_s, 0.0
-        self._seen = sys.stderr.isatty()
-        if self._seen:
+        self._is_terminal = sys.stderr.isatty()
+        if self._is_terminal:
             print(f"asl-edge: opening {settings.camera}", end="", file=sys.stderr, flush=True)
 
     def __call__(self, span_s: float, watch: Stopwatch | None) -> None:
-        if not self._seen or watch is None or span_s - self._shown_s < SHOW_S:
+        if not self._is_terminal or watch is None or span_s - self._shown_s < PROGRESS_S:
             return
         self._shown_s = span_s
         rows = np.array(watch.rows[-30 * len(ROW) :]).reshape(-1, len(ROW))
         hand_ms = 1000 * float(np.median(rows[:, ROW.index("hand")])) if len(rows) else 0.0
         frames = len(watch.rows) // len(ROW)
-        said = f"{span_s:.0f} of {self._duration_s:.0f} s, {frames} frames, {hand_ms:.1f} ms a frame"
-        print(f"\r\x1b[Kasl-edge: {said}", end="", file=sys.stderr, flush=True)
+        text = f"{span_s:.0f} of {self._duration_s:.0f} s, {frames} frames, {hand_ms:.1f} ms a frame"
+        print(f"\r\x1b[Kasl-edge: {text}", end="", file=sys.stderr, flush=True)
 
     def end(self) -> None:
-        if self._seen:
+        if self._is_terminal:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)

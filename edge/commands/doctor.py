@@ -1,53 +1,75 @@
-"""`asl-edge doctor`: what is installed, which cameras there are, does the model work here. A table."""
+"""`asl-edge doctor`: a table of what is installed, which cameras there are, and whether the model works.
 
+Libraries are imported inside functions, because a broken installation must be a row of the table.
+"""
+
+import argparse
 import contextlib
 import importlib
 import importlib.metadata
 import importlib.util
 import platform
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge.commands.flags import CAMERA, add_settings, load_settings
 from edge.errors import AslEdgeError, CameraError
+from edge.system.stdout import say
 
 if TYPE_CHECKING:
     from edge.cameras import Camera
-    from edge.personalize.correction import Belongs
+    from edge.personalize.taught_file import TaughtFile
     from edge.settings import Settings
 
-MEASURE_S = 6.0  # of a camera; frozen and black pictures are said after 5
-SLOW = 0.8  # a camera that gives less of the frames that were asked for is slow
-ODD = {
-    "blind": "it gives no pictures any more: check its cable and plug",
-    "frozen": "it gives the same picture again and again: plug it in again",
-    "black": "its pictures are black: is the lens covered, or the light off?",
-}
+MEASURE_S = 6.0  # a camera's state says `frozen` or `black` after 5 s
+SLOW = 0.8  # a camera is slow below this fraction of the frame rate that was asked for
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One row; `well` is None where nothing is wrong with its absence."""
+    """One row of the table; `ok` is None for an optional part that is absent."""
 
     what: str
-    well: bool | None
-    says: str
+    ok: bool | None
+    text: str
 
 
-def examine(settings: Callable[[], "Settings"]) -> tuple[list[str], bool]:
-    """The table's lines, and whether asl-edge can run here. Settings are asked for late: to read them takes
-    what may be installed badly."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_settings(parser, (*CAMERA, "model", "state_dir"))
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Print the table, of the camera alone if --camera names one. Return 1 if a row says BAD."""
+    if arguments.camera:
+        from edge.build import build_camera
+
+        settings = load_settings(arguments)
+        with build_camera(settings, threading.Event()) as camera:
+            lines, ok = examine_camera(camera, settings.fps)
+    else:
+        lines, ok = examine(load_settings(arguments))
+    say("\n".join(lines))
+    return 0 if ok else 1
+
+
+def examine(settings: "Settings") -> tuple[list[str], bool]:
+    """Return the table's lines, and whether asl-edge can run here."""
     findings = [*_installed(), *_cameras(), *_package(settings)]
     width = max(len(finding.what) for finding in findings)
     marks = {True: "ok ", False: "BAD", None: "-  "}
-    lines = [f"{finding.what:<{width}}  {marks[finding.well]}  {finding.says}" for finding in findings]
-    return lines, all(finding.well is not False for finding in findings)
+    lines = [f"{finding.what:<{width}}  {marks[finding.ok]}  {finding.text}" for finding in findings]
+    return lines, all(finding.ok is not False for finding in findings)
 
 
 def examine_camera(camera: "Camera", fps: float) -> tuple[list[str], bool]:
-    """Looks through an open camera for some seconds. What it gives, and what is wrong with that."""
+    """Read an open camera for some seconds. Return the table's lines, and whether the camera is well.
+
+    Raises CameraError if it gives fewer than two frames.
+    """
     indices, times, brightness = [], [], []
     shape: tuple[int, ...] = ()
     end_s = float("inf")
@@ -61,27 +83,28 @@ def examine_camera(camera: "Camera", fps: float) -> tuple[list[str], bool]:
         if time.monotonic() > end_s:
             break
     if len(times) < 2:
-        raise CameraError(f"{camera.state().name} gave {len(times)} pictures and then no more")
-    # what it offered, not what was read of it: reading is not the camera's doing
+        frames = f"only {len(times)} frame" if times else "no frame"
+        raise CameraError(f"{camera.state().name} delivered {frames}: check its cable")
+    # count the frames that the camera offered, also those that were dropped here
     real_fps = (indices[-1] - indices[0]) / (times[-1] - times[0])
     state = camera.state()
-    wrong = ODD.get(state.status, "")
-    if not wrong and real_fps < SLOW * fps:
-        wrong = f"{fps:g} frames/s were asked for: give it more light, a port of its own, or ask for less"
+    fault = state.problem and f"it {state.problem}"
+    if not fault and real_fps < SLOW * fps:
+        fault = f"{fps:g} frames/s were asked for: give it more light or its own USB port, or ask for less"
     mean = sum(brightness) / len(brightness)
     lines = [
         f"camera      {state.name}: {state.status}",
         f"pictures    {shape[1]}x{shape[0]} px, mean brightness {mean:.0f} of 255",
         f"frames/s    {real_fps:.1f} over {times[-1] - times[0]:.1f} s",
-        f"verdict     {'BAD: ' + wrong if wrong else 'ok'}",
+        f"verdict     {'BAD: ' + fault if fault else 'ok'}",
     ]
-    return lines, not wrong
+    return lines, not fault
 
 
 def _installed() -> Iterator[Finding]:
     yield Finding("Python", True, f"{platform.python_version()} on {platform.machine()}")
     with contextlib.suppress(ImportError):
-        import edge.engines.onnx  # noqa: F401  imports onnxruntime without a warning that means nothing
+        import edge.engines.onnx  # noqa: F401  imports onnxruntime without its warning about a GPU
     for name, module in (("numpy", "numpy"), ("onnxruntime", "onnxruntime"), ("OpenCV", "cv2")):
         try:
             version = importlib.import_module(module).__version__
@@ -90,67 +113,64 @@ def _installed() -> Iterator[Finding]:
         else:
             yield Finding(name, True, version)
     if importlib.util.find_spec("torch") is None:
-        yield Finding("torch", None, "not installed (optional: for --engine torchscript)")
+        yield Finding("torch", None, "not installed (optional: for --variant dynamic)")
     else:
         yield Finding("torch", True, importlib.metadata.version("torch"))
 
 
 def _cameras() -> Iterator[Finding]:
     try:
-        from edge.cameras.usb import found_cameras
-    except ImportError:  # OpenCV is broken, and its row says so
+        from edge.cameras.usb import list_devices
+    except ImportError:  # OpenCV has a row that says so
         return
-    found = found_cameras()
-    for device, name in found:
+    devices = list_devices()
+    for device, name in devices:
         yield Finding("camera", True, f"usb:{device}  {name}")
-    if not found:
+    if not devices:
         yield Finding("camera", None, "none found (replay: and synthetic: need none)")
 
 
-def _package(settings: Callable[[], "Settings"]) -> Iterator[Finding]:
+def _package(settings: "Settings") -> Iterator[Finding]:
     try:
         from edge.package import open_package
-
-        wanted = settings()
-    except ImportError:  # OpenCV or numpy is broken, and its row says so
+    except ImportError:  # OpenCV or numpy has a row that says so
         return
     try:
-        package = open_package(Path(wanted.model))
+        package = open_package(Path(settings.model))
     except AslEdgeError as error:
         yield Finding("model", False, str(error))
         return
     yield Finding("model", True, f"{package.folder}: every file is as it was packaged")
-    from edge.engines import SUFFIX, open_engine
+    from edge.engines import open_engine
     from edge.engines.golden import check_golden
-    from edge.personalize.correction import belongs_of
+    from edge.personalize.taught_file import locate_taught_file
 
-    for variant, file in package.files.items():
-        name = next(engine for engine, suffix in SUFFIX.items() if suffix == file.suffix)
-        row = f"engine {name}"
-        if name == "torchscript" and importlib.util.find_spec("torch") is None:
+    for variant in package.files:
+        runtime = package.runtime(variant)
+        row = f"engine {runtime}"
+        if runtime == "torchscript" and importlib.util.find_spec("torch") is None:
             yield Finding(row, None, f"{variant}: not tried, torch is not installed")
             continue
         try:
-            difference = check_golden(open_engine(name, package, variant), package, variant)
+            difference = check_golden(open_engine(package, variant), package, variant)
         except AslEdgeError as error:
             yield Finding(row, False, f"{variant}: {error}")
         else:
             yield Finding(
                 row, True, f"{variant}: answers the golden input ({difference:.3f} from the export's)"
             )
-        yield from _taught(belongs_of(package, variant, wanted.teach_folder))
+        yield from _taught(locate_taught_file(package, variant, settings.state_dir))
 
 
-def _taught(belongs: "Belongs") -> Iterator[Finding]:
-    """Nothing where nothing was taught: most devices are not."""
-    from edge.personalize.correction import load
+def _taught(file: "TaughtFile") -> Iterator[Finding]:
+    """Yield no row if nothing was taught."""
     from edge.records import LETTERS
 
     try:
-        examples = load(belongs)
+        examples = file.load()
     except AslEdgeError as error:
         yield Finding("taught", False, str(error))
         return
     if examples is not None:
         letters = ", ".join(LETTERS[i] for i in sorted(set(examples.letters.tolist())))
-        yield Finding("taught", True, f"{len(examples.letters)} examples of {letters}: {belongs.path}")
+        yield Finding("taught", True, f"{len(examples.letters)} examples of {letters}: {file.path}")

@@ -1,23 +1,47 @@
-"""Picture files -> one answer each, in the order given, for `asl-edge predict`."""
+"""`asl-edge predict`: picture files -> one JSON line each, in the order given."""
 
+import argparse
+import json
 import os
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edge.errors import PictureError, SettingsError
+from edge.build import build_reader
+from edge.commands.flags import MODEL, add_settings, load_settings
+from edge.errors import PictureError, SettingsError, os_errors_as
 from edge.hand.reader import HandReader
 from edge.pictures import read_picture
 from edge.records import Prediction
+from edge.system.stdout import say
 
 STANDARD_INPUT = 0
 
 
-def names_of(arguments: list[str]) -> Iterator[str]:
-    """File names in order; `-` stands for the lines of standard input, each given on as soon as it came."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("files", nargs="*", metavar="FILE", help="picture; - takes names from standard input")
+    add_settings(parser, MODEL)
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Return 1 if a picture can't be read."""
+    if not arguments.files:
+        raise SettingsError("predict got no files: name pictures, or - to take names from standard input")
+    settings = load_settings(arguments)
+    reader = build_reader(replace(settings, threads=1))
+    code = 0
+    for result in predict_files(iterate_names(arguments.files), reader, parallel=settings.threads):
+        code = 1 if "error" in result else code
+        say(json.dumps(result))
+    return code
+
+
+def iterate_names(arguments: list[str]) -> Iterator[str]:
+    """Yield file names in order; `-` stands for the lines of standard input, each as soon as it arrives."""
     for argument in arguments:
         if argument == "-":
             yield from _input_lines()
@@ -25,74 +49,72 @@ def names_of(arguments: list[str]) -> Iterator[str]:
             yield argument
 
 
-def predict_files(names: Iterable[str], reader: HandReader, at_a_time: int = 1) -> Iterator[dict[str, Any]]:
-    """One answer a name, in order: file, letter, confidence, top, box_xyxy; or file and error.
+def predict_files(names: Iterable[str], reader: HandReader, parallel: int = 1) -> Iterator[dict[str, Any]]:
+    """Yield one result per name, in order: file, letter, confidence, top, box_xyxy; or file and error.
 
-    `at_a_time` pictures are decoded and read side by side, each by an engine of one thread: so small a
-    network gains more from that than from sharing one reading between threads.
+    `parallel` pictures are decoded and read at a time, each with one thread: for so small a network that is
+    faster than to split one inference between threads.
     """
 
-    def answer(name: str) -> dict[str, Any]:
-        if not name:  # as a path it would be the folder here
+    def predict_file(name: str) -> dict[str, Any]:
+        if not name:  # Path("") is the current folder
             return {"file": name, "error": "the name is empty"}
         try:
             image = read_picture(Path(name))
         except PictureError as error:
             return {"file": name, "error": str(error)}
-        return {"file": name, **_words(reader.read(image))}
+        return {"file": name, **_format(reader.read(image))}
 
-    for answered in _in_order(names, answer, at_a_time):
-        yield answered.result()
+    for future in _in_order(names, predict_file, parallel):
+        yield future.result()
 
 
-def _words(prediction: Prediction) -> dict[str, Any]:
+def _format(prediction: Prediction) -> dict[str, Any]:
     hand = prediction.hand
     return {
         "letter": prediction.letter,
         "confidence": round(prediction.confidence, 4),
-        "top": [[letter, round(confidence, 4)] for letter, confidence in prediction.top[:3]],
+        "top": [[letter, round(confidence, 4)] for letter, confidence in prediction.top(3)],
         "box_xyxy": None if hand is None else [round(side, 1) for side in hand.box_xyxy],
     }
 
 
 def _input_lines() -> Iterator[str]:
-    """os.read, not sys.stdin: a thread that waits in sys.stdin can stop the interpreter from ending."""
+    """Read with os.read: a thread that waits in sys.stdin can keep the interpreter from ending."""
     rest = b""
     while block := _input_block():
         *lines, rest = (rest + block).split(b"\n")
-        yield from filter(None, map(_name_in, lines))
-    if name := _name_in(rest):
+        yield from filter(None, map(_decode_name, lines))
+    if name := _decode_name(rest):
         yield name
 
 
-def _name_in(line: bytes) -> str:
-    """Without what a list that was made on Windows has at its end."""
+def _decode_name(line: bytes) -> str:
+    """Return the name without the carriage return of a list made on Windows."""
     return os.fsdecode(line.removesuffix(b"\r"))
 
 
 def _input_block() -> bytes:
-    try:
+    with os_errors_as(SettingsError, "standard input can't be read for names"):
         return os.read(STANDARD_INPUT, 1 << 16)
-    except OSError as error:
-        raise SettingsError(f"standard input can't be read for names: {error.strerror}") from None
 
 
 def _in_order(
-    names: Iterable[str], answer: Callable[[str], dict[str, Any]], at_a_time: int
+    names: Iterable[str], predict_file: Callable[[str], dict[str, Any]], parallel: int
 ) -> Iterator["Future[dict[str, Any]]"]:
-    """Answers in the order of their names, a few begun ahead; no more pictures in memory than `at_a_time`.
+    """Yield results in the order of the names. At most `parallel` pictures are in memory.
 
-    Names are taken in a thread of their own, so that one picture is answered before the next name comes.
+    Another thread takes the names, so that a picture's result does not wait for the next name.
     """
-    ahead: queue.Queue[Future[dict[str, Any]] | Exception | None] = queue.Queue(2 * at_a_time)
-    pool = ThreadPoolExecutor(at_a_time)
+    ahead: queue.Queue[Future[dict[str, Any]] | Exception | None] = queue.Queue(2 * parallel)
+    pool = ThreadPoolExecutor(parallel)
 
     def feed() -> None:
         try:
             for name in names:
-                ahead.put(pool.submit(answer, name))
+                ahead.put(pool.submit(predict_file, name))
             ahead.put(None)
-        except Exception as error:  # raised where the answers are awaited, not in this thread
+        except Exception as error:  # raised in the thread that awaits the results
             ahead.put(error)
 
     threading.Thread(target=feed, daemon=True, name="names").start()

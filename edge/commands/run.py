@@ -1,42 +1,56 @@
-"""`asl-edge run`: the loop, and the loop again with new settings after SIGHUP, until somebody ends it."""
+"""`asl-edge run`: run the loop until a signal ends it; SIGHUP reloads the settings and starts it again."""
 
+import argparse
 import faulthandler
 import logging
+import os
 from collections.abc import Callable
 
-from edge.build import Components, build_camera, build_components, watched
+from edge.build import Components, build_camera, build_components, observing
 from edge.cameras import Camera
+from edge.commands.flags import add_settings, load_settings
 from edge.errors import AslEdgeError, CameraBlind, CameraError, SettingsError
-from edge.observe.snapshot import SnapshotPublisher
 from edge.pipeline import run
-from edge.records import LoopStep
-from edge.settings import Settings
+from edge.records import LoopStep, Observer
+from edge.settings import SETTINGS, Settings
 from edge.system.systemd import Service
 
 log = logging.getLogger(__name__)
 
-# A service that starts before its camera is plugged in tries again after these pauses, and only then ends and
-# is started afresh: loading the model every few seconds would keep an idle board busy and warm. Together they
-# stay below the unit's TimeoutStartSec=90.
-FIRST_PAUSES_S = (1, 2, 4, *[5] * 10)
+# A service whose camera is absent at the start tries again after these pauses, and then exits to be
+# restarted. A restart after each try would load the model every few seconds and keep an idle board busy. The
+# sum stays below the unit's TimeoutStartSec=90.
+CAMERA_PAUSES_S = (1, 2, 4, *[5] * 10)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_settings(parser, SETTINGS)
+
+
+def main(arguments: argparse.Namespace) -> int:
+    # a terminal that closes sends SIGHUP, too, and must end the program
+    reloads = arguments.config is not None and not os.isatty(0)
+    serve(lambda: load_settings(arguments), reloads)
+    return 0
 
 
 def serve(read_settings: Callable[[], Settings], reloads: bool) -> None:
-    """Returns when the camera ends or a signal ends it; an AslEdgeError where it can't begin or go on.
+    """Run the loop until the camera or a signal ends it. Raises AslEdgeError if it can't start or go on.
 
-    New settings that are no good are not used, and the log says why. `reloads` False: SIGHUP ends it, too.
+    After SIGHUP the loop goes on with new settings; wrong ones are logged and not used. If `reloads` is
+    False, SIGHUP ends the loop.
     """
-    faulthandler.enable()  # systemd's watchdog ends a stuck process with SIGABRT: this says where it was
+    faulthandler.enable()  # systemd's watchdog ends a process that hangs with SIGABRT: print where it hangs
     service = Service()
     service.listen(reloads)
     before: Components | None = None
     now: Components | None = build_components(read_settings(), service.stop)
-    pauses = iter(FIRST_PAUSES_S if service.supervised else ())
+    pauses = iter(CAMERA_PAUSES_S if service.supervised else ())
     while now is not None:
         logging.getLogger().setLevel(now.settings.log_level.upper())
         try:
-            with watched(now) as publisher, build_camera(now.settings, service.stop) as camera:
-                now, before = _run_once(now, camera, publisher, service, read_settings), now
+            with observing(now) as observers, build_camera(now.settings, service.stop) as camera:
+                now, before = _run_once(now, camera, observers, service, read_settings), now
         except (CameraError, SettingsError) as error:
             if isinstance(error, CameraBlind):
                 raise
@@ -54,30 +68,24 @@ def serve(read_settings: Callable[[], Settings], reloads: bool) -> None:
 def _run_once(
     parts: Components,
     camera: Camera,
-    publisher: SnapshotPublisher | None,
+    observers: list[Observer],
     service: Service,
     read_settings: Callable[[], Settings],
 ) -> Components | None:
-    """The loop until it ends -> what the next one is made of, or None at the end."""
+    """Run the loop until it ends. Return the parts of the next loop after a reload, else None."""
     following: Components | None = None
 
-    def turned(step: LoopStep) -> None:
+    def reload(step: LoopStep) -> None:
         nonlocal following
-        state = camera.state()
-        service.turn(step.frame, step.event, state)
-        if publisher is not None:
-            parts.teaching.turn(step)
-            if parts.motion_gate is not None and parts.teaching.recording is not None:
-                parts.motion_gate.wake()  # a hand that is held still is what is wanted
-            publisher.turn(step, state)
         if service.reload_asked:
             with service.reloading():
-                following = _reloaded(service, read_settings)
+                following = _reload(service, read_settings)
             if following is not None:
                 service.stop.set()
 
-    summary = run(camera, parts.reader, parts.letters, parts.sinks, service.stop, turned, parts.motion_gate)
-    rested = f"; {summary.rested} not read while nothing moved" if summary.rested else ""
+    observers = [*observers, service.observe, reload]
+    summary = run(camera, parts.tracker, parts.letters, observers, service.stop, parts.motion_gate)
+    rested = f"; {summary.rested} skipped while nothing moved" if summary.rested else ""
     log.info(
         "%d frames read, %d dropped, %d letters%s", summary.frames, summary.dropped, summary.letters, rested
     )
@@ -89,11 +97,11 @@ def _run_once(
     return None
 
 
-def _reloaded(service: Service, read_settings: Callable[[], Settings]) -> Components | None:
+def _reload(service: Service, read_settings: Callable[[], Settings]) -> Components | None:
     try:
         parts = build_components(read_settings(), service.stop)
     except AslEdgeError as error:
         log.error("the new settings are not used: %s", error)
         return None
-    log.info("the settings were read again")
+    log.info("the settings were reloaded")
     return parts

@@ -1,35 +1,25 @@
-"""Inference engines: a package -> something that answers tensors. One file each."""
+"""Inference engines: each runs one kind of model file of a package."""
 
 from edge.errors import EngineError
+from edge.models import DEFAULT_VARIANT
 from edge.package import Package
 from edge.records import Engine
 
-ENGINES = ("onnx", "torchscript")
-SUFFIX = {"onnx": ".onnx", "torchscript": ".pt"}
-DEFAULT_VARIANT = {"onnx": "int8", "torchscript": "dynamic"}
-
 
 def open_engine(
-    name: str, package: Package, variant: str | None = None, threads: int = 1, spinning: bool = False
+    package: Package, variant: str = DEFAULT_VARIANT, threads: int = 1, spinning: bool = False
 ) -> Engine:
-    """The named engine with a variant of the package loaded (None: the engine's usual one).
+    """Load a variant of the package into the runtime that its file needs.
 
-    Nothing is tried in its place: EngineError where it is unknown, not installed, or refuses the model.
+    There is no fallback. Raises PackageError if the package lacks the variant, EngineError if the runtime is
+    not installed or refuses the model.
     """
-    if name not in ENGINES:
-        raise EngineError(f"there is no engine '{name}': take one of {', '.join(ENGINES)}")
-    variant = variant or DEFAULT_VARIANT[name]
-    file = package.file(variant)
-    if file.suffix != SUFFIX[name]:
-        raise EngineError(
-            f"the engine '{name}' can't run the variant '{variant}': {file} is no {SUFFIX[name]}"
-        )
-    if name == "onnx":
-        try:
-            from edge.engines.onnx import OnnxEngine
-        except ImportError as error:
-            raise EngineError(f"onnxruntime can't be imported ({error}): pip install onnxruntime") from None
-        return OnnxEngine(package, variant, threads, spinning)
-    from edge.engines.torchscript import TorchScriptEngine
+    if package.runtime(variant) == "torchscript":
+        from edge.engines.torchscript import TorchScriptEngine
 
-    return TorchScriptEngine(package, variant, threads)
+        return TorchScriptEngine(package, variant, threads)
+    try:
+        from edge.engines.onnx import OnnxEngine
+    except ImportError as error:
+        raise EngineError(f"onnxruntime can't be imported ({error}): pip install onnxruntime") from None
+    return OnnxEngine(package, variant, threads, spinning)

@@ -1,6 +1,6 @@
-"""The golden input: a made picture whose answer travels with the package.
+"""The golden input: a computed picture whose output is packaged with the model.
 
-A device that answers it as the workstation did runs the right model in the right way.
+A device whose output agrees with the workstation's runs the right model correctly.
 """
 
 import statistics
@@ -13,25 +13,25 @@ from edge.package import AGAIN, Package
 from edge.preprocess import to_tensor
 from edge.records import Array, Engine, Image
 
-# Letter logits may differ by this much between machines (kernels add in another order; int8 rounds the
-# sums of differing kernels); the workstation's export asserts the same bound between engines.
+# Letter logits may differ by this much between machines, because kernels add in another order and int8
+# kernels round their sums differently. The export holds its engines to the same limit.
 TOLERANCE = 0.5
 
 
 def golden_picture(size_px: int) -> Image:
-    """(S, S, 3) uint8 from integer arithmetic alone, so that it is the same bytes on every machine."""
+    """Return (S, S, 3) uint8, from integer arithmetic only: the same bytes on every machine."""
     y, x = np.mgrid[0:size_px, 0:size_px].astype(np.int64) * 256 // size_px
     rings = ((x - 128) ** 2 + (y - 96) ** 2) // 64 % 256
     return np.stack([rings, (x * 3 + y) % 256, (x * y) // 256], axis=-1).astype(np.uint8)
 
 
 def golden_tensor(size_px: int) -> Array:
-    """(1, 3, S, S) float32."""
+    """Return the golden picture as (1, 3, S, S) float32."""
     return to_tensor(golden_picture(size_px))
 
 
-def reading_ms(engine: Engine, size_px: int, warm_up: int, runs: int) -> float:
-    """Median milliseconds of a reading of the golden input, after some that don't count."""
+def measure_inference_ms(engine: Engine, size_px: int, warm_up: int, runs: int) -> float:
+    """Return the median milliseconds of `runs` inferences on the golden input, after `warm_up` others."""
     tensor = golden_tensor(size_px)
     times_ms = []
     for _ in range(warm_up + runs):
@@ -42,16 +42,19 @@ def reading_ms(engine: Engine, size_px: int, warm_up: int, runs: int) -> float:
 
 
 def check_golden(engine: Engine, package: Package, variant: str) -> float:
-    """Largest difference of the letter logits from those at export; PackageError beyond TOLERANCE."""
+    """Return the largest difference of the letter logits from those at export.
+
+    Raises PackageError if it exceeds TOLERANCE.
+    """
     got = engine(golden_tensor(package.size_px)).letters[0]
     try:
-        wanted = np.asarray(package.metadata["golden"]["letters"][variant], np.float32).reshape(got.shape)
+        expected = np.asarray(package.metadata["golden"]["letters"][variant], np.float32).reshape(got.shape)
     except (KeyError, TypeError, ValueError):
         raise PackageError(f"{package.folder} holds no golden answer of {variant}: {AGAIN}") from None
-    difference = float(np.abs(got - wanted).max())
+    difference = float(np.abs(got - expected).max())
     if not difference <= TOLERANCE:
         raise PackageError(
-            f"{package.files[variant]} answers the golden input {difference:.2f} away from what it answered "
-            f"at export (at most {TOLERANCE}): export it again, or report this machine's processor"
+            f"{package.files[variant]} answers the golden input {difference:.2f} off the export's answer, "
+            f"expected at most {TOLERANCE}: export it again, or report this machine's processor"
         )
     return difference

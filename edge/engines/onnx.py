@@ -11,11 +11,10 @@ INPUT_NAME = "image"
 
 
 class OnnxEngine:
-    """(N, 3, S, S) float32 -> Output; each picture is run by itself, as the packaged model takes one.
+    """Run (N, 3, S, S) float32, one crop at a time, because the packaged model takes one.
 
-    `spinning` keeps waiting threads busy: a little faster, at the price of a whole core.
-    EngineError where onnxruntime refuses the file, PackageError where the model is not what
-    the metadata says.
+    `spinning`: idle threads busy-wait, which lowers latency and keeps one core at 100 %.
+    Raises EngineError if onnxruntime refuses the file, PackageError if the model disagrees with the metadata.
     """
 
     def __init__(
@@ -23,26 +22,23 @@ class OnnxEngine:
     ) -> None:
         path = package.file(variant)
         self._session = open_session(path, threads, spinning, AGAIN)
-        takes = {i.name: i.shape for i in self._session.get_inputs()}
-        _check(f"{path} takes", takes, package.input_shapes)
-        _check(
-            f"{path} answers", {o.name: o.shape for o in self._session.get_outputs()}, package.output_shapes
-        )
+        inputs = {node.name: node.shape for node in self._session.get_inputs()}
+        outputs = {node.name: node.shape for node in self._session.get_outputs()}
+        _check(f"{path} has inputs", inputs, package.input_shapes)
+        _check(f"{path} has outputs", outputs, package.output_shapes)
         self._names, self._reads_upright = list(package.output_shapes), package.reads_upright
 
     def __call__(self, tensor: Array, upright: bool = False) -> Output:
-        beside = {UPRIGHT: np.array([upright], np.float32)} if self._reads_upright else {}
-        answers = [self._session.run(self._names, {INPUT_NAME: row[None], **beside}) for row in tensor]
-        letters, presence, landmarks, *features = (
-            np.concatenate(parts) for parts in zip(*answers, strict=True)
-        )
+        flag = {UPRIGHT: np.array([upright], np.float32)} if self._reads_upright else {}
+        rows = [self._session.run(self._names, {INPUT_NAME: crop[None], **flag}) for crop in tensor]
+        letters, presence, landmarks, *features = (np.concatenate(parts) for parts in zip(*rows, strict=True))
         return Output(letters, presence[:, 0], landmarks, *features)
 
 
-def _check(what: str, got: dict[str, list[int]], wanted: dict[str, list[int]]) -> None:
-    if got != wanted:
-        raise PackageError(f"{what} {_words(got)}, but its metadata says {_words(wanted)}: {AGAIN}")
+def _check(what: str, got: dict[str, list[int]], expected: dict[str, list[int]]) -> None:
+    if got != expected:
+        raise PackageError(f"{what} {_format(got)}, but its metadata says {_format(expected)}: {AGAIN}")
 
 
-def _words(shapes: dict[str, list[int]]) -> str:
+def _format(shapes: dict[str, list[int]]) -> str:
     return ", ".join(f"{name} {shape}" for name, shape in shapes.items())

@@ -1,4 +1,4 @@
-"""onnxruntime's sessions: one way to open them, for the reading network and the palm detector alike."""
+"""Open onnxruntime sessions, for the letter network and the palm detector."""
 
 import contextlib
 import os
@@ -12,34 +12,36 @@ ERRORS_ONLY = 3  # onnxruntime's severities: 2 is a warning
 
 @contextlib.contextmanager
 def _without_native_warnings() -> Iterator[None]:
-    """Standard error leads nowhere meanwhile.
+    """Discard the output of native code on standard error.
 
-    On a Raspberry Pi onnxruntime 1.23 warns, while it is imported and before its log can be set, of a
-    graphics card that it did not find (microsoft/onnxruntime#26300): harmless, and easily taken for the
-    cause of something else.
+    On a Raspberry Pi, onnxruntime 1.23 warns about a missing graphics card during its import, before its log
+    level can be set (microsoft/onnxruntime#26300). The warning is harmless but looks like the cause of other
+    errors.
     """
     try:
         standard_error = os.dup(2)
-    except OSError:  # closed: nothing can be printed to it
+    except OSError:  # standard error is closed already
         yield
         return
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
     try:
         yield
     finally:
         os.dup2(standard_error, 2)
         os.close(standard_error)
-        os.close(nowhere)
+        os.close(null)
 
 
 with _without_native_warnings():
-    import onnxruntime as ort  # edge/__init__.py ran before this and switched its telemetry off
+    import onnxruntime as ort  # after edge/__init__.py, which disables its telemetry
 
 
 def open_session(path: Path, threads: int, spinning: bool, advice: str) -> ort.InferenceSession:
-    """On the processor's cores. `spinning` keeps waiting threads busy. EngineError, which ends in `advice`,
-    where onnxruntime refuses the file."""
+    """Open a model on the processor's cores. `spinning`: idle threads busy-wait.
+
+    Raises EngineError, whose message ends in `advice`, if onnxruntime refuses the file.
+    """
     ort.set_default_logger_severity(ERRORS_ONLY)
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
@@ -48,6 +50,6 @@ def open_session(path: Path, threads: int, spinning: bool, advice: str) -> ort.I
     options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spinning else "0")
     try:
         return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's errors have no class in common but this one
+    except Exception as error:  # onnxruntime's errors have no other class in common
         reason = str(error).splitlines()[0].removeprefix("[ONNXRuntimeError] : ")
         raise EngineError(f"onnxruntime can't load {path} ({reason}): {advice}") from None

@@ -1,4 +1,4 @@
-"""For devices that run PyTorch anyway: the dynamically quantised TorchScript variant."""
+"""The engine for devices that run PyTorch anyway: the dynamically quantised TorchScript variant."""
 
 import os
 import platform
@@ -10,32 +10,33 @@ from edge.errors import EngineError, PackageError
 from edge.package import AGAIN, Package
 from edge.records import Array, Output
 
-ARM_KERNELS = "qnnpack"  # torch picks none by itself on ARM and then can't load the model (pytorch#123507)
+ARM_KERNELS = "qnnpack"  # torch chooses none on ARM and then can't load the model (pytorch#123507)
 
 
 class TorchScriptEngine:
-    """(N, 3, S, S) float32 -> Output; each picture is run by itself, as the packaged model takes one.
+    """Run (N, 3, S, S) float32, one crop at a time, because the packaged model takes one.
 
-    `kernels` names torch's quantised kernels ("x86", "qnnpack"); None takes those for this processor.
-    EngineError where torch is not installed or refuses the file. Loading runs no Python of the package.
+    `kernels` names torch's quantised kernels ("x86", "qnnpack"); None chooses those for this processor.
+    Raises EngineError if torch is not installed or refuses the file. Loading runs no Python code of the
+    package.
     """
 
     def __init__(
         self, package: Package, variant: str = "dynamic", threads: int = 1, kernels: str | None = None
     ) -> None:
         path = package.file(variant)
-        # torch's C++ side prints a deprecation of quantised tensors for each program that loads one
+        # otherwise torch's C++ code prints a deprecation of quantised tensors in every program that loads one
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
         try:
-            import torch  # hundreds of megabytes that a device does not need: never at the top of this file
+            import torch  # here, because most devices do without its hundreds of megabytes
         except ImportError:
             raise EngineError(
-                "the torchscript engine needs PyTorch, which is not installed: pip install torch, "
-                "or take --engine onnx"
+                "the variant dynamic needs PyTorch, which is not installed: pip install torch, "
+                "or take --variant int8"
             ) from None
-        except OSError as error:  # a library of CUDA that is missing, on a Jetson
+        except OSError as error:  # on a Jetson, a missing CUDA library
             raise EngineError(
-                f"PyTorch can't be loaded ({error}): install it anew, or take --engine onnx"
+                f"PyTorch can't be loaded ({error}): install it again, or take --variant int8"
             ) from None
         torch.set_num_threads(threads)
         if kernels is None and platform.machine() == "aarch64":
@@ -45,7 +46,7 @@ class TorchScriptEngine:
         self._torch, self._reads_upright = torch, package.reads_upright
         try:
             with warnings.catch_warnings():
-                # torch.jit is deprecated from 2.10 on and still there in 2.15; a device pins the torch it has
+                # torch.jit is deprecated since 2.10 and still present in 2.15; devices pin their torch
                 warnings.filterwarnings("ignore", r"`torch\.jit\.load` is deprecated", DeprecationWarning)
                 self._model = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
         except (RuntimeError, ValueError) as error:
@@ -54,28 +55,28 @@ class TorchScriptEngine:
         self._check(str(path), package)
 
     def __call__(self, tensor: Array, upright: bool = False) -> Output:
-        beside = [self._torch.tensor([float(upright)])] if self._reads_upright else []
+        flag = [self._torch.tensor([float(upright)])] if self._reads_upright else []
         with self._torch.inference_mode():
-            answers = [self._model(self._torch.from_numpy(row[None]), *beside) for row in tensor]
+            rows = [self._model(self._torch.from_numpy(crop[None]), *flag) for crop in tensor]
         letters, presence, landmarks, *features = (
-            np.concatenate([part.numpy() for part in parts]) for parts in zip(*answers, strict=True)
+            np.concatenate([part.numpy() for part in parts]) for parts in zip(*rows, strict=True)
         )
         return Output(letters, presence[:, 0], landmarks, *features)
 
     def _check(self, path: str, package: Package) -> None:
-        """TorchScript files tell neither names nor shapes: one reading of nothing shows them."""
+        """TorchScript files hold neither names nor shapes, so run the model once on zeros."""
         with self._torch.inference_mode(), warnings.catch_warnings():
-            # on ARM, said once at the first reading; 8 bits without reduce_range are what ARM is meant to run
+            # on ARM, at the first inference; there, 8 bits without reduce_range are intended
             warnings.filterwarnings(
                 "ignore", "Currently, qnnpack incorrectly ignores reduce_range", UserWarning
             )
             shapes = package.input_shapes.values()
             try:
-                answer = self._model(*(self._torch.zeros(shape) for shape in shapes))
-            except RuntimeError as error:  # of another number of inputs
+                output = self._model(*(self._torch.zeros(shape) for shape in shapes))
+            except RuntimeError as error:  # for example another number of inputs
                 reason = str(error).strip().splitlines()[0]
                 raise PackageError(f"{path} can't be run as its metadata says ({reason}): {AGAIN}") from None
-        got = [list(part.shape) for part in answer] if isinstance(answer, tuple) else "no tuple"
-        wanted = list(package.output_shapes.values())
-        if got != wanted:
-            raise PackageError(f"{path} answers {got}, but its metadata says {wanted}: {AGAIN}")
+        got = [list(part.shape) for part in output] if isinstance(output, tuple) else "no tuple"
+        expected = list(package.output_shapes.values())
+        if got != expected:
+            raise PackageError(f"{path} has outputs {got}, but its metadata says {expected}: {AGAIN}")

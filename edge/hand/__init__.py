@@ -1,1 +1,1 @@
-"""Where the hand is and what it signs."""
+"""Find the hand in pictures and streams, and predict its letter."""

@@ -1,36 +1,41 @@
-"""Predictions over time -> letter events. Pure: the only clock is the predictions' own."""
+"""Predictions over time -> letter events. Its only clock is the predictions' own times."""
 
 from collections import deque
 
 from edge.records import LetterEvent, Prediction
 
-# Frigate's rule, which its users trust: at least 3 frames, and 60 % of all, must agree. More than 60 % here:
-# A B A B A is a hand between two letters.
+# A letter counts if MIN_FRAMES and more than AGREEING_FRACTION of all frames agree: Frigate's rule, which its
+# users trust, but with "more than" instead of "at least", because A B A B A is a hand between two letters.
 MIN_FRAMES = 3
-SHARE = 0.6
-# Once sent, a letter counts as gone when it is this rare; far below SHARE, so that a classifier that is right
-# two times in three does not send a held letter again and again.
-GONE_SHARE = 0.2
-# Mean confidence of an event. Of pictures of six unseen sources 0.4 leaves 86 % read right and 11 % wrong,
-# 0.6 leaves 84 and 7, 0.7 leaves 81 and 5; of one source's hands that sign no letter (`nothing`, many with a
-# hand; `space`; `del`) 49, 96 and 83 % give one at 0.4, 28, 51 and 65 % at 0.6 (benchmarks/sure.py).
-SURE_ENOUGH = 0.6
-STALL_S = 2.0  # nothing for longer than this: the frames before it say nothing about now
+AGREEING_FRACTION = 0.6
+# A letter that was sent counts as released when this few frames show it. It is far below AGREEING_FRACTION,
+# so that a classifier that is right two times in three does not send a held letter repeatedly.
+RELEASED_FRACTION = 0.2
+# Mean confidence below which a held letter is not sent; see docs/experiments.md, "Confidence of an event".
+MIN_EVENT_CONFIDENCE = 0.6
+MAX_GAP_S = 2.0  # without a prediction; earlier predictions are then forgotten
 MAX_TEXT = 1000  # characters kept: a device runs for months
 
 
 class LetterFilter:
-    """Sends a letter once it was held, and again only after the hand let go of it.
+    """Send a letter once when it was held, and again only after the hand released it.
 
-    A letter counts when it begins and ends the last `hold_s` seconds and is more than 60 % of them.
-    The same letter counts again after `gap_s` seconds of something else: no hand, another shape, an unsure
-    reading, or another letter's event. A stalled camera is no gap, because nobody saw one.
-    No hand for `space_s` seconds puts one space before the next letter, never at an end of the text;
-    0 means no spaces.
+    A letter counts if it begins and ends the last `hold_s` seconds and is more than 60 % of them. The same
+    letter counts again after `release_s` seconds of something else: no hand, another shape, an unsure frame,
+    or another letter's event. Time without predictions, as when a camera stalls, releases nothing. If no hand
+    is visible for `space_s` seconds, a space precedes the next letter; 0 means no spaces. The text never
+    begins or ends with a space of its own.
     """
 
-    def __init__(self, hold_s: float = 0.5, gap_s: float = 0.25, space_s: float = 1.5) -> None:
-        self._hold_s, self._gap_s, self._space_s = hold_s, gap_s, space_s
+    def __init__(
+        self,
+        hold_s: float = 0.5,
+        release_s: float = 0.25,
+        space_s: float = 1.5,
+        min_mean_confidence: float = MIN_EVENT_CONFIDENCE,
+    ) -> None:
+        self._hold_s, self._release_s, self._space_s = hold_s, release_s, space_s
+        self._min_mean_confidence = min_mean_confidence
         self._recent: deque[Prediction] = deque()
         self._held: str | None = None  # the letter sent last, while the hand still shows it
         self._no_hand_since: float | None = None
@@ -39,41 +44,42 @@ class LetterFilter:
 
     @property
     def text(self) -> str:
-        """Everything read so far, as it was edited since."""
+        """Everything read so far, with all edits."""
         return self._text
 
-    def edit(self, what: str) -> None:
-        """A space, delete or clear that somebody asked for; anything else is a ValueError."""
-        if what == "space":
+    def edit(self, command: str) -> None:
+        """Edit the text: space, delete or clear. Raises ValueError for any other command."""
+        if command == "space":
             self._text = (self._text.rstrip() + " ").lstrip()
-        elif what == "delete":
+        elif command == "delete":
             self._text = self._text[:-1]
-        elif what == "clear":
+        elif command == "clear":
             self._text = ""
         else:
-            raise ValueError(f"got '{what}'; wanted space, delete or clear")
+            raise ValueError(f"expected space, delete or clear, got '{command}'")
         self._space_due = False
 
     def update(self, prediction: Prediction) -> LetterEvent | None:
-        """The next prediction -> the event that it completes, or None.
+        """Return the event that the next prediction completes, or None.
 
-        One of the same time as the last is ignored; one from before it starts afresh, with the text kept.
+        A prediction with the time of the previous one is ignored. One with an earlier time resets everything
+        but the text.
         """
         if self._recent:
             passed_s = prediction.t - self._recent[-1].t
             if passed_s == 0:
                 return None
-            if not 0 < passed_s <= STALL_S:
+            if not 0 < passed_s <= MAX_GAP_S:
                 self._recent.clear()
                 self._no_hand_since = None
         self._recent.append(prediction)
-        self._note_absence(prediction)
-        self._let_go()
-        event = self._settle(prediction)
-        self._forget()
+        self._watch_for_space(prediction)
+        self._release()
+        event = self._complete(prediction)
+        self._drop_old()
         return event
 
-    def _note_absence(self, now: Prediction) -> None:
+    def _watch_for_space(self, now: Prediction) -> None:
         if now.hand is not None:
             self._no_hand_since = None
             return
@@ -82,32 +88,34 @@ class LetterFilter:
         if self._space_s and now.t - self._no_hand_since >= self._space_s:
             self._space_due = True
 
-    def _let_go(self) -> None:
-        gap = self._last(self._gap_s)
-        if self._held and gap and sum(p.letter == self._held for p in gap) < GONE_SHARE * len(gap):
+    def _release(self) -> None:
+        last = self._last(self._release_s)
+        if not self._held or not last:
+            return
+        if sum(p.letter == self._held for p in last) < RELEASED_FRACTION * len(last):
             self._held = None
-            self._recent = deque(gap)  # what was held before the gap does not count towards the next hold
+            self._recent = deque(last)  # frames before the release do not count towards the next letter
 
-    def _settle(self, now: Prediction) -> LetterEvent | None:
+    def _complete(self, now: Prediction) -> LetterEvent | None:
         if now.letter is None or now.letter == self._held:
             return None
-        hold = self._last(self._hold_s)
-        agreeing = [p for p in hold if p.letter == now.letter]
-        enough = len(agreeing) >= MIN_FRAMES and len(agreeing) > SHARE * len(hold)
-        if not enough or hold[0].letter != now.letter:
+        last = self._last(self._hold_s)
+        agreeing = [p for p in last if p.letter == now.letter]
+        enough = len(agreeing) >= MIN_FRAMES and len(agreeing) > AGREEING_FRACTION * len(last)
+        if not enough or last[0].letter != now.letter:
             return None
         confidence = sum(p.confidence for p in agreeing) / len(agreeing)
-        if confidence < SURE_ENOUGH:
+        if confidence < self._min_mean_confidence:
             return None
         self._held = now.letter
-        self._recent = deque([now])  # each frame speaks for one event
+        self._recent = deque([now])  # each frame counts for one event
         space = " " if self._space_due and self._text and not self._text.endswith(" ") else ""
         self._space_due = False
         self._text = (self._text + space + now.letter)[-MAX_TEXT:].lstrip()
         return LetterEvent(now.letter, confidence, agreeing[0].t, now.t, self._text)
 
     def _last(self, span_s: float) -> list[Prediction]:
-        """The fewest latest predictions, MIN_FRAMES or more, that span `span_s`; [] while there are none."""
+        """Return the fewest latest predictions, at least MIN_FRAMES, that span `span_s`, or []."""
         now = self._recent[-1].t
         tail: list[Prediction] = []
         for prediction in reversed(self._recent):
@@ -116,7 +124,7 @@ class LetterFilter:
                 return tail[::-1]
         return []
 
-    def _forget(self) -> None:
-        needed = self._last(max(self._hold_s, self._gap_s))
+    def _drop_old(self) -> None:
+        needed = self._last(max(self._hold_s, self._release_s))
         if needed:
             self._recent = deque(needed)

@@ -1,1 +1,1 @@
-"""What a page, a gauge or a person is told of the loop."""
+"""Observers of the loop: snapshots for the page, hints for the signer, metrics for Prometheus."""

@@ -1,21 +1,22 @@
-"""What Prometheus is told: an observer of the loop, and the text of /metrics."""
+"""Metrics for Prometheus: counts the loop's steps, and formats them for /metrics."""
 
 import time
 from dataclasses import dataclass
+from typing import get_args
 
 from edge import __version__
 from edge.errors import not_installed
-from edge.records import Snapshot
-from edge.system.board import temperature_c
+from edge.records import CameraStatus, Snapshot
+from edge.system.board import read_temperature_c
 
-# Seconds: from an Orin's 5 ms to a Pi Zero's second.
+# from 5 ms on a Jetson Orin to a second on a Pi Zero
 BUCKETS_S = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0)
-STATES = ("opening", "live", "blind", "frozen", "black")
+STATES = get_args(CameraStatus)
 
 
 @dataclass(frozen=True)
 class ModelName:
-    """Which model runs: when it was exported, and its file's sha256."""
+    """Identifies the model: when it was exported, its file's sha256, and its variant."""
 
     created: str
     sha256: str
@@ -23,52 +24,58 @@ class ModelName:
 
 
 class Metrics:
-    """`__call__` with each turn of the loop, `text()` whenever somebody scrapes. SettingsError where
-    prometheus-client is not installed."""
+    """`__call__` counts a snapshot, `text()` returns the metrics.
+
+    Raises SettingsError if prometheus-client is not installed.
+    """
 
     def __init__(self, model: ModelName) -> None:
         try:
             import prometheus_client as prometheus
         except ImportError:
-            raise not_installed("'metrics'", "prometheus-client", "metrics") from None
-        # a second series for each, that nobody asked for
+            raise not_installed("page.metrics", "prometheus-client", "metrics") from None
+        # otherwise every counter has a second series
         prometheus.disable_created_metrics()  # type: ignore[no-untyped-call]
         self._generate = prometheus.generate_latest
         self.content_type = prometheus.CONTENT_TYPE_LATEST
         self._registry = prometheus.CollectorRegistry()
         self._before: Snapshot | None = None
 
-        def counter(name: str, what: str, labels: tuple[str, ...] = ()) -> prometheus.Counter:
-            return prometheus.Counter(f"asl_edge_{name}", what, labels, registry=self._registry)
+        def counter(name: str, help_text: str, labels: tuple[str, ...] = ()) -> prometheus.Counter:
+            return prometheus.Counter(f"asl_edge_{name}", help_text, labels, registry=self._registry)
 
-        def gauge(name: str, what: str, labels: tuple[str, ...] = ()) -> prometheus.Gauge:
-            return prometheus.Gauge(f"asl_edge_{name}", what, labels, registry=self._registry)
+        def gauge(name: str, help_text: str, labels: tuple[str, ...] = ()) -> prometheus.Gauge:
+            return prometheus.Gauge(f"asl_edge_{name}", help_text, labels, registry=self._registry)
 
-        def histogram(name: str, what: str) -> prometheus.Histogram:
-            return prometheus.Histogram(f"asl_edge_{name}", what, registry=self._registry, buckets=BUCKETS_S)
+        def histogram(name: str, help_text: str) -> prometheus.Histogram:
+            return prometheus.Histogram(
+                f"asl_edge_{name}", help_text, registry=self._registry, buckets=BUCKETS_S
+            )
 
-        self._offered = counter("frames_offered", "Frames that the camera gave")
+        self._offered = counter("frames_offered", "Frames that the camera offered")
         self._read = counter("frames_read", "Frames that the network read")
-        self._dropped = counter("frames_dropped", "Frames that the camera gave and nobody read")
-        self._still_s = counter("still_seconds", "Time in which the scene stood still and was not read anew")
+        self._dropped = counter("frames_dropped", "Frames that the camera offered and nobody read")
+        self._still_s = counter("still_seconds", "Time without movement, in which no frame was read")
         self._letters = counter("letters", "Letters that were read", ("letter",))
-        self._why = counter("frames_without_letter", "Frames that gave no letter, by the reason", ("why",))
-        self._restarts = counter("camera_restarts", "How often the camera was opened again")
+        self._why = counter("frames_without_letter", "Frames without a letter, by the reason", ("why",))
+        self._restarts = counter("camera_restarts", "How often the camera was reopened")
         self._waiting_s = histogram("waiting_seconds", "From a frame's capture until the network took it")
-        self._reading_s = histogram("reading_seconds", "Finding the hand and reading the letter, a frame")
-        self._camera = gauge("camera_state", "1 for the state that the camera is in", ("state",))
-        self._age_s = gauge("frame_age_seconds", "Since the newest frame was captured")
-        self._rate = gauge("frames_per_second", "Frames read a second, over the last two")
-        self._temperature_c = None  # a board that tells none gets no gauge: 0 would be a lie
-        if temperature_c() is not None:
-            self._temperature_c = gauge("temperature_celsius", "Of the board's warmest zone")
-        model_info = prometheus.Info("asl_edge_model", "The model that runs", registry=self._registry)
+        self._reading_s = histogram(
+            "reading_seconds", "Finding the hand and reading the letter, for each frame"
+        )
+        self._camera = gauge("camera_state", "1 for the camera's current state", ("state",))
+        self._age_s = gauge("frame_age_seconds", "Time since the newest frame was captured")
+        self._rate = gauge("frames_per_second", "Frames read a second, over the last two seconds")
+        self._temperature_c = None  # a board without a sensor gets no gauge
+        if read_temperature_c() is not None:
+            self._temperature_c = gauge("temperature_celsius", "Temperature of the board's warmest zone")
+        model_info = prometheus.Info("asl_edge_model", "The model in use", registry=self._registry)
         model_info.info({"created": model.created, "sha256": model.sha256, "variant": model.variant})
-        build = prometheus.Info("asl_edge_build", "The program that runs", registry=self._registry)
+        build = prometheus.Info("asl_edge_build", "The program in use", registry=self._registry)
         build.info({"version": __version__})
 
     def __call__(self, snapshot: Snapshot) -> None:
-        """In the loop's thread: some sums, a few microseconds each."""
+        """Count a snapshot, in the loop's thread: a few microseconds."""
         before = self._before
         step = snapshot.step
         self._offered.inc(max(0, snapshot.offered - (before.offered if before else 0)))
@@ -88,14 +95,14 @@ class Metrics:
         self._before = snapshot
 
     def text(self) -> bytes:
-        """The exposition; in any thread."""
+        """Return the metrics in Prometheus' text format; in any thread."""
         snapshot = self._before
         if snapshot is not None:
             for state in STATES:
                 self._camera.labels(state).set(state == snapshot.camera.status)
             self._age_s.set(snapshot.frame_age_s(time.monotonic()))
             self._rate.set(snapshot.fps)
-        warm = temperature_c()
-        if warm is not None and self._temperature_c is not None:
-            self._temperature_c.set(warm)
+        temperature = read_temperature_c()
+        if temperature is not None and self._temperature_c is not None:
+            self._temperature_c.set(temperature)
         return self._generate(self._registry)

@@ -1,107 +1,103 @@
-"""What the loop shows to those who watch it: the newest turn, whole, in one attribute.
+"""The newest loop step with everything that a page shows of it, as one value that any thread may read.
 
-The loop's thread replaces `snapshot` each turn and waits for nobody; who watches looks at it when it has
-time. So a slow watcher misses turns and slows nothing.
+The loop's thread replaces `snapshot` with every step and waits for nobody. Readers take the newest one when
+they have time, so slow clients miss steps and don't affect recognition.
 """
 
-import logging
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from edge.letters.filter import LetterFilter
-from edge.observe.hints import NO_REASON, HintTracker
-from edge.records import CameraState, Hint, LetterEvent, LoopStep, Observer, Snapshot
-
-log = logging.getLogger(__name__)
+from edge.observe.hints import NO_HINT, HintTracker
+from edge.records import Hint, LetterEvent, LoopStep, Observer, Snapshot
 
 HISTORY = 12  # letters
-RATE_S = 2.0  # over how long frames a second are counted
-ASKED = 32  # wishes that wait for the loop; more are forgotten: nobody presses so fast
-BLIND = {
-    "opening": "The camera is being opened.",
-    "blind": "The camera gives no picture.",
-    "frozen": "The camera gives the same picture again and again.",
-    "black": "The camera gives black pictures: is its lens covered?",
-}
-SMOOTH = 0.1  # share of the newest latency in the one that is shown
+RATE_S = 2.0  # frames a second are counted over this time
+MAX_QUEUED = 32  # calls that wait for the loop; older ones are dropped: nobody presses buttons so fast
+LATENCY_SMOOTHING = 0.1  # weight of the newest latency in the one that is shown
 
 
 class SnapshotPublisher:
-    """`turn` belongs to the loop's thread, `snapshot` and `ask` to anybody."""
+    """`observe` belongs to the loop's thread; any thread may use the rest."""
 
-    def __init__(self, letters: LetterFilter, hold_s: float, observers: Sequence[Observer] = ()) -> None:
+    def __init__(self, letters: LetterFilter, hints: HintTracker) -> None:
         self.snapshot: Snapshot | None = None
-        self._letters, self._observers = letters, list(observers)
-        self._why = HintTracker(hold_s)
-        self._asked: deque[Callable[[], None]] = deque(maxlen=ASKED)
+        self._letters, self._hints = letters, hints
+        self._queued: deque[Callable[[], None]] = deque(maxlen=MAX_QUEUED)
         self._history: deque[LetterEvent] = deque(maxlen=HISTORY)
-        self._times_s: deque[float] = deque()  # of the frames of the last RATE_S
+        self._times_s: deque[float] = deque()  # of the frames read within RATE_S
         self._latency_s = 0.0
         self._read = 0
-        self._broken: set[int] = set()
 
-    def ask(self, wish: Callable[[], None]) -> None:
-        """Calls `wish` in the loop's thread, between two frames."""
-        self._asked.append(wish)
+    def run_in_loop(self, call: Callable[[], None]) -> None:
+        """Call a function in the loop's thread, between two frames."""
+        self._queued.append(call)
 
-    def edit(self, what: str) -> None:
-        """space, delete or clear, for the text."""
-        self.ask(lambda: self._letters.edit(what))
+    def edit(self, command: str) -> None:
+        """Edit the text between two frames: space, delete or clear."""
+        self.run_in_loop(lambda: self._letters.edit(command))
 
-    def turn(self, step: LoopStep, camera: CameraState) -> None:
-        """One turn of the loop is done."""
-        while self._asked:
-            self._asked.popleft()()
-        before = self.snapshot
-        now = time.monotonic()
+    def observe(self, step: LoopStep) -> None:
+        """Publish a step."""
+        while self._queued:
+            self._queued.popleft()()
+        before, now = self.snapshot, time.monotonic()
         if step.event is not None:
             self._history.appendleft(step.event)
-        hint, picture, offered, waited_s = NO_REASON, None, 0, 0.0
-        if before is not None:
-            hint, picture, offered = before.hint, before.picture, before.offered
-        if step.frame is not None and step.prediction is not None:
-            hint = self._why.update(step.frame, step.prediction, step.event)
+        picture = before.picture if before is not None else None
+        offered = before.offered if before is not None else 0
+        if step.frame is not None:
             picture, offered = step.frame, step.frame.index + 1
-        if step.frame is not None and not step.still:
-            # a recording's times are its own
-            latency_s = 0.0 if camera.name.startswith("replay:") else now - step.frame.t
-            waited_s = max(0.0, latency_s - step.inference_s)
-            self._latency_s += (SMOOTH if self._read else 1.0) * (latency_s - self._latency_s)
-            self._read += 1
-            self._times_s.append(now)
-        if camera.status in BLIND:
-            hint = Hint("camera", BLIND[camera.status])
-        while self._times_s and now - self._times_s[0] > RATE_S:
-            self._times_s.popleft()
+        waited_s = self._measure_times(step, now)
         self.snapshot = Snapshot(
-            number=before.number + 1 if before else 0,
+            number=before.number + 1 if before is not None else 0,
             t=now,
             step=step,
             picture=picture,
-            camera=camera,
             text=self._letters.text,
-            hint=hint,
-            fps=self._rate(),
+            hint=self._hint(step),
+            fps=self._frames_per_s(),
             latency_s=self._latency_s,
             waited_s=waited_s,
             history=tuple(self._history),
             offered=offered,
             read=self._read,
         )
-        self._tell(self.snapshot)
 
-    def _rate(self) -> float:
+    def _hint(self, step: LoopStep) -> Hint:
+        hint = self.snapshot.hint if self.snapshot is not None else NO_HINT
+        if step.frame is not None and step.prediction is not None:
+            hint = self._hints.update(step.frame, step.prediction, step.event)
+        if step.camera.problem:
+            return Hint("camera", f"The camera {step.camera.problem}.")
+        return hint
+
+    def _measure_times(self, step: LoopStep, now: float) -> float:
+        """Update latency and frame rate; return how long the frame waited for the network."""
+        waited_s = 0.0
+        if step.frame is not None and not step.still:
+            # the frame times of a recording are not those of the clock
+            latency_s = 0.0 if step.camera.name.startswith("replay:") else now - step.frame.t
+            waited_s = max(0.0, latency_s - step.inference_s)
+            self._latency_s += (LATENCY_SMOOTHING if self._read else 1.0) * (latency_s - self._latency_s)
+            self._read += 1
+            self._times_s.append(now)
+        while self._times_s and now - self._times_s[0] > RATE_S:
+            self._times_s.popleft()
+        return waited_s
+
+    def _frames_per_s(self) -> float:
         if len(self._times_s) < 2:
             return 0.0
         return (len(self._times_s) - 1) / max(self._times_s[-1] - self._times_s[0], 1e-3)
 
-    def _tell(self, snapshot: Snapshot) -> None:
-        """An observer that raises is reported once and told the next turn again; the loop goes on."""
-        for number, observer in enumerate(self._observers):
-            try:
-                observer(snapshot)
-            except Exception as error:
-                if number not in self._broken:
-                    log.warning("an observer failed: %s: %s", type(error).__name__, error)
-                self._broken.add(number)
+
+def each_snapshot(publisher: SnapshotPublisher, receive: Callable[[Snapshot], None]) -> Observer:
+    """Return an observer, to follow `publisher.observe`, that passes on the snapshot of each step."""
+
+    def observe(step: LoopStep) -> None:
+        if publisher.snapshot is not None:
+            receive(publisher.snapshot)
+
+    return observe

@@ -1,11 +1,11 @@
-"""Letters and text for other programs, over MQTT; Home Assistant makes its sensors from what stands here.
+"""Letters and text over MQTT, with discovery messages from which Home Assistant makes its sensors.
 
-asl-edge/NAME/letter        {"letter", "confidence", "t_start", "t_end", "text"}, the newest one
+asl-edge/NAME/letter        {"letter", "confidence", "t_start", "t_end", "text"}, the newest letter
 asl-edge/NAME/text          everything read so far
 asl-edge/NAME/status        why no letter comes, in one sentence; empty while one does
-asl-edge/NAME/availability  online, or offline when the board is gone (the broker says it: the last will)
+asl-edge/NAME/availability  online, or offline when the board is gone (the last will, published by the broker)
 
-All are retained. paho's own thread connects, and connects again for ever; the loop leaves the newest state.
+All topics are retained. paho's own thread connects and reconnects for ever; the loop never waits for it.
 """
 
 import contextlib
@@ -23,22 +23,23 @@ from edge import __version__
 from edge.errors import SettingsError, not_installed
 from edge.records import Snapshot
 from edge.settings import Settings
-from edge.sinks.jsonlines import line_of
+from edge.sinks.jsonlines import format_event
 from edge.system.credentials import read_secret
 
 log = logging.getLogger(__name__)
 
 PORTS = {"mqtt": 1883, "mqtts": 8883}
-KEEPALIVE_S = 15  # without an answer for so long the broker is gone, and the broker says that we are
-RETRY_S = (1, 30)  # between two tries to connect, doubled each time
-# By OpenSSL's verify codes (X509_V_ERR_..., openssl-verification-options(1)); else the authority is unknown.
+KEEPALIVE_S = 15  # without a response for this long, each side takes the other for gone
+RETRY_S = (1, 30)  # first and longest pause before connecting again; doubled each time
+# By OpenSSL's verify code (X509_V_ERR_..., openssl-verification-options(1)). With any other code the
+# certificate authority is unknown.
 CERTIFICATE_HINTS = {
-    9: "check this board's clock",  # not yet valid: a board without a battery wakes up in the past
-    10: "the broker needs a new one, or this board's clock is wrong",
-    62: "give the name that it was made for",
-    64: "give the name that it was made for",  # the same of an address
+    9: "check this board's clock",  # not yet valid: a board without a clock battery starts in the past
+    10: "the broker needs a new certificate, or this board's clock is wrong",
+    62: "use the host name in the certificate",
+    64: "use the host name in the certificate",  # the same for an IP address
 }
-# By topic: name, icon, what Home Assistant shows of the message; a state has at most 255 characters there.
+# By topic: name, icon, and the template of the sensor's state, at most 255 characters in Home Assistant.
 SENSORS = {
     "letter": ("Letter", "mdi:hand-front-right", "{{ value_json.letter }}"),
     "text": ("Text", "mdi:format-text", "{{ value[-255:] }}"),
@@ -47,30 +48,32 @@ SENSORS = {
 
 
 class Mqtt:
-    """An observer of the loop. SettingsError where a setting is no good; a broker that is away is none."""
+    """An observer of the loop. Raises SettingsError for a wrong setting, not for a broker that is away."""
 
     def __init__(self, settings: Settings) -> None:
         try:
             import paho.mqtt.client as paho
         except ImportError:
-            raise not_installed("'mqtt'", "paho-mqtt", "mqtt") from None
-        scheme, self._host, self._port = broker_of(settings.mqtt)
+            raise not_installed("mqtt.url", "paho-mqtt", "mqtt") from None
+        scheme, self._host, self._port = parse_broker(settings.mqtt)
         self._name = settings.mqtt_name or socket.gethostname()
         self._id = re.sub(r"[^A-Za-z0-9_-]", "_", self._name)
-        self._newest: dict[str, str] = {}  # by topic, what was or is to be said last
-        self._said_wrong: set[str] = set()  # since the last connection
+        self._newest: dict[str, str] = {}  # the newest message of each topic
+        self._warned: set[str] = set()  # warnings since the last connection
         self._client = paho.Client(
             paho.CallbackAPIVersion.VERSION2, client_id=f"asl-edge-{self._id}", clean_session=True
         )
         self._client.will_set(self._topic("availability"), "offline", qos=1, retain=True)
-        password = read_secret("mqtt_password_file", settings.mqtt_password_file, "mqtt_password")
+        password = read_secret("mqtt.password_file", settings.mqtt_password_file, "mqtt_password")
         if settings.mqtt_user or password:
             self._client.username_pw_set(settings.mqtt_user or "asl-edge", password or None)
         self._tls = scheme == "mqtts"
         if settings.mqtt_ca_file and not self._tls:
-            raise SettingsError(f"'mqtt_ca_file' is of no use with {settings.mqtt}: mqtts:// was wanted")
+            raise SettingsError(
+                f"'mqtt_ca_file' needs TLS: 'mqtt' must begin with mqtts://, got {settings.mqtt}"
+            )
         if self._tls:
-            self._client.tls_set_context(_trusting(settings.mqtt_ca_file))
+            self._client.tls_set_context(_tls_context(settings.mqtt_ca_file))
         self._client.reconnect_delay_set(*RETRY_S)
         self._client.on_connect = self._connected
         self._client.on_connect_fail = self._failed
@@ -85,22 +88,22 @@ class Mqtt:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
     ) -> None:
         if self._client.is_connected():
-            told = self._client.publish(self._topic("availability"), "offline", qos=1, retain=True)
-            with contextlib.suppress(RuntimeError, ValueError):  # the connection broke in this very moment
-                told.wait_for_publish(1)
+            message = self._client.publish(self._topic("availability"), "offline", qos=1, retain=True)
+            with contextlib.suppress(RuntimeError, ValueError):  # the connection broke at this moment
+                message.wait_for_publish(1)
         self._client.disconnect()
         self._client.loop_stop()
 
     def __call__(self, snapshot: Snapshot) -> None:
         if snapshot.step.event is not None:
-            self._tell("letter", line_of(snapshot.step.event))
-        self._tell("text", snapshot.text)
-        # a person at work sees these come and go in seconds; to others they are noise
+            self._publish("letter", format_event(snapshot.step.event))
+        self._publish("text", snapshot.text)
+        # These come and go within seconds while a person signs; to subscribers they are noise.
         if snapshot.hint.kind not in ("hold", "short"):
-            self._tell("status", snapshot.hint.sentence)
+            self._publish("status", snapshot.hint.sentence)
 
-    def _tell(self, topic: str, message: str) -> None:
-        """Where it changed. While the broker is away it is kept, and the newest goes out on its return."""
+    def _publish(self, topic: str, message: str) -> None:
+        """Publish a message that changed. While the broker is away, keep the newest for its return."""
         if self._newest.get(topic) == message:
             return
         self._newest[topic] = message
@@ -111,12 +114,14 @@ class Mqtt:
         return f"asl-edge/{self._id}/{name}"
 
     def _connected(self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
-        """In paho's thread, at the first connection and at each that follows."""
+        """Publish everything anew, in paho's thread, at the first and each later connection."""
         if reason.is_failure:
-            self._warn(f"the broker refuses us: {reason}; check mqtt_user and mqtt_password_file")
+            self._warn(
+                f"the broker refuses the connection ({reason}): check mqtt.user and mqtt.password_file"
+            )
             return
-        log.info("the broker %s:%d has us", self._host, self._port)
-        self._said_wrong.clear()
+        log.info("mqtt: connected to %s:%d", self._host, self._port)
+        self._warned.clear()
         for topic in SENSORS:
             discovery = f"homeassistant/sensor/asl_edge_{self._id}/{topic}/config"
             client.publish(discovery, json.dumps(self._sensor(topic)), retain=True)
@@ -125,28 +130,28 @@ class Mqtt:
             client.publish(self._topic(topic), message, retain=True)
 
     def _failed(self, client: Any, userdata: Any) -> None:
-        """paho calls it where it caught the error, and does not give it."""
+        """Warn of the error that paho has just caught; paho does not pass it on."""
         error = sys.exc_info()[1]
         if isinstance(error, ssl.SSLCertVerificationError):
-            hint = CERTIFICATE_HINTS.get(error.verify_code, "give mqtt_ca_file")
-            self._warn(f"its certificate is not trusted ({error.verify_message}): {hint}")
+            hint = CERTIFICATE_HINTS.get(error.verify_code, "name its authority with mqtt.ca_file")
+            self._warn(f"the broker's certificate is not trusted ({error.verify_message}): {hint}")
         elif isinstance(error, ssl.SSLError) or (self._tls and isinstance(error, ConnectionResetError)):
-            self._warn(f"it breaks off where TLS begins ({error.strerror}): check the port, or take mqtt://")
+            self._warn(f"the TLS handshake failed ({error.strerror}): check the port, or use mqtt://")
         else:
-            self._warn(f"it can't be reached ({getattr(error, 'strerror', None) or error})")
+            self._warn(f"the broker can't be reached ({getattr(error, 'strerror', None) or error})")
 
     def _disconnected(self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
-        if reason.is_failure and not self._said_wrong:  # else it never was one
+        if reason.is_failure and not self._warned:  # otherwise it never was one
             self._warn(f"the connection is lost ({reason})")
 
     def _warn(self, message: str) -> None:
-        """Each once, until it was connected."""
-        if message not in self._said_wrong:
-            self._said_wrong.add(message)
-            log.warning("mqtt: %s:%d: %s; it is tried again", self._host, self._port, message)
+        """Log each warning once until the next connection."""
+        if message not in self._warned:
+            self._warned.add(message)
+            log.warning("mqtt: %s:%d: %s; trying again", self._host, self._port, message)
 
     def _sensor(self, topic: str) -> dict[str, Any]:
-        """What Home Assistant's MQTT discovery wants to know of a sensor."""
+        """Return the discovery message of a sensor (Home Assistant, MQTT discovery)."""
         name, icon, template = SENSORS[topic]
         sensor: dict[str, Any] = {
             "name": name,
@@ -167,26 +172,26 @@ class Mqtt:
         return sensor
 
 
-def broker_of(url: str) -> tuple[str, str, int]:
-    """mqtt://HOST[:PORT] or mqtts://... -> scheme, host, port. SettingsError for anything else."""
+def parse_broker(url: str) -> tuple[str, str, int]:
+    """Return scheme, host and port of mqtt://HOST[:PORT] or mqtts://... Raises SettingsError for others."""
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError:  # of a port or of brackets
+    except ValueError:  # a wrong port or wrong brackets
         parts, port = urlsplit(url.partition("://")[0] + "://" if "://" in url else ""), -1
     plain = not (parts.path.strip("/") or parts.query or parts.username or parts.password)
     if parts.scheme not in PORTS or not parts.hostname or port == -1 or not plain:
-        shown = f"{parts.scheme}://..." if "@" in url else url  # never a password into a log
+        shown = f"{parts.scheme}://..." if "@" in url else url  # never write a password to a log
         raise SettingsError(
-            f"'mqtt' is {shown!r}; mqtt://HOST:PORT or mqtts://HOST:PORT was wanted, "
-            "user and password stand in mqtt_user and mqtt_password_file"
+            f"mqtt.url must be mqtt://HOST:PORT or mqtts://HOST:PORT, got {shown!r}; user and password "
+            "belong in mqtt.user and mqtt.password_file"
         )
     return parts.scheme, parts.hostname, port or PORTS[parts.scheme]
 
 
-def _trusting(ca_file: str) -> ssl.SSLContext:
+def _tls_context(ca_file: str) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=ca_file or None)
     except (OSError, ssl.SSLError) as error:
         reason = error.strerror if isinstance(error, FileNotFoundError) else "it holds no certificate"
-        raise SettingsError(f"'mqtt_ca_file' is {ca_file}, which can't be used: {reason}") from None
+        raise SettingsError(f"mqtt.ca_file is {ca_file}, which can't be used: {reason}") from None

@@ -1,4 +1,4 @@
-"""Paints a hand: tapered solids over the 21 joints, from far to near, shaded, with outlines as creases."""
+"""Paints a hand as shaded, tapered solids over the 21 joints, from far to near. Outlines serve as creases."""
 
 import math
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ Floats = npt.NDArray[np.float64]
 Outlines = npt.NDArray[np.int32]  # px * 2**SHIFT
 SHIFT = 4  # OpenCV's fixed point: 1/16 px
 
-# The 15 bones of thumb, index, middle, ring, little, and their radii at both ends, in units of wrist to
-# middle knuckle; anatomy, rounded.
+# The 15 bones of thumb, index, middle, ring and little finger, and the radii of their ends, in units of wrist
+# to middle knuckle. Anatomy, rounded.
 STARTS = np.array([1, 2, 3, 5, 6, 7, 9, 10, 11, 13, 14, 15, 17, 18, 19])
 N_BONES = len(STARTS)
 RADII = np.array(
@@ -30,33 +30,34 @@ ARM_RADII, SLEEVE_RADII = (0.24, 0.42), (0.33, 0.55)
 ARM_LENGTH, SLEEVE_FROM = 4.0, 0.55  # from the wrist
 
 HALF = np.linspace(-np.pi / 2, np.pi / 2, 7)
-ROUND = np.concatenate([HALF + np.pi, HALF])  # round a solid's near end, then round its far one
+ROUND = np.concatenate([HALF + np.pi, HALF])  # around a solid's near end, then around its far end
 CIRCLE = np.stack([np.cos(a := np.linspace(0, 2 * np.pi, 12, endpoint=False)), np.sin(a)], axis=1)
 
-# A solid is painted in four layers, from its dark outline to its lit ridge: share of the radius, light.
-SHARES = np.array([1.0, 0.88, 0.64, 0.34])
-SHARE = SHARES[:, None, None, None]
+# A solid is painted in four layers, from its dark outline to its lit ridge: fractions of the radius, and
+# light.
+FRACTIONS = np.array([1.0, 0.88, 0.64, 0.34])
+FRACTION = FRACTIONS[:, None, None, None]
 LIGHT = np.array([0.5, 0.84, 0.98, 1.07])
 
-# Skin from very dark to very light, RGB; people lie between neighbours.
+# Skin from very dark to very light, RGB. A person's skin lies between two neighbours.
 SKIN = np.array([[58, 38, 30], [92, 60, 44], [136, 92, 66], [178, 128, 96], [212, 164, 132], [238, 202, 178]])
 NAIL_RGB = np.array([76, 64, 61])  # added to three quarters of the skin's colour
 
 
 @dataclass(frozen=True, eq=False)
 class Appearance:
-    """What a drawn hand looks like, apart from its pose."""
+    """The appearance of a drawn hand, apart from its pose."""
 
     skin_rgb: Floats  # (3,) 0..255
-    light_xy: Floats  # (2,) towards the light, y down; length 0..1
+    light_xy: Floats  # (2,) towards the light, y down, of length 0..1
     relief: float = 0.8  # contrast of outlines and ridges, 0..1
     thickness: float = 1.0
     sleeve_rgb: Floats | None = None  # None: a bare arm
-    arm_bend_rad: float = 0.0  # 0: the arm goes on straight from the hand
+    arm_bend_rad: float = 0.0  # 0: the arm continues straight from the hand
 
 
 def random_appearance(rng: np.random.Generator) -> Appearance:
-    """Skin over the whole human range, light from any side, bare arm or sleeve."""
+    """Return any human skin, light from any side, and a bare arm or a sleeve."""
     tone = rng.uniform(0, len(SKIN) - 1.001)
     skin = SKIN[int(tone)] + (SKIN[int(tone) + 1] - SKIN[int(tone)]) * (tone % 1)
     turn = rng.uniform(0, 2 * np.pi)
@@ -71,35 +72,42 @@ def random_appearance(rng: np.random.Generator) -> Appearance:
 
 
 def paint_hand(
-    canvas: Image, joints: Joints, unit_px: float, centre_px: Floats, look: Appearance, mirrored: bool = False
+    canvas: Image,
+    joints: Joints,
+    unit_px: float,
+    centre_px: Floats,
+    appearance: Appearance,
+    mirrored: bool = False,
 ) -> Floats:
-    """Paint the hand into canvas, the box of its joints centred on centre_px -> (21, 2) px of its joints.
+    """Paint the hand into `canvas`, the box of its joints centred on `centre_px`; return (21, 2) px of them.
 
-    joints: (21, 3) as of hand_joints, turned to the viewer; unit_px: wrist to middle knuckle.
+    `joints`: (21, 3) from hand_joints, rotated for the viewer. `unit_px`: from wrist to middle knuckle.
     """
     flat = _project(joints, unit_px, centre_px, mirrored)
-    radii = RADII * (unit_px * look.thickness)
-    (wrist, elbow), cuff = _arm(flat, unit_px, look.arm_bend_rad), SLEEVE_FROM
+    radii = RADII * (unit_px * appearance.thickness)
+    (wrist, elbow), cuff = _arm(flat, unit_px, appearance.arm_bend_rad), SLEEVE_FROM
     starts = np.vstack([flat[STARTS], wrist, wrist + (elbow - wrist) * (cuff / ARM_LENGTH)])
     ends = np.vstack([flat[STARTS + 1], elbow, elbow])
-    arms = np.array([ARM_RADII, SLEEVE_RADII]) * (unit_px * look.thickness)
-    solids = _capsules(starts, ends, np.vstack([radii, arms]), look.light_xy)
+    arms = np.array([ARM_RADII, SLEEVE_RADII]) * (unit_px * appearance.thickness)
+    solids = _capsules(starts, ends, np.vstack([radii, arms]), appearance.light_xy)
 
     bone_z = (joints[STARTS, 2] + joints[STARTS + 1, 2]) / 2
     depth = np.append(bone_z, joints[PALM, 2].mean())
     brightness = 1 - 0.28 * (depth.max() - depth) / (depth.max() - depth.min() + 0.5)
-    colours = _shades(look.skin_rgb, np.append(brightness, 0.9), look.relief)
-    nail = np.minimum(look.skin_rgb * 0.75 + NAIL_RGB, 255).tolist()
+    colours = _shades(appearance.skin_rgb, np.append(brightness, 0.9), appearance.relief)
+    nail = np.minimum(appearance.skin_rgb * 0.75 + NAIL_RGB, 255).tolist()
     backs = _backs(joints).tolist()
 
     _fill(canvas, list(solids[:, N_BONES]), colours[-1])
-    if look.sleeve_rgb is not None:
+    if appearance.sleeve_rgb is not None:
         _fill(
-            canvas, list(solids[:, N_BONES + 1]), _shades(look.sleeve_rgb, np.array([0.95]), look.relief)[0]
+            canvas,
+            list(solids[:, N_BONES + 1]),
+            _shades(appearance.sleeve_rgb, np.array([0.95]), appearance.relief)[0],
         )
     for k in np.argsort(depth).tolist():
         if k == N_BONES:
-            _fill(canvas, _palm(flat, unit_px * look.thickness, look.light_xy), colours[k])
+            _fill(canvas, _palm(flat, unit_px * appearance.thickness, appearance.light_xy), colours[k])
             continue
         _fill(canvas, list(solids[:, k]), colours[k])
         if k % 3 == 2 and backs[k // 3] > 0.25:
@@ -108,13 +116,13 @@ def paint_hand(
 
 
 def _project(joints: Joints, unit_px: float, centre_px: Floats, mirrored: bool) -> Floats:
-    """(21, 3) hand units -> (21, 2) px, y down; the viewer is 8 hand lengths away."""
+    """Project (21, 3) in hand units to (21, 2) px, y down, for a viewer 8 hand lengths away."""
     flat = joints[:, :2] / (1 - joints[:, 2:] / 8) * (-unit_px if mirrored else unit_px, -unit_px)
     return flat + (centre_px - (flat.min(axis=0) + flat.max(axis=0)) / 2)  # type: ignore[no-any-return]
 
 
 def _arm(flat: Floats, unit_px: float, bend_rad: float) -> tuple[Floats, Floats]:
-    """Wrist and elbow, px; the arm goes on from the hand, or down where the hand points to the viewer."""
+    """Return wrist and elbow, px. The arm continues the hand, or hangs if the hand points to the viewer."""
     away = flat[0] - flat[9]
     length = math.hypot(*away)
     away = away / length if length > 0.3 * unit_px else np.array([0.0, 1.0])
@@ -123,25 +131,25 @@ def _arm(flat: Floats, unit_px: float, bend_rad: float) -> tuple[Floats, Floats]
 
 
 def _capsules(a: Floats, b: Floats, radii: Floats, light_xy: Floats) -> Outlines:
-    """Outlines of K solids from a to b (K, 2) with radii (K, 2) -> (4 layers, K, 14, 2)."""
+    """Return the outlines (4 layers, K, 14, 2) of K solids from a to b (K, 2) with radii (K, 2)."""
     along = np.arctan2(b[:, 1] - a[:, 1], b[:, 0] - a[:, 0])[:, None] + ROUND
     rim = np.stack([np.cos(along), np.sin(along)], axis=2)
     centres = np.repeat(np.stack([a, b], axis=1), len(HALF), axis=1)
     radius = np.repeat(radii, len(HALF), axis=1)[:, :, None]
-    outlines = centres + radius * (rim * SHARE + light_xy * (0.7 * (1 - SHARE)))
+    outlines = centres + radius * (rim * FRACTION + light_xy * (0.7 * (1 - FRACTION)))
     return np.asarray(outlines * (1 << SHIFT), np.int32)
 
 
 def _palm(flat: Floats, unit_px: float, light_xy: Floats) -> list[Outlines]:
     radii = PALM_RADII * unit_px
-    # a palm is flat: its bright middle is broader than a finger's
-    rims = flat[PALM, None] + radii * (CIRCLE * (1.1 * SHARE - 0.1) + light_xy * (0.4 * (1 - SHARE)))
-    fixed = (rims.reshape(len(SHARES), -1, 2) * (1 << SHIFT)).astype(np.int32)
+    # a palm is flat, so its bright middle is broader than that of a finger
+    rims = flat[PALM, None] + radii * (CIRCLE * (1.1 * FRACTION - 0.1) + light_xy * (0.4 * (1 - FRACTION)))
+    fixed = (rims.reshape(len(FRACTIONS), -1, 2) * (1 << SHIFT)).astype(np.int32)
     return [np.asarray(cv2.convexHull(rim), np.int32) for rim in fixed]
 
 
 def _shades(rgb: Floats, brightness: Floats, relief: float) -> list[list[list[float]]]:
-    """(3,) and (K,) -> K lists of a colour per layer, as OpenCV takes them."""
+    """Return K lists of one colour per layer, as OpenCV takes them, from (3,) and (K,)."""
     light = brightness[:, None] * (1 + (LIGHT - 1) * relief)
     return np.minimum(rgb * light[:, :, None], 255).tolist()  # type: ignore[no-any-return]
 
@@ -152,12 +160,12 @@ def _fill(canvas: Image, outlines: list[Outlines], colours: list[list[float]]) -
 
 
 def _backs(joints: Joints) -> Floats:
-    """(5,) how far each end bone shows its back (the nail) to the viewer, -1..1."""
+    """Return (5,): how far each end bone shows the viewer its back, where the nail is; -1..1."""
     tips, ends, middles = joints[[4, 8, 12, 16, 20]], joints[[3, 7, 11, 15, 19]], joints[[2, 6, 10, 14, 18]]
     side = joints[5] - joints[17]
     palm = np.cross(side, joints[9] - joints[0])
-    # a finger bends to its inside: what of the bone before lies across the last one points to its back,
-    # and where the finger is straight, the hand's own back (the thumb: its outer side) decides
+    # A finger bends inwards, so the part of the previous bone that lies across the last one points to its
+    # back. For a straight finger the back of the hand decides, and for the thumb its outer side.
     outward = (ends - middles) + np.array([side * 0.6 + palm * 0.3] + [palm * -0.6] * 4)
     bone = (tips - ends) / np.linalg.norm(tips - ends, axis=1, keepdims=True)
     outward -= (outward * bone).sum(axis=1, keepdims=True) * bone
@@ -165,12 +173,12 @@ def _backs(joints: Joints) -> Floats:
 
 
 def _nail(canvas: Image, a: Floats, b: Floats, radius_px: float, facing: float, rgb: list[float]) -> None:
-    """An ellipse on the end of the bone a-b; `facing` 0..1 is how much of its back the viewer sees."""
+    """Paint an ellipse on the end of the bone a-b. `facing` 0..1: how much of its back the viewer sees."""
     dx, dy = (b - a).tolist()
     x, y = b.tolist()
     length = math.hypot(dx, dy) + 1e-6
     fixed, back = 1 << SHIFT, radius_px * 0.15 / length
     centre = (round((x - dx * back) * fixed), round((y - dy * back) * fixed))
-    long_px = radius_px * 0.62 * length / (length + radius_px) + 1  # seen along the bone, a nail is short
+    long_px = radius_px * 0.62 * length / (length + radius_px) + 1  # a nail seen along the bone is short
     size = (round(long_px * fixed), round(radius_px * 0.5 * facing * fixed))
     cv2.ellipse(canvas, centre, size, math.degrees(math.atan2(dy, dx)), 0, 360, rgb, -1, cv2.LINE_8, SHIFT)

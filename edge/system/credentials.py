@@ -1,32 +1,32 @@
-"""Tokens and passwords: from a file or a credential of systemd (systemd.exec(5)), never from an argument."""
+"""Read tokens and passwords from a file or a systemd credential (systemd.exec(5)), never from an argument."""
 
 import os
 from pathlib import Path
 
-from edge.errors import SettingsError
+from edge.errors import SettingsError, os_errors_as
 
 
 def read_secret(key: str, file: str, credential: str) -> str:
-    """The text of `file`, or where that is empty of the credential; "" where there is neither.
+    """Return the text of `file`, or of the credential if `file` is ""; "" if there is neither.
 
-    `key` names the setting in the error of a file that can't be read.
+    Raises SettingsError, which names the setting `key`, if the file can't be read or is empty.
     """
     folder = os.environ.get("CREDENTIALS_DIRECTORY", "")
     path = Path(file) if file else Path(folder, credential) if folder else None
     if path is None or not (file or path.exists()):
         return ""
     try:
-        secret = _text_of(path).strip()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text"
-        raise SettingsError(f"'{key}' is {path}, which can't be read: {reason.lower()}") from None
-    if file and not secret:  # a credential may be empty: the unit asks for all that there can be
-        raise SettingsError(f"'{key}' is {path}, which is empty: write the secret into it")
+        with os_errors_as(SettingsError, f"{key} is {path}, which can't be read"):
+            secret = _read_text(path).strip()
+    except ValueError:
+        raise SettingsError(f"{key} is {path}, which is not text: write the secret into it") from None
+    if file and not secret:  # a credential may be empty, because the unit names all of them
+        raise SettingsError(f"{key} is {path}, which is empty: write the secret into it")
     return secret
 
 
-def _text_of(path: Path) -> str:
-    """A named pipe into which nobody writes is empty; opened as usual it would be waited for, for ever."""
+def _read_text(path: Path) -> str:
+    """Open without blocking, so that a named pipe without a writer is empty instead of a wait for ever."""
     file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     os.set_blocking(file, True)
     with os.fdopen(file, encoding="utf-8") as opened:

@@ -1,23 +1,26 @@
-"""Log lines on standard error, and what is different where systemd's journal reads them."""
+"""Log lines on standard error, in a form of their own if systemd's journal reads them."""
 
 import logging
 import os
 
-# syslog(3) priorities, which journald reads from "<6>text" (sd-daemon(3))
+# syslog(3) priorities, which journald reads from the beginning of a line: "<6>text" (sd-daemon(3))
 PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 STDOUT, STDERR = 1, 2
 
 
 def start_log() -> None:
-    """Warnings and worse go to standard error; `asl-edge run` sets its own level."""
+    """Send warnings and errors to standard error; `asl-edge run` sets the level of its settings later."""
     handler = logging.StreamHandler()
-    to_journal = leads_to_journal(STDERR)  # which puts the program's name before each line by itself
+    to_journal = leads_to_journal(STDERR)  # the journal adds the program's name itself
     handler.setFormatter(_Prioritised() if to_journal else logging.Formatter("asl-edge: %(message)s"))
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
 
 
 def leads_to_journal(descriptor: int) -> bool:
-    """JOURNAL_STREAM holds device and inode of the stream that leads to journald (systemd.exec(5))."""
+    """Return whether the descriptor is connected to journald.
+
+    JOURNAL_STREAM holds the device and inode of journald's stream (systemd.exec(5)).
+    """
     try:
         stream = os.fstat(descriptor)
     except OSError:  # closed

@@ -1,4 +1,4 @@
-"""Which machine this is: what a latency card says of it."""
+"""Describe this machine for a latency card."""
 
 import importlib.metadata
 import os
@@ -6,10 +6,10 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from edge.system.sysfs import text_of
+from edge.system.sysfs import read_text
 
 ROOT = Path("/")
-# Arm's part numbers (MIDR), as /proc/cpuinfo gives them on the boards that asl-edge runs on
+# Arm's part numbers (MIDR) in /proc/cpuinfo, of the boards that asl-edge runs on
 CORES = {
     "0xd03": "Cortex-A53",
     "0xd07": "Cortex-A57",
@@ -17,7 +17,7 @@ CORES = {
     "0xd0b": "Cortex-A76",
     "0xd42": "Cortex-A78AE",
 }
-# what makes 8-bit products fast, by the name that Linux gives it
+# processor features that make 8-bit products fast, by Linux's names
 FEATURES = {
     "asimddp": "dot product",
     "i8mm": "int8 matrices",
@@ -32,16 +32,16 @@ LIBRARIES = ("numpy", "onnxruntime", "opencv-python-headless")
 
 
 def describe(root: Path = ROOT) -> dict[str, Any]:
-    """name, board, cpu, cores, features, memory_mb, os, kernel, architecture, python, libraries."""
-    info = text_of(root / "proc/cpuinfo")
+    """Return name, board, cpu, cores, features, memory_mb, os, kernel, architecture, python and libraries."""
+    info = read_text(root / "proc/cpuinfo")
     return {
         "name": platform.node(),
-        "board": text_of(root / "proc/device-tree/model") or _product(root),
+        "board": read_text(root / "proc/device-tree/model") or _product(root),
         "cpu": _cpu(info),
         "cores": len(os.sched_getaffinity(0)),
-        "features": features(info),
-        "memory_mb": _memory_mb(text_of(root / "proc/meminfo")),
-        "os": _value(text_of(root / "etc/os-release"), "PRETTY_NAME", "=").strip('"') or platform.system(),
+        "features": parse_features(info),
+        "memory_mb": _memory_mb(read_text(root / "proc/meminfo")),
+        "os": _value(read_text(root / "etc/os-release"), "PRETTY_NAME", "=").strip('"') or platform.system(),
         "kernel": platform.release(),
         "architecture": platform.machine(),
         "python": platform.python_version(),
@@ -49,10 +49,10 @@ def describe(root: Path = ROOT) -> dict[str, Any]:
     }
 
 
-def features(cpuinfo: str) -> list[str]:
-    """/proc/cpuinfo -> those of FEATURES that the processor has."""
-    has = set((_value(cpuinfo, "flags") or _value(cpuinfo, "Features")).split())
-    return list(dict.fromkeys(word for name, word in FEATURES.items() if name in has))
+def parse_features(cpuinfo: str) -> list[str]:
+    """Return the FEATURES that the text of /proc/cpuinfo lists."""
+    flags = set((_value(cpuinfo, "flags") or _value(cpuinfo, "Features")).split())
+    return list(dict.fromkeys(word for name, word in FEATURES.items() if name in flags))
 
 
 def _cpu(cpuinfo: str) -> str:
@@ -61,9 +61,9 @@ def _cpu(cpuinfo: str) -> str:
 
 
 def _product(root: Path) -> str:
-    """Of a machine without a device tree, as its maker wrote it."""
+    """Return the maker's name for a machine without a device tree."""
     folder = root / "sys/class/dmi/id"
-    return " ".join(filter(None, (text_of(folder / name) for name in ("sys_vendor", "product_name"))))
+    return " ".join(filter(None, (read_text(folder / name) for name in ("sys_vendor", "product_name"))))
 
 
 def _memory_mb(meminfo: str) -> int:
@@ -81,5 +81,5 @@ def _value(text: str, key: str, separator: str = ":") -> str:
 def _version(library: str) -> str:
     try:
         return importlib.metadata.version(library)
-    except importlib.metadata.PackageNotFoundError:  # Debian's and JetPack's own have other names
+    except importlib.metadata.PackageNotFoundError:  # Debian's and JetPack's own packages have other names
         return "unknown"

@@ -1,4 +1,4 @@
-"""What a command answers, on standard output."""
+"""Standard output of the commands: a full disk is one sentence, a closed pipe a quiet end."""
 
 import contextlib
 import os
@@ -9,29 +9,28 @@ from edge.errors import OutputError, reason_of
 
 
 def say(text: str) -> None:
-    """Lines, at once. OutputError where they can't be written; BrokenPipeError where whoever read them has
-    enough."""
-    with _written():
+    """Print and flush. Raises OutputError if that fails, BrokenPipeError if the pipe is closed."""
+    with _output_errors():
         print(text, flush=True)
 
 
-def say_all() -> None:
-    """What was printed so far, as `say` does: letters that a full disk did not take are tried once more."""
-    with _written():
+def flush_stdout() -> None:
+    """Write what is still buffered, for example letters that a full disk refused. Raises like `say`."""
+    with _output_errors():
         sys.stdout.flush()
 
 
+def discard_stdout() -> None:
+    """Send standard output to /dev/null, because Python flushes it once more at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 @contextlib.contextmanager
-def _written() -> Iterator[None]:
+def _output_errors() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
         raise
     except OSError as error:
-        forget_output()
+        discard_stdout()
         raise OutputError(f"standard output can't be written: {reason_of(error)}") from None
-
-
-def forget_output() -> None:
-    """Python flushes standard output once more at its end; into nothing, then."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""Who may see the page: by the host's name, the token, the request's origin; and what a browser may load."""
+"""Who may use the page, by host name, token and the request's origin; and what a browser may load from it."""
 
 import asyncio
 import hashlib
@@ -13,10 +13,10 @@ from aiohttp import web
 log = logging.getLogger(__name__)
 
 COOKIE = "asl_edge"
-COOKIE_S = 90 * 24 * 3600
-OPEN_PATHS = ("/healthz", "/login", "/page.css")  # these tell no letter and show no picture
-WRONG_S = 1.0  # a wrong token is answered so late
-SECURITY = {
+COOKIE_MAX_AGE_S = 90 * 24 * 3600
+OPEN_PATHS = ("/healthz", "/login", "/page.css")  # these contain no letter and no picture
+WRONG_TOKEN_DELAY_S = 1.0  # against guessing
+SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -30,59 +30,60 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Auth:
-    """`guard` is a middleware of the whole application, `log_in` answers the form. Without a token all may
-    come in who reach the address."""
+    """Checks requests. Without a token, everybody who can reach the address may use the page."""
 
-    def __init__(self, token: str, names: set[str]) -> None:
+    def __init__(self, token: str, hosts: set[str]) -> None:
         self._token = token.encode()
-        self._names = {name.lower() for name in names}
-        # stands for the token: who reads a browser's cookies does not learn it
+        self._hosts = {host.lower() for host in hosts}
+        # derived from the token, so that a stolen cookie does not reveal it
         self._cookie = hmac.new(self._token, b"asl-edge page", hashlib.sha256).hexdigest()
 
     @web.middleware
     async def guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if not self._is_ours(request.host):
-            return _refused(421, f"this page does not answer to the name {request.host!r}: see page_names")
+        """Refuse foreign host names, other sites' forms, and requests without the token."""
+        if not self._is_own_host(request.host):
+            return _refuse(421, f"this page is not known by the name {request.host!r}: see page.hosts")
         if request.method == "POST" and not _is_same_origin(request):
-            return _refused(403, "another page may not do this here")
-        if self._token and request.path not in OPEN_PATHS and not self._is_known(request):
+            return _refuse(403, "other sites may not send this request")
+        if self._token and request.path not in OPEN_PATHS and not self._is_authorised(request):
             if "Authorization" in request.headers:
-                await self._slow_down(request)
+                await self._delay(request)
             if request.path == "/":
-                raise web.HTTPSeeOther("/login", headers=SECURITY)
-            return _refused(401, "a token is wanted: log in at /login, or send it as Authorization: Bearer")
+                raise web.HTTPSeeOther("/login", headers=SECURITY_HEADERS)
+            return _refuse(401, "a token is needed: log in at /login, or send it as Authorization: Bearer")
         return await handler(request)
 
     async def log_in(self, request: web.Request) -> web.StreamResponse:
-        """The form's token -> a cookie that is not sent along with another site's requests."""
+        """Exchange the form's token for a cookie that browsers do not send with other sites' requests."""
         try:
-            given = _bytes(str((await request.post()).get("token", "")))
-        except (ValueError, LookupError):  # no form at all, or in no encoding that there is
-            raise web.HTTPBadRequest(text="a form with a token was wanted\n") from None
-        if not (self._token and hmac.compare_digest(given, self._token)):
-            await self._slow_down(request)
-            raise web.HTTPSeeOther("/login?wrong", headers=SECURITY)
-        answer = web.Response(status=303, headers={"Location": "/"})
-        answer.set_cookie(COOKIE, self._cookie, max_age=COOKIE_S, httponly=True, samesite="Strict", path="/")
-        return answer
+            token = _encode(str((await request.post()).get("token", "")))
+        except (ValueError, LookupError):  # not a form, or of an unknown encoding
+            raise web.HTTPBadRequest(text="expected a form with a token\n") from None
+        if not (self._token and hmac.compare_digest(token, self._token)):
+            await self._delay(request)
+            raise web.HTTPSeeOther("/login?wrong", headers=SECURITY_HEADERS)
+        response = web.Response(status=303, headers={"Location": "/"})
+        response.set_cookie(
+            COOKIE, self._cookie, max_age=COOKIE_MAX_AGE_S, httponly=True, samesite="Strict", path="/"
+        )
+        return response
 
-    def _is_known(self, request: web.Request) -> bool:
-        """By its cookie or its Authorization header, each compared in constant time."""
-        kind, _, given = request.headers.get("Authorization", "").partition(" ")
-        bearer = kind.lower() == "bearer" and hmac.compare_digest(_bytes(given), self._token)
-        cookie = hmac.compare_digest(_bytes(request.cookies.get(COOKIE, "")), self._cookie.encode())
+    def _is_authorised(self, request: web.Request) -> bool:
+        """Check the Authorization header and the cookie, each in constant time."""
+        kind, _, token = request.headers.get("Authorization", "").partition(" ")
+        bearer = kind.lower() == "bearer" and hmac.compare_digest(_encode(token), self._token)
+        cookie = hmac.compare_digest(_encode(request.cookies.get(COOKIE, "")), self._cookie.encode())
         return bearer or cookie
 
-    async def _slow_down(self, request: web.Request) -> None:
-        log.warning("page: %s gave a wrong token", request.remote)
-        await asyncio.sleep(WRONG_S)
+    async def _delay(self, request: web.Request) -> None:
+        log.warning("page: %s sent a wrong token", request.remote)
+        await asyncio.sleep(WRONG_TOKEN_DELAY_S)
 
-    def _is_ours(self, host: str) -> bool:
-        """Whether a Host header names this machine. A name that somebody's DNS turns to us does not (DNS
-        rebinding); an address can't be turned."""
+    def _is_own_host(self, host: str) -> bool:
+        """Check that a Host header names this machine, against DNS rebinding. Addresses can't be rebound."""
         try:
             name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
-            if name == "localhost" or name in self._names:
+            if name == "localhost" or name in self._hosts:
                 return True
             ipaddress.ip_address(name)
         except ValueError:
@@ -90,13 +91,13 @@ class Auth:
         return True
 
 
-async def secure(request: web.Request, response: web.StreamResponse) -> None:
-    """For every answer (aiohttp's on_response_prepare)."""
-    response.headers.update(SECURITY)
+async def add_security_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Add the headers to every response, as aiohttp's on_response_prepare."""
+    response.headers.update(SECURITY_HEADERS)
 
 
 def _is_same_origin(request: web.Request) -> bool:
-    """Browsers send Origin with every POST; a program that sends none is no page."""
+    """Check the Origin header. Browsers send one with every POST; other programs need not."""
     origin = request.headers.get("Origin")
     try:
         return origin is None or urlsplit(origin).netloc == request.host
@@ -104,10 +105,10 @@ def _is_same_origin(request: web.Request) -> bool:
         return False
 
 
-def _bytes(given: str) -> bytes:
-    """aiohttp keeps bytes that are no UTF-8 as surrogates."""
-    return given.strip().encode(errors="surrogateescape")
+def _encode(text: str) -> bytes:
+    """Encode a header or form value; aiohttp keeps bytes that are not UTF-8 as surrogates."""
+    return text.strip().encode(errors="surrogateescape")
 
 
-def _refused(status: int, hint: str) -> web.Response:
+def _refuse(status: int, hint: str) -> web.Response:
     return web.Response(status=status, text=hint + "\n")

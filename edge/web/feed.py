@@ -1,4 +1,4 @@
-"""What a watcher is sent: the newest turn as JSON and as JPEG, each made once however many watch."""
+"""The newest step as JSON and as JPEG, each encoded once for all clients of the page."""
 
 import json
 import time
@@ -7,51 +7,57 @@ import cv2
 import numpy as np
 
 from edge.observe.snapshot import SnapshotPublisher
-from edge.personalize.teaching import Teaching
+from edge.personalize.teaching import TeachingSession
 from edge.records import Hand, Image, Prediction, Snapshot
-from edge.system.board import temperature_c
+from edge.system.board import read_temperature_c
 
-PAUSE_S = 0.1  # between two that are made: however many watch, they cost the loop no more
-LONGEST_PX = 800  # of a picture's side: enough for a page, and quick to encode
+MIN_INTERVAL_S = 0.1  # between two items of a kind: the cost does not grow with the number of clients
+MAX_SIDE_PX = 800  # of a picture: enough for a page, and quick to encode
 JPEG_QUALITY = 75
-WARMTH_S = 5.0  # between two looks at the temperature
+TEMPERATURE_EVERY_S = 5.0
+TOP = 3  # letters in a state
 
 
 class Feed:
-    """Made in the page's thread, from `publisher.snapshot`."""
+    """Encodes the publisher's newest snapshot; used in the page's thread."""
 
-    def __init__(self, publisher: SnapshotPublisher, teaching: Teaching | None, picture: bool) -> None:
+    def __init__(self, publisher: SnapshotPublisher, teaching: TeachingSession | None, picture: bool) -> None:
         self.picture = picture
-        self._live, self._teaching = publisher, teaching
+        self._publisher, self._teaching = publisher, teaching
         self._state, self._state_s = (-1, b""), 0.0
         self._jpeg, self._jpeg_s = (-1, b""), 0.0
-        self._warm: tuple[float, float | None] = (-WARMTH_S, None)
+        self._temperature: float | None = None
+        self._temperature_s = -TEMPERATURE_EVERY_S
 
     def state(self) -> tuple[int, bytes]:
-        """The turn's number and JSON; -1 and nothing before the first."""
-        snapshot, now = self._live.snapshot, time.monotonic()
-        if snapshot is not None and snapshot.number != self._state[0] and now - self._state_s >= PAUSE_S:
+        """Return the step's number and its state as JSON; -1 and b"" before the first step."""
+        snapshot, now = self._publisher.snapshot, time.monotonic()
+        is_new = snapshot is not None and snapshot.number != self._state[0]
+        if snapshot is not None and is_new and now - self._state_s >= MIN_INTERVAL_S:
             self._state_s = now
-            self._state = (snapshot.number, json.dumps(self._words(snapshot), separators=(",", ":")).encode())
+            state = json.dumps(self._build_state(snapshot), separators=(",", ":"))
+            self._state = (snapshot.number, state.encode())
         return self._state
 
     def jpeg(self) -> tuple[int, bytes]:
-        """The frame's number and picture; -1 and nothing before the first."""
-        snapshot, now = self._live.snapshot, time.monotonic()
+        """Return the frame's number and its picture; -1 and b"" before the first frame."""
+        snapshot, now = self._publisher.snapshot, time.monotonic()
         frame = None if snapshot is None else snapshot.picture
-        if frame is not None and frame.index != self._jpeg[0] and now - self._jpeg_s >= PAUSE_S:
+        if frame is not None and frame.index != self._jpeg[0] and now - self._jpeg_s >= MIN_INTERVAL_S:
             self._jpeg_s = now
-            self._jpeg = (frame.index, encoded(frame.image))
+            self._jpeg = (frame.index, encode_jpeg(frame.image))
         return self._jpeg
 
-    def _words(self, snapshot: Snapshot) -> dict[str, object]:
+    def _build_state(self, snapshot: Snapshot) -> dict[str, object]:
         prediction, frame = snapshot.step.prediction, snapshot.picture
         return {
             "number": snapshot.number,
             "letter": None if prediction is None else prediction.letter,
             "confidence": 0.0 if prediction is None else round(prediction.confidence, 3),
-            "top": [] if prediction is None else _top(prediction),
-            "hand": None if prediction is None or frame is None else _fractions(prediction.hand, frame.image),
+            "top": [] if prediction is None else _build_top(prediction),
+            "hand": None
+            if prediction is None or frame is None
+            else _build_hand(prediction.hand, frame.image),
             "size_px": None if frame is None else [frame.image.shape[1], frame.image.shape[0]],
             "text": snapshot.text,
             "why": {"kind": snapshot.hint.kind, "sentence": snapshot.hint.sentence},
@@ -66,40 +72,41 @@ class Feed:
             "camera": {"name": snapshot.camera.name, "state": snapshot.camera.status},
             "frame_age_s": round(snapshot.camera.frame_age_s, 1),
             "picture": self.picture,
-            "teaching": None if self._teaching is None else self._teaching.words(),
+            "teaching": None if self._teaching is None else self._teaching.status(),
         }
 
     def _temperature_c(self) -> float | None:
         now = time.monotonic()
-        if now - self._warm[0] >= WARMTH_S:
-            warm = temperature_c()
-            self._warm = (now, None if warm is None else round(warm, 1))
-        return self._warm[1]
+        if now - self._temperature_s >= TEMPERATURE_EVERY_S:
+            value = read_temperature_c()
+            self._temperature_s, self._temperature = now, None if value is None else round(value, 1)
+        return self._temperature
 
 
-def encoded(image: Image) -> bytes:
-    """(H, W, 3) RGB -> JPEG, no side longer than LONGEST_PX."""
-    scale = LONGEST_PX / max(image.shape[:2])
+def encode_jpeg(image: Image) -> bytes:
+    """Encode (H, W, 3) RGB as JPEG, reduced to at most MAX_SIDE_PX a side."""
+    scale = MAX_SIDE_PX / max(image.shape[:2])
     if scale < 1:
         image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
-    done, jpeg = cv2.imencode(
-        ".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-    )
-    return jpeg.tobytes() if done else b""
+    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    encoded, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    return jpeg.tobytes() if encoded else b""
 
 
-def _top(prediction: Prediction) -> list[tuple[str, float]]:
-    return [(letter, round(share, 3)) for letter, share in prediction.top[:3]] if prediction.hand else []
+def _build_top(prediction: Prediction) -> list[tuple[str, float]]:
+    if prediction.hand is None:
+        return []
+    return [(letter, round(probability, 3)) for letter, probability in prediction.top(TOP)]
 
 
-def _fractions(hand: Hand | None, image: Image) -> dict[str, object] | None:
-    """Box and points as fractions of the picture's sides."""
+def _build_hand(hand: Hand | None, image: Image) -> dict[str, object] | None:
+    """Return box and landmarks as fractions of the picture's sides."""
     if hand is None:
         return None
     height, width = image.shape[:2]
     x0, y0, x1, y1 = hand.box_xyxy
     box = [round(x0 / width, 4), round(y0 / height, 4), round(x1 / width, 4), round(y1 / height, 4)]
-    landmarks = (
+    points = (
         [] if hand.landmarks is None else np.round(hand.landmarks.astype(float) / (width, height), 4).tolist()
     )
-    return {"box": box, "points": landmarks}
+    return {"box": box, "points": points}

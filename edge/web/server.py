@@ -1,160 +1,145 @@
-"""The page's addresses: what is answered where. Everything is made from the newest turn of the loop."""
+"""The page's server: aiohttp in a thread of its own, beside the loop."""
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable
-from pathlib import Path
+import contextlib
+import errno
+import ipaddress
+import logging
+import os
+import socket
+import threading
+from types import TracebackType
 
-from aiohttp import web
-
-from edge import __version__
+from edge.errors import SettingsError, not_installed, reason_of
 from edge.observe.metrics import Metrics, ModelName
 from edge.observe.snapshot import SnapshotPublisher
-from edge.personalize.teaching import Teaching
-from edge.web.auth import Auth, secure
-from edge.web.feed import Feed
+from edge.personalize.teaching import TeachingSession
+from edge.settings import Settings
+from edge.system.credentials import read_secret
 
-FILES = Path(__file__).parent / "static"
-LOOK_S = 0.03  # between two looks for something new; made anew is nothing more often than `shown` allows
-CROWD = 8  # streams; where there are more, each gets less: what they cost together stays bounded
-MOST_STREAMS = 64
-STALE_S = 10.0  # without a frame for so long the board is not well
-BOUNDARY = "next-picture"
-TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+log = logging.getLogger(__name__)
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+CLOSE_S = 3.0  # for the clients' connections at the end
+NICE = 5  # of the page's thread: recognition comes first
+MIN_TOKEN_LENGTH = 16  # characters
 
 
-def application(
+def open_page(
+    settings: Settings,
     publisher: SnapshotPublisher,
     model: ModelName,
     metrics: Metrics | None,
-    teaching: Teaching | None,
-    token: str,
-    names: set[str],
-    picture: bool,
-) -> web.Application:
-    """aiohttp's application; `names` are this machine's, `picture` False shows none."""
-    doors = Auth(token, names)
-    shown = Feed(publisher, teaching, picture)
-    streams = Streams(shown)
-    app = web.Application(middlewares=[doors.guard], client_max_size=4096)
-    app.on_response_prepare.append(secure)
+    teaching: TeachingSession | None,
+) -> "Page":
+    """Return the page of the settings, to be used with `with`.
 
-    async def edit(request: web.Request) -> web.Response:
-        what = request.match_info["what"]
-        if what not in ("space", "delete", "clear"):
-            raise web.HTTPNotFound
-        publisher.edit(what)
-        return web.Response(status=204)
-
-    async def teach(request: web.Request) -> web.Response:
-        if teaching is None:
-            return web.Response(status=409, text="nothing can be taught here\n")
-        teaching.wish(request.match_info["what"], publisher.ask)
-        return web.Response(status=204)
-
-    async def health(request: web.Request) -> web.Response:
-        snapshot = publisher.snapshot
-        age_s = None if snapshot is None else snapshot.frame_age_s(time.monotonic())
-        alive = snapshot is not None and snapshot.read > 0 and age_s is not None and age_s < STALE_S
-        told = {
-            "alive": alive,
-            "version": __version__,
-            "camera": None
-            if snapshot is None
-            else {"name": snapshot.camera.name, "state": snapshot.camera.status},
-            "frame_age_s": None if age_s is None else round(age_s, 2),
-            "model": {"created": model.created, "variant": model.variant, "sha256": model.sha256},
-        }
-        return web.json_response(told, status=200 if alive else 503)
-
-    async def scrape(request: web.Request) -> web.Response:
-        if metrics is None:
-            raise web.HTTPNotFound(text="switched off: metrics = true\n")
-        return web.Response(body=metrics.text(), headers={"Content-Type": metrics.content_type})
-
-    app.add_routes(
-        [
-            web.get("/", _file("index.html")),
-            web.get("/page.css", _file("page.css")),
-            web.get("/page.js", _file("page.js")),
-            web.get("/icon.svg", _file("icon.svg")),
-            web.get("/login", _file("login.html")),
-            web.post("/login", doors.log_in),
-            web.get("/events", streams.events),
-            web.get("/picture", streams.pictures),
-            web.post("/text/{what}", edit),
-            web.post("/teach/{what}", teach),
-            web.get("/healthz", health),
-            web.get("/metrics", scrape),
-        ]
-    )
-    return app
+    Raises SettingsError if aiohttp is missing, the port is taken, or others can reach the address and there
+    is no token.
+    """
+    try:
+        from edge.web.views import build_application
+    except ImportError:
+        raise not_installed("page.listen", "aiohttp", "page") from None
+    host, port = parse_address(settings.page)
+    token = read_secret("page.token_file", settings.page_token_file, "page_token")
+    if not ipaddress.ip_address(host).is_loopback and not token:
+        raise SettingsError(
+            f"page.listen is {settings.page}, which others can reach, so it must have a token: "
+            "give page.token_file or the credential page_token, or use 127.0.0.1"
+        )
+    if token and len(token) < MIN_TOKEN_LENGTH:
+        raise SettingsError(
+            f"the page's token has {len(token)} characters, expected at least {MIN_TOKEN_LENGTH}: "
+            "make one with openssl rand -hex 16"
+        )
+    hosts = {socket.gethostname(), f"{socket.gethostname()}.local", *settings.page_hosts.split()}
+    app = build_application(publisher, model, metrics, teaching, token, hosts, settings.page_picture)
+    listening = _listen(host, port, settings.page)
+    access = "asks for a token" if token else "asks for no token, because only this machine can reach it"
+    port = listening.getsockname()[1]  # the free port that was chosen, if the settings say 0
+    log.info("the page is at http://%s:%d/ and %s", settings.page.rpartition(":")[0], port, access)
+    return Page(app, listening)
 
 
-def _file(name: str) -> Handler:
-    path = FILES / name
-    body = path.read_bytes()
+class Page:
+    """aiohttp's server in a thread named `page`; the loop never waits for it."""
 
-    async def answer(request: web.Request) -> web.Response:
-        return web.Response(body=body, content_type=TYPES[path.suffix], charset="utf-8")
+    def __init__(self, app: object, listening: socket.socket) -> None:
+        self._app, self._listening = app, listening
+        self._loop = asyncio.new_event_loop()
+        self._ending = asyncio.Event()
+        self._thread = threading.Thread(target=self._serve, name="page", daemon=True)
 
-    return answer
+    def __enter__(self) -> "Page":
+        self._thread.start()
+        return self
 
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        self._loop.call_soon_threadsafe(self._ending.set)
+        self._thread.join(CLOSE_S)
 
-class Streams:
-    """Two endless answers. Each watcher gets the newest when it is ready for it: one that sleeps misses what
-    was in between, and nothing piles up."""
-
-    def __init__(self, shown: Feed) -> None:
-        self._shown, self._streams = shown, 0
-
-    async def events(self, request: web.Request) -> web.StreamResponse:
-        """Server-Sent Events, one `state` (JSON) for each turn, as often as `shown` makes one."""
-
-        async def one(last: int) -> tuple[int, bytes]:
-            number, state = self._shown.state()
-            return number, b"" if number == last else b"data: " + state + b"\n\n"
-
-        return await self._stream(request, "text/event-stream", b"retry: 1000\n\n", one)
-
-    async def pictures(self, request: web.Request) -> web.StreamResponse:
-        """MJPEG: the newest picture, as often as `shown` makes one."""
-        if not self._shown.picture:
-            raise web.HTTPNotFound(text="the picture is switched off\n")
-
-        async def one(last: int) -> tuple[int, bytes]:
-            number, jpeg = self._shown.jpeg()
-            if number == last or not jpeg:
-                return number, b""
-            head = f"Content-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
-            return number, head.encode() + jpeg + f"\r\n--{BOUNDARY}\r\n".encode()
-
-        kind = f"multipart/x-mixed-replace; boundary={BOUNDARY}"
-        return await self._stream(request, kind, f"--{BOUNDARY}\r\n".encode(), one)
-
-    async def _stream(
-        self,
-        request: web.Request,
-        kind: str,
-        begin: bytes,
-        one: Callable[[int], Awaitable[tuple[int, bytes]]],
-    ) -> web.StreamResponse:
-        if self._streams >= MOST_STREAMS:
-            raise web.HTTPServiceUnavailable(text="too many watch already\n")
-        self._streams += 1
-        response = web.StreamResponse(headers={"Content-Type": kind})
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            os.nice(NICE)  # on Linux, of this thread alone
         try:
-            await response.prepare(request)
-            await response.write(begin)
-            number = -1
-            while True:
-                number, piece = await one(number)
-                if piece:
-                    await response.write(piece)
-                await asyncio.sleep(LOOK_S * max(1, self._streams / CROWD))
-        except ConnectionResetError:  # it went away
-            return response
+            self._loop.run_until_complete(self._run())
         finally:
-            self._streams -= 1
+            self._loop.close()
+
+    async def _run(self) -> None:
+        from aiohttp import web
+
+        logging.getLogger("aiohttp.server").addFilter(_shorten_http_errors)
+        runner = web.AppRunner(self._app, handle_signals=False, access_log=None, shutdown_timeout=0.2)  # type: ignore[arg-type]
+        await runner.setup()
+        await web.SockSite(runner, self._listening).start()
+        await self._ending.wait()
+        # the streams never end, and some of their clients are asleep
+        streams = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in streams:
+            task.cancel()
+        await asyncio.gather(*streams, return_exceptions=True)
+        await runner.cleanup()
+
+
+def _shorten_http_errors(record: logging.LogRecord) -> bool:
+    """Log a malformed request, which anybody can send, in one line without aiohttp's call stack."""
+    error = record.exc_info[1] if record.exc_info else None
+    if type(error).__module__ == "aiohttp.http_exceptions":
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        record.msg, record.args, record.exc_info = (
+            "page: refused a malformed request: %s",
+            (first[:100],),
+            None,
+        )
+        record.levelno, record.levelname = logging.INFO, "INFO"
+    return True
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """Parse 127.0.0.1:8080 or [::1]:8080 to host and port. Raises SettingsError for anything else."""
+    host, _, port = text.rpartition(":")
+    host = "127.0.0.1" if host == "localhost" else host.removeprefix("[").removesuffix("]")
+    try:
+        ipaddress.ip_address(host)
+        number = int(port)
+        if not 0 <= number <= 65535:
+            raise ValueError
+    except ValueError:
+        raise SettingsError(
+            f"page.listen must be an address and a port, e.g. 127.0.0.1:8080, got '{text}'"
+        ) from None
+    return host, number
+
+
+def _listen(host: str, port: int, setting: str) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=32)
+    except OSError as error:
+        reason = "another program has that port" if error.errno == errno.EADDRINUSE else reason_of(error)
+        raise SettingsError(
+            f"page.listen is {setting}, where no page can be opened ({reason}): take another"
+        ) from None

@@ -14,10 +14,10 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parents[1])]
 
 from support.golden_logits import engine_of, logits_of  # noqa: E402  the checkout is put on the path above
 
-from edge.hand.reader import MARGIN, SKIN, square_around  # noqa: E402
+from edge.geometry import MARGIN, SKIN, square_around  # noqa: E402
 from edge.package import open_package  # noqa: E402
 from edge.pictures import read_picture  # noqa: E402
-from edge.preprocess import cut_square, to_tensor  # noqa: E402
+from edge.preprocess import crop_square, to_tensor  # noqa: E402
 from edge.records import LETTERS, Box, Engine  # noqa: E402
 
 
@@ -46,7 +46,7 @@ def main() -> None:
 
 def letter(engine: Engine, size_px: int, file: str, box: Box) -> str:
     """What one look at the hand in `box`, px, says."""
-    crop = cut_square(read_picture(Path(file)), square_around(box, MARGIN / (1 + 2 * SKIN)), size_px)
+    crop = crop_square(read_picture(Path(file)), square_around(box, MARGIN / (1 + 2 * SKIN)), size_px)
     return LETTERS[int(engine(to_tensor(crop)).letters.argmax())]
 
 

@@ -24,7 +24,7 @@ from support.golden_logits import is_hand, unlike  # noqa: E402
 from support.golden_logits import main as write_logits  # noqa: E402
 from support.golden_package import build  # noqa: E402  the checkout is put on the path above
 
-from edge.package import DEFAULT_MODEL  # noqa: E402
+from edge.models import DEFAULT_MODEL  # noqa: E402
 from edge.records import LETTERS  # noqa: E402
 from train.data.inputs import list_inputs  # noqa: E402
 

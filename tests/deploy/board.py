@@ -24,7 +24,7 @@ VARIABLES = {
     "ansible_ssh_common_args": " ".join(SSH_OPTIONS),
     "asl_edge_camera": "synthetic:HELLO",
     # few frames and one thread: the machine shares its processor with whoever tests
-    "asl_edge_settings": {"output": LETTERS, "fps": 5, "threads": 1},
+    "asl_edge_settings": {"letters": {"output": LETTERS}, "camera": {"fps": 5}, "model": {"threads": 1}},
     "asl_edge_watch_s": 10,
     "asl_edge_limit_ms": 100,
 }

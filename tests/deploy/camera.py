@@ -14,7 +14,7 @@ ON = {
     "asl_edge_camera": "jetson:0",
     "asl_edge_camera_required": False,
     "asl_edge_dropins": ["jetson.conf"],
-    "asl_edge_settings": {"fps": 5, "threads": 1, "rest_when_still": False},
+    "asl_edge_settings": {"camera": {"fps": 5, "skip_still_frames": False}, "model": {"threads": 1}},
 }
 
 

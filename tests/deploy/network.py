@@ -17,10 +17,8 @@ ON = {
     "asl_edge_mqtt_password": PASSWORD,
     "asl_edge_settings": {
         **VARIABLES["asl_edge_settings"],
-        "page": "0.0.0.0:8080",
-        "metrics": True,
-        "mqtt": f"mqtt://{WORKSTATION}",
-        "mqtt_user": "board",
+        "page": {"listen": "0.0.0.0:8080", "metrics": True},
+        "mqtt": {"url": f"mqtt://{WORKSTATION}", "user": "board"},
     },
 }
 
@@ -126,7 +124,7 @@ def _secrets(board: Board) -> None:
         "systemctl status --full asl-edge"
     )
     expect(
-        "mqtt_user" in shown and TOKEN not in shown and PASSWORD not in shown,
+        "[mqtt]" in shown and TOKEN not in shown and PASSWORD not in shown,
         "... and stand in no setting, argument, environment variable or journal",
     )
 
@@ -152,7 +150,7 @@ def _reload(board: Board) -> None:
     """SIGHUP while the page is open and a broker is there."""
     pid = board.pid()
     board.ask("sed -i 's/^fps = .*/fps = 6/' /etc/asl-edge/asl-edge.toml; systemctl reload asl-edge")
-    back_s = until(lambda: "settings were read again" in board.ask("journalctl -u asl-edge -o cat -n 20"), 30)
+    back_s = until(lambda: "settings were reloaded" in board.ask("journalctl -u asl-edge -o cat -n 20"), 30)
     back_s += until(lambda: asked(board, "/metrics", TOKEN)[0] == 200 and board.reads(), 30)
     expect(board.pid() == pid, f"systemctl reload: the same process, page and letters {back_s:.1f} s later")
     board.ask("sed -i 's/^fps = .*/fps = \"many\"/' /etc/asl-edge/asl-edge.toml; systemctl reload asl-edge")

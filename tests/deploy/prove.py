@@ -53,7 +53,7 @@ def update(board: Board, long: bool) -> None:
     expect(second != first and board.reads(), "the good model runs")
     for make, says in (
         (models.corrupt, "sha256 differs"),
-        (models.slow, "were wanted"),
+        (models.slow, "the limit is"),
         (models.wrong, "golden input"),
     ):
         if make is models.slow and not long:

@@ -1,12 +1,12 @@
-"""The instruments of boards, as their kernels show them; made folders stand for /sys and /proc."""
+"""The sensors of boards, as their kernels show them. Folders of the tests stand for /sys and /proc."""
 
 from pathlib import Path
 
 import pytest
 
-from edge.system.board import Reading, read_board, said_of
-from edge.system.machine import describe, features
-from edge.system.sysfs import text_of
+from edge.system.board import BoardReading, describe_throttling, read_board
+from edge.system.machine import describe, parse_features
+from edge.system.sysfs import read_text
 
 PI_4 = {
     "sys/class/thermal/thermal_zone0/type": "cpu-thermal\n",
@@ -31,50 +31,50 @@ ORIN = {
 }
 
 
-def made(root: Path, files: dict[str, str]) -> Path:
+def write_files(root: Path, files: dict[str, str]) -> Path:
     for name, text in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
     return root
 
 
-def test_text_that_is_cut_inside_a_character_is_read(tmp_path: Path) -> None:
-    (tmp_path / "name").write_bytes("摄像头".encode()[:-1] + b"\n")  # as the kernel cuts a camera's name
-    assert text_of(tmp_path / "name") == "摄像\N{REPLACEMENT CHARACTER}"
-    assert text_of(tmp_path / "absent") == ""
+def test_text_cut_inside_a_character_is_read(tmp_path: Path) -> None:
+    (tmp_path / "name").write_bytes("摄像头".encode()[:-1] + b"\n")  # so the kernel cuts a name
+    assert read_text(tmp_path / "name") == "摄像\N{REPLACEMENT CHARACTER}"
+    assert read_text(tmp_path / "absent") == ""
 
 
-def test_instruments_of_a_raspberry_pi(tmp_path: Path) -> None:
-    reading = read_board(2.0, made(tmp_path, PI_4))
+def test_sensors_of_a_raspberry_pi(tmp_path: Path) -> None:
+    reading = read_board(2.0, write_files(tmp_path, PI_4))
     assert (reading.temperature_c, reading.clock_mhz, reading.clock_limit_mhz) == (81.3, 1000, 1500)
-    assert reading.slowed == ("soft temperature limit",)  # now; what was since the boot is another's doing
+    assert reading.slowed == ("soft temperature limit",)  # the current state, not the one since the boot
 
 
-def test_instruments_of_a_jetson(tmp_path: Path) -> None:
-    reading = read_board(2.0, made(tmp_path, ORIN))
+def test_sensors_of_a_jetson(tmp_path: Path) -> None:
+    reading = read_board(2.0, write_files(tmp_path, ORIN))
     assert reading.temperature_c == 52.125
-    assert reading.slowed == ("throttled (cpu-throttle-alert)",)  # a fan that turns is none
+    assert reading.slowed == ("throttled (cpu-throttle-alert)",)  # not the fan
     assert reading.counts == (7,)
 
 
-def test_machine_without_instruments_says_nothing(tmp_path: Path) -> None:
+def test_machine_without_sensors_has_no_values(tmp_path: Path) -> None:
     reading = read_board(0.0, tmp_path)
-    assert reading == Reading(0.0, None, None, None, (), ())
-    assert said_of([reading]) == said_of([]) == []
+    assert reading == BoardReading(0.0, None, None, None, (), ())
+    assert describe_throttling([reading]) == describe_throttling([]) == []
 
 
-def test_holding_back_is_said_in_words() -> None:
-    cool = Reading(0.0, 60.0, 1500.0, 1500.0, (), (2,))
-    hot = Reading(2.0, 85.0, 1000.0, 1200.0, ("throttled",), (5,))
-    assert said_of([cool, hot, hot]) == [
+def test_throttling_is_described_in_words() -> None:
+    cool = BoardReading(0.0, 60.0, 1500.0, 1500.0, (), (2,))
+    hot = BoardReading(2.0, 85.0, 1000.0, 1200.0, ("throttled",), (5,))
+    assert describe_throttling([cool, hot, hot]) == [
         "throttled in 2 of 3 readings",
         "3 throttle events counted",
         "the clock's limit fell from 1500 to 1200 MHz",
     ]
 
 
-def test_machine_is_described_by_what_its_kernel_says(tmp_path: Path) -> None:
-    machine = describe(made(tmp_path, PI_4))
+def test_machine_is_described_from_its_kernels_files(tmp_path: Path) -> None:
+    machine = describe(write_files(tmp_path, PI_4))
     assert (machine["board"], machine["cpu"]) == ("Raspberry Pi 4 Model B Rev 1.4", "Cortex-A72")
     assert (machine["features"], machine["os"]) == ([], "Debian GNU/Linux 12 (bookworm)")
 
@@ -88,5 +88,5 @@ def test_machine_is_described_by_what_its_kernel_says(tmp_path: Path) -> None:
         ("", []),
     ],
 )
-def test_features_that_make_8_bits_fast_are_named(line: str, has: list[str]) -> None:
-    assert features(line) == has
+def test_features_that_make_8_bit_products_fast_are_listed(line: str, has: list[str]) -> None:
+    assert parse_features(line) == has

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -21,8 +22,23 @@ from support.videos import N_FRAMES, write_video
 from edge import __version__
 
 
-def test_version_is_told() -> None:
+def test_version_is_printed() -> None:
     assert asl_edge("--version").stdout == f"asl-edge {__version__}\n"
+
+
+def test_help_lists_the_commands_and_imports_no_library() -> None:
+    code = (
+        "import sys; from edge.commands.cli import main\n"
+        "try: main(['--help'])\n"
+        "finally: print(sorted({'numpy', 'cv2', 'onnxruntime'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=ENVIRONMENT)
+    *help_lines, loaded = done.stdout.splitlines()
+    assert (done.returncode, done.stderr, loaded) == (0, "", "[]")
+    assert [line.split()[0] for line in help_lines if re.match("    [a-z]", line)] == [
+        "predict", "run", "demo", "teach", "bench", "check", "doctor",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("arguments", [[], ["fly"], ["predict", "--speed", "9"], ["run", "--threads", "x"]])
@@ -34,7 +50,7 @@ def test_predict_without_files_is_one_sentence() -> None:
     assert "predict got no files" in refused(asl_edge("predict"))
 
 
-def test_predict_answers_each_picture_in_the_order_given(tiny_folder: Path, tmp_path: Path) -> None:
+def test_predict_prints_a_line_per_picture_in_the_order_given(tiny_folder: Path, tmp_path: Path) -> None:
     files = [save(tmp_path / name, scene(i, 90, 120)) for i, name in enumerate(("b.png", "a.webp", "c.bmp"))]
     done = asl_edge("predict", "--model", tiny_folder, *files)
     assert (done.returncode, done.stderr) == (0, "")
@@ -48,7 +64,7 @@ def test_predict_answers_each_picture_in_the_order_given(tiny_folder: Path, tmp_
         assert len(answer["box_xyxy"]) == 4
 
 
-def test_predict_withholds_a_letter_that_is_not_sure_enough(tiny_folder: Path, tmp_path: Path) -> None:
+def test_predict_gives_no_letter_below_the_minimum_confidence(tiny_folder: Path, tmp_path: Path) -> None:
     picture = save(tmp_path / "a.png", scene(1))
     done = asl_edge("predict", "--model", tiny_folder, "--min-confidence", "1", picture)
     (answer,) = json_lines(done.stdout)
@@ -56,7 +72,7 @@ def test_predict_withholds_a_letter_that_is_not_sure_enough(tiny_folder: Path, t
     assert 0 < answer["confidence"] < 1
 
 
-def test_predict_names_bad_pictures_reads_the_rest_and_exits_with_1(
+def test_predict_reports_bad_pictures_reads_the_rest_and_exits_with_1(
     tiny_folder: Path, tmp_path: Path
 ) -> None:
     good = save(tmp_path / "good.png", scene(1))
@@ -83,7 +99,7 @@ def test_predict_reads_pictures_of_every_kind(tiny_folder: Path, tmp_path: Path)
     assert len(json_lines(done.stdout)) == len(kinds)
 
 
-def test_predict_answers_a_name_from_standard_input_before_the_next_is_given(
+def test_predict_reads_a_name_from_standard_input_before_the_next_arrives(
     tiny_folder: Path, tmp_path: Path
 ) -> None:
     with started("predict", "--model", tiny_folder, "-") as program:
@@ -98,7 +114,7 @@ def test_predict_answers_a_name_from_standard_input_before_the_next_is_given(
         assert program.wait(60) == 0
 
 
-def test_names_from_standard_input_may_be_any_bytes_and_stand_between_others(
+def test_names_from_standard_input_can_be_any_bytes_between_other_names(
     tiny_folder: Path, tmp_path: Path
 ) -> None:
     save(tmp_path / "a.png", scene(1))
@@ -115,7 +131,7 @@ def test_names_from_standard_input_may_be_any_bytes_and_stand_between_others(
     assert done.returncode == 0
 
 
-def test_an_empty_name_is_one_sentence_and_the_others_are_read(tiny_folder: Path, tmp_path: Path) -> None:
+def test_empty_name_is_one_sentence_and_the_others_are_read(tiny_folder: Path, tmp_path: Path) -> None:
     done = asl_edge("predict", "--model", tiny_folder, "", save(tmp_path / "a.png", scene(1)))
     empty, read = json_lines(done.stdout)
     assert empty == {"file": "", "error": "the name is empty"}
@@ -131,7 +147,7 @@ def test_closed_standard_input_is_one_sentence(tiny_folder: Path) -> None:
     assert "standard input can't be read" in refused(done)
 
 
-def test_predict_ends_quietly_when_nobody_reads_its_answers(tiny_folder: Path, tmp_path: Path) -> None:
+def test_predict_ends_quietly_when_its_output_is_closed(tiny_folder: Path, tmp_path: Path) -> None:
     picture = save(tmp_path / "a.png", scene(1))
     with started("predict", "--model", tiny_folder, *[picture] * 300) as program:
         assert program.stdout is not None
@@ -158,41 +174,59 @@ def test_predict_needs_neither_torch_nor_200_megabytes(tiny_folder: Path, tmp_pa
     assert int(peak_kb) < 200_000
 
 
-def test_both_engines_read_the_same_letter(tiny_folder: Path, tmp_path: Path) -> None:
+def test_torchscript_variant_reads_the_same_letter(tiny_folder: Path, tmp_path: Path) -> None:
     picture = save(tmp_path / "a.png", scene(1))
-    done = asl_edge("predict", "--model", tiny_folder, "--engine", "torchscript", picture)
+    done = asl_edge("predict", "--model", tiny_folder, "--variant", "dynamic", picture)
     assert (done.returncode, done.stderr) == (0, "")
     assert json_lines(done.stdout)[0]["letter"] == "F"
 
 
-def test_run_reads_a_recording_and_closes_with_what_it_did(tiny_folder: Path, tmp_path: Path) -> None:
+def test_run_reads_a_recording_and_prints_a_summary(tiny_folder: Path, tmp_path: Path) -> None:
     video = write_video(tmp_path / "v.avi")
-    done = asl_edge("run", "--model", tiny_folder, "--camera", f"replay:{video}", "--no-rest-when-still")
+    done = asl_edge("run", "--model", tiny_folder, "--camera", f"replay:{video}", "--no-skip-still-frames")
     assert done.returncode == 0
     (event,) = json_lines(done.stdout)
     assert (event["letter"], event["text"], event["t_start"], event["t_end"]) == ("F", "F", 0.0, 0.5)
     assert done.stderr == f"asl-edge: {N_FRAMES} frames read, 0 dropped, 1 letters\n"
 
 
-def test_run_of_a_cut_video_reads_what_there_is_and_says_so(tiny_folder: Path, tmp_path: Path) -> None:
+def test_run_reads_a_truncated_video_to_its_end_and_says_so(tiny_folder: Path, tmp_path: Path) -> None:
     data = write_video(tmp_path / "v.avi").read_bytes()
     (tmp_path / "cut.avi").write_bytes(data[: len(data) // 2])
     done = asl_edge("run", "--model", tiny_folder, "--camera", f"replay:{tmp_path / 'cut.avi'}")
     assert done.returncode == 0
     assert [line.startswith("asl-edge: ") for line in done.stderr.splitlines()] == [True, True]
-    assert f"of {N_FRAMES} frames: it is cut off" in done.stderr
+    assert f"of {N_FRAMES} frames: it is truncated" in done.stderr
 
 
-def test_run_takes_settings_from_a_file_and_flags_over_it(tiny_folder: Path, tmp_path: Path) -> None:
+def test_run_takes_settings_from_a_file_and_flags_override_them(tiny_folder: Path, tmp_path: Path) -> None:
     video = write_video(tmp_path / "v.avi")
     config = tmp_path / "settings.toml"
-    config.write_text(f'camera = "replay:{video}"\nmodel = "{tiny_folder}"\nhold_s = 9.0\n')
+    config.write_text(
+        f'[camera]\nsource = "replay:{video}"\n[model]\nfolder = "{tiny_folder}"\n[letters]\nhold_s = 9.0\n'
+    )
     assert asl_edge("run", "--config", config).stdout == ""
     assert json_lines(asl_edge("run", "--config", config, "--hold-s", "1").stdout)[0]["t_end"] == 1.0
 
 
+def test_old_flags_work_and_name_the_new_ones(tiny_folder: Path, tmp_path: Path) -> None:
+    video = write_video(tmp_path / "v.avi")
+    old = ["--no-rest-when-still", "--gap-s", "0.3", "--engine", "torchscript"]
+    done = asl_edge("run", "--model", tiny_folder, "--camera", f"replay:{video}", *old)
+    assert done.returncode == 0
+    assert json_lines(done.stdout)[0]["letter"] == "F"
+    *warnings, summary = done.stderr.splitlines()
+    assert [line.split(";")[0] for line in warnings] == [
+        "asl-edge: --rest-when-still is now --skip-still-frames",
+        "asl-edge: --engine is now --variant",
+        "asl-edge: --gap-s is now --release-s",
+    ]
+    assert " frames read, " in summary
+    assert "--gap-s" not in asl_edge("run", "--help").stdout
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_run_ends_cleanly_when_it_is_told_to(tiny_folder: Path, number: signal.Signals) -> None:
+def test_signal_ends_run_cleanly(tiny_folder: Path, number: signal.Signals) -> None:
     camera = "synthetic:" + "ABCDEFGHIKLMNOPQRSTUVWXY" * 4
     with started("run", "--model", tiny_folder, "--camera", camera, "--fps", "10") as program:
         assert program.stdout is not None
@@ -203,7 +237,7 @@ def test_run_ends_cleanly_when_it_is_told_to(tiny_folder: Path, number: signal.S
         assert " frames read, " in program.stderr.read()
 
 
-def test_run_ends_quietly_when_nobody_reads_its_letters(tiny_folder: Path, tmp_path: Path) -> None:
+def test_run_ends_quietly_when_its_output_is_closed(tiny_folder: Path, tmp_path: Path) -> None:
     video = write_video(tmp_path / "v.avi")
     with started("run", "--model", tiny_folder, "--camera", f"replay:{video}") as program:
         assert program.stdout is not None
@@ -220,7 +254,7 @@ def test_run_ends_quietly_when_nobody_reads_its_letters(tiny_folder: Path, tmp_p
         ("replay:absent.mp4", "there is no folder or video absent.mp4"),
         ("replay:.", ". holds no pictures to replay"),
         ("webcam", "there is no camera 'webcam'"),
-        ("synthetic:H3LLO", "synthetic: can't spell 'H3LLO'"),
+        ("synthetic:H3LLO", "must have letters from A to Z, e.g. synthetic:HELLO, got 'H3LLO'"),
     ],
 )
 def test_camera_that_can_not_be_opened_is_one_sentence(
@@ -231,9 +265,9 @@ def test_camera_that_can_not_be_opened_is_one_sentence(
 
 def test_wrong_setting_is_one_sentence(tmp_path: Path) -> None:
     config = tmp_path / "settings.toml"
-    config.write_text("fps = 5\nhold = 1\n")
+    config.write_text("[letters]\nhold = 1\n")
     sentence = refused(asl_edge("run", "--config", config))
-    assert f"{config} line 2: there is no setting 'hold'; did you mean 'hold_s'?" in sentence
+    assert f"{config} line 2: there is no setting 'hold' in [letters]; did you mean 'hold_s'?" in sentence
 
 
 def test_broken_package_is_refused_before_the_camera_is_opened(tiny_folder: Path, tmp_path: Path) -> None:
@@ -251,7 +285,7 @@ def test_folder_without_a_package_is_one_sentence(tmp_path: Path, command: list[
 
 @pytest.mark.parametrize("command", [["predict"], ["demo", "F", "--model"], ["doctor", "--model"]])
 def test_full_output_is_one_sentence(tiny_folder: Path, tmp_path: Path, command: list[str]) -> None:
-    """A letter's sink fails first, where there is one, and says so itself."""
+    """If letters are written, their sink fails first and says so as well."""
     save(tmp_path / "one.png", scene(1))
     what = [tmp_path / "one.png", "--model", tiny_folder] if command == ["predict"] else [tiny_folder]
     with Path("/dev/full").open("w") as full:
@@ -267,7 +301,7 @@ def test_full_output_is_one_sentence(tiny_folder: Path, tmp_path: Path, command:
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
 @pytest.mark.parametrize("what", ["predict", "run"])
-def test_closed_output_is_no_fault(tiny_folder: Path, tmp_path: Path, what: str, closed: str) -> None:
+def test_closed_output_is_not_an_error(tiny_folder: Path, tmp_path: Path, what: str, closed: str) -> None:
     save(tmp_path / "one.png", scene(1))
     which = ["one.png"] if what == "predict" else ["--camera", "replay:.", "--log-level", "warning"]
     line = f"exec {shlex.join([*ASL_EDGE, what, *which, '--model', str(tiny_folder)])} {closed}"
@@ -277,7 +311,7 @@ def test_closed_output_is_no_fault(tiny_folder: Path, tmp_path: Path, what: str,
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_help_that_nobody_reads_ends_quietly() -> None:
+def test_help_ends_quietly_when_its_output_is_closed() -> None:
     read_end, write_end = os.pipe()
     os.close(read_end)
     with os.fdopen(write_end, "w") as nobody:
@@ -292,7 +326,7 @@ def test_demo_succeeds_only_if_the_text_is_the_word(tiny_folder: Path, tmp_path:
     assert (right.returncode, right.stderr) == (0, "")
     event, text = right.stdout.splitlines()
     assert (json.loads(event)["text"], text) == ("F", "F")
-    (tmp_path / "turned.toml").write_text("flip = true\nrotation_deg = 90\n")  # of a live camera
+    (tmp_path / "turned.toml").write_text("[camera]\nhflip = true\nrotation_deg = 90\n")  # of a live camera
     turned = asl_edge("demo", "--model", tiny_folder, "--config", tmp_path / "turned.toml", "f")
     assert (turned.returncode, turned.stdout) == (0, right.stdout)
     wrong = asl_edge("demo", "--model", tiny_folder, "Hi")
@@ -301,11 +335,11 @@ def test_demo_succeeds_only_if_the_text_is_the_word(tiny_folder: Path, tmp_path:
 
 
 @pytest.mark.parametrize("word", ["", "TWO WORDS", "H3LLO", "ÉTÉ"])
-def test_demo_of_no_word_is_one_sentence(word: str) -> None:
+def test_demo_without_a_word_is_one_sentence(word: str) -> None:
     assert "demo spells one word of the letters A to Z" in refused(asl_edge("demo", word))
 
 
-def test_doctor_exits_with_1_when_something_is_not_well(tiny_folder: Path, tmp_path: Path) -> None:
+def test_doctor_exits_with_1_if_something_is_bad(tiny_folder: Path, tmp_path: Path) -> None:
     assert asl_edge("doctor", "--model", tiny_folder).returncode == 0
     done = asl_edge("doctor", "--model", tmp_path)
     assert done.returncode == 1
@@ -343,4 +377,4 @@ def test_opencv_and_ffmpeg_print_nothing_beside_our_sentence(tiny_folder: Path, 
     sentence = refused(
         asl_edge("run", "--model", tiny_folder, "--camera", f"replay:{tmp_path / 'broken.mp4'}")
     )
-    assert "broken.mp4 is no video that OpenCV can read" in sentence
+    assert "OpenCV can't read" in sentence

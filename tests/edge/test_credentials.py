@@ -1,4 +1,4 @@
-"""Secrets come from files, and from pipes that a shell or systemd holds open."""
+"""Secrets come from files, and from pipes that a shell holds open."""
 
 import os
 import threading
@@ -10,8 +10,8 @@ from edge.errors import SettingsError
 from edge.system.credentials import read_secret
 
 
-def test_secret_is_waited_for_where_somebody_will_write_it() -> None:
-    ours, theirs = os.pipe()  # as bash's <(...) is
+def test_secret_of_an_open_pipe_is_waited_for() -> None:
+    ours, theirs = os.pipe()  # like bash's <(...)
 
     def write() -> None:
         os.write(theirs, b"a secret\n")
@@ -19,12 +19,12 @@ def test_secret_is_waited_for_where_somebody_will_write_it() -> None:
 
     writer = threading.Timer(0.2, write)
     writer.start()
-    assert read_secret("mqtt_password_file", f"/proc/self/fd/{ours}", "") == "a secret"
+    assert read_secret("mqtt.password_file", f"/proc/self/fd/{ours}", "") == "a secret"
     writer.join()
     os.close(ours)
 
 
-def test_named_pipe_into_which_nobody_writes_is_empty(tmp_path: Path) -> None:
+def test_named_pipe_without_a_writer_is_empty(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(SettingsError, match=r"'page_token_file' is \S+/pipe, which is empty"):
-        read_secret("page_token_file", str(tmp_path / "pipe"), "")
+    with pytest.raises(SettingsError, match=r"page.token_file is \S+/pipe, which is empty"):
+        read_secret("page.token_file", str(tmp_path / "pipe"), "")

@@ -1,4 +1,4 @@
-"""The table of `asl-edge doctor`, and whether it finds what is wrong."""
+"""The table of `asl-edge doctor` shows what works and finds what does not."""
 
 import shutil
 import subprocess
@@ -13,38 +13,39 @@ from support import tiny_package
 
 from edge.commands.doctor import examine, examine_camera
 from edge.package import open_package
-from edge.personalize.correction import Examples, belongs_of, save
+from edge.personalize.correction import Examples
+from edge.personalize.taught_file import locate_taught_file
 from edge.records import CameraState, Frame
 from edge.settings import Settings
 
 
 @pytest.fixture
-def spoiled(tiny_folder: Path, tmp_path: Path) -> Path:
+def broken_folder(tiny_folder: Path, tmp_path: Path) -> Path:
     return shutil.copytree(tiny_folder, tmp_path / "deployment_package")
 
 
-def test_healthy_installation_is_well(tiny_folder: Path) -> None:
-    lines, well = examine(lambda: Settings(model=str(tiny_folder)))
-    assert well
+def test_good_installation_is_ok(tiny_folder: Path) -> None:
+    lines, ok = examine(Settings(model=str(tiny_folder)))
+    assert ok
     rows = [line.split() for line in lines]
     assert [row[0] for row in rows[:5]] == ["Python", "numpy", "onnxruntime", "OpenCV", "torch"]
     assert sum("answers the golden input" in line for line in lines) == 3
     assert "BAD" not in "\n".join(lines)
 
 
-def test_changed_byte_is_reported(spoiled: Path) -> None:
-    with (spoiled / "tiny.int8.onnx").open("ab") as file:
+def test_changed_byte_is_reported(broken_folder: Path) -> None:
+    with (broken_folder / "tiny.int8.onnx").open("ab") as file:
         file.write(b"!")
-    lines, well = examine(lambda: Settings(model=str(spoiled)))
-    assert not well
+    lines, ok = examine(Settings(model=str(broken_folder)))
+    assert not ok
     assert lines[-1].startswith("model        BAD  ")
     assert "copy the package again" in lines[-1]
 
 
-def test_model_that_answers_otherwise_than_at_export_is_reported(spoiled: Path) -> None:
-    tiny_package.write_metadata(spoiled, {variant: [9.0] * 26 for variant in tiny_package.FILES})
-    lines, well = examine(lambda: Settings(model=str(spoiled)))
-    assert not well
+def test_model_with_another_golden_answer_is_reported(broken_folder: Path) -> None:
+    tiny_package.write_metadata(broken_folder, {variant: [9.0] * 26 for variant in tiny_package.FILES})
+    lines, ok = examine(Settings(model=str(broken_folder)))
+    assert not ok
     assert sum("BAD" in line and "answers the golden input" in line for line in lines) == 3
 
 
@@ -55,12 +56,12 @@ def test_torch_is_optional(tiny_folder: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "not installed (optional: for --engine torchscript)" in done.stdout
+    assert "not installed (optional: for --variant dynamic)" in done.stdout
     assert "dynamic: not tried, torch is not installed" in done.stdout
 
 
 @pytest.mark.parametrize("module", ["cv2", "onnxruntime"])
-def test_broken_installation_is_a_row_and_no_traceback(tiny_folder: Path, module: str) -> None:
+def test_broken_installation_is_a_row_without_a_traceback(tiny_folder: Path, module: str) -> None:
     code = (
         f"import sys; sys.modules[{module!r}] = sys.modules['torch'] = None\n"
         f"from edge.commands.cli import main; sys.exit(main(['doctor', '--model', {str(tiny_folder)!r}]))"
@@ -82,7 +83,7 @@ def test_camera_is_measured_for_some_seconds() -> None:
 
 
 class SlowAndDark:
-    """A camera of the test's own: 4 frames a second, black."""
+    """A camera that gives 4 black frames per second."""
 
     dropped = 0
 
@@ -105,27 +106,27 @@ class SlowAndDark:
 
 @pytest.mark.parametrize(
     ("what", "says"),
-    [("live", "BAD: 30 frames/s were asked for: "), ("black", "BAD: its pictures are black: ")],
+    [("live", "BAD: 30 frames/s were asked for: "), ("black", "BAD: it delivers black pictures: ")],
 )
-def test_camera_that_is_not_well_is_said_to_be_so(what: Literal["live", "black"], says: str) -> None:
-    lines, well = examine_camera(SlowAndDark(what), 30.0)
-    assert not well
+def test_faulty_camera_is_reported(what: Literal["live", "black"], says: str) -> None:
+    lines, ok = examine_camera(SlowAndDark(what), 30.0)
+    assert not ok
     assert lines[2].split()[1] == "4.0"
     assert says in lines[3]
 
 
-def test_what_was_taught_is_told(tiny_folder: Path, tmp_path: Path) -> None:
-    settings = Settings(model=str(tiny_folder), teach_folder=str(tmp_path))
-    belongs = belongs_of(open_package(tiny_folder), "int8", settings.teach_folder)
-    assert not any(line.startswith("taught") for line in examine(lambda: settings)[0])
+def test_taught_letters_are_listed(tiny_folder: Path, tmp_path: Path) -> None:
+    settings = Settings(model=str(tiny_folder), state_dir=str(tmp_path))
+    file = locate_taught_file(open_package(tiny_folder), "int8", settings.state_dir)
+    assert not any(line.startswith("taught") for line in examine(settings)[0])
 
-    features = np.ones((3, belongs.features), np.float32)
-    save(Examples(features, np.zeros((3, 26), np.float32), np.array([6, 4, 6])), belongs)
-    lines, well = examine(lambda: settings)
-    assert well
+    features = np.ones((3, file.n_features), np.float32)
+    file.save(Examples(features, np.zeros((3, 26), np.float32), np.array([6, 4, 6])))
+    lines, ok = examine(settings)
+    assert ok
     assert any(line.split()[:6] == ["taught", "ok", "3", "examples", "of", "E,"] for line in lines)
 
-    belongs.path.write_bytes(b"not what was taught")
-    lines, well = examine(lambda: settings)
-    assert not well
+    file.path.write_bytes(b"not what was taught")
+    lines, ok = examine(settings)
+    assert not ok
     assert any("taught" in line and "asl-edge teach --forget" in line for line in lines)

@@ -1,4 +1,4 @@
-"""Both engines on a real package, what they refuse, and the shipped fake."""
+"""Both engines on a real package, what they refuse, and the scripted engine."""
 
 import json
 import shutil
@@ -14,10 +14,11 @@ from support import tiny_package
 from edge.engines import open_engine
 from edge.engines.golden import check_golden, golden_tensor
 from edge.engines.onnx import OnnxEngine
-from edge.engines.scripted import ScriptedEngine, answer
+from edge.engines.scripted import ScriptedEngine, make_output
 from edge.engines.torchscript import TorchScriptEngine
 from edge.errors import EngineError, PackageError
 from edge.hand.reader import HandReader
+from edge.hand.tracker import HandTracker
 from edge.package import METADATA_NAME, OUTPUT_SHAPES, UPRIGHT, Package, open_package
 from edge.records import Array, Frame
 
@@ -31,11 +32,11 @@ def package(tiny_folder: Path) -> Package:
 
 @pytest.fixture
 def spoiled(tiny_folder: Path, tmp_path: Path) -> Path:
-    """A package of this test's own, whose model files it replaces."""
+    """A copy whose model files the test replaces."""
     return shutil.copytree(tiny_folder, tmp_path / "deployment_package")
 
 
-def packaged_again(folder: Path) -> Package:
+def repackage(folder: Path) -> Package:
     tiny_package.write_metadata(folder, ZEROS)
     return open_package(folder)
 
@@ -45,7 +46,7 @@ def test_onnx_engine_answers_the_golden_input_as_at_export(package: Package, var
     assert check_golden(OnnxEngine(package, variant, threads=2), package, variant) < 1e-3
 
 
-@pytest.mark.parametrize("kernels", ["x86", "qnnpack"])  # qnnpack is what a board runs
+@pytest.mark.parametrize("kernels", ["x86", "qnnpack"])  # boards run qnnpack
 def test_torchscript_engine_answers_the_golden_input_as_at_export(package: Package, kernels: str) -> None:
     import torch
 
@@ -54,9 +55,9 @@ def test_torchscript_engine_answers_the_golden_input_as_at_export(package: Packa
     assert check_golden(TorchScriptEngine(package, kernels=kernels), package, "dynamic") < 0.05
 
 
-@pytest.mark.parametrize("name", ["onnx", "torchscript"])
-def test_batch_is_answered_as_its_pictures_one_by_one(package: Package, name: str) -> None:
-    engine = open_engine(name, package)
+@pytest.mark.parametrize("variant", ["int8", "dynamic"])
+def test_batch_gives_the_outputs_of_its_crops_one_by_one(package: Package, variant: str) -> None:
+    engine = open_engine(package, variant)
     tensor: Array = np.concatenate([golden_tensor(64), golden_tensor(64)[..., ::-1]])
     both, second = engine(tensor), engine(tensor[1:])
     assert (both.letters.shape, both.presence.shape, both.landmarks.shape) == ((2, 26), (2,), (2, 21, 2))
@@ -67,15 +68,15 @@ def test_batch_is_answered_as_its_pictures_one_by_one(package: Package, name: st
     assert np.array_equal(both.features[1:], second.features)
 
 
-@pytest.mark.parametrize("name", ["onnx", "torchscript"])
-def test_engine_is_told_what_stands_upright(package: Package, name: str) -> None:
-    engine = open_engine(name, package)
+@pytest.mark.parametrize("variant", ["int8", "dynamic"])
+def test_engine_passes_on_whether_the_hand_stands_upright(package: Package, variant: str) -> None:
+    engine = open_engine(package, variant)
     held, upright = (engine(golden_tensor(64), upright=turned) for turned in (False, True))
     fainter = held.letters * (1 - tiny_package.TURNED_LESS)
     np.testing.assert_allclose(upright.letters, fainter, atol=1e-3)
 
 
-def test_package_of_an_older_export_answers_without_features_and_is_shown_nothing_upright(
+def test_package_of_an_older_export_has_no_features_and_reads_nothing_upright(
     spoiled: Path,
 ) -> None:
     net = tiny_package.Oldest(tiny_package.TinyNet())
@@ -90,7 +91,7 @@ def test_package_of_an_older_export_answers_without_features_and_is_shown_nothin
     assert not package.reads_upright
 
 
-def test_spinning_and_threads_change_no_answer(package: Package) -> None:
+def test_spinning_and_threads_change_no_output(package: Package) -> None:
     quiet, busy = OnnxEngine(package, "int8", 1, False), OnnxEngine(package, "int8", 2, True)
     assert np.allclose(quiet(golden_tensor(64)).letters, busy(golden_tensor(64)).letters, atol=1e-5)
 
@@ -102,25 +103,21 @@ def test_changed_answer_to_the_golden_input_is_refused(spoiled: Path) -> None:
         check_golden(OnnxEngine(package), package, "int8")
 
 
-def test_unknown_engine_names_the_choices(package: Package) -> None:
-    with pytest.raises(EngineError, match="there is no engine 'tensorrt': take one of onnx, torchscript"):
-        open_engine("tensorrt", package)
-
-
-@pytest.mark.parametrize(("name", "variant"), [("onnx", "dynamic"), ("torchscript", "int8")])
-def test_variant_of_the_other_engine_is_refused(package: Package, name: str, variant: str) -> None:
-    with pytest.raises(EngineError, match=f"'{name}' can't run the variant '{variant}'"):
-        open_engine(name, package, variant)
+@pytest.mark.parametrize(
+    ("variant", "engine"), [("int8", OnnxEngine), ("float", OnnxEngine), ("dynamic", TorchScriptEngine)]
+)
+def test_variant_decides_the_engine(package: Package, variant: str, engine: type) -> None:
+    assert type(open_engine(package, variant)) is engine
 
 
 @pytest.mark.parametrize("data", [b"", b"no model at all"])
 def test_file_that_is_no_onnx_model_is_refused_in_one_sentence(spoiled: Path, data: bytes) -> None:
     (spoiled / "tiny.int8.onnx").write_bytes(data)
     with pytest.raises(EngineError, match=r"^onnxruntime can't load .*: export again[^\n]*$"):
-        OnnxEngine(packaged_again(spoiled))
+        OnnxEngine(repackage(spoiled))
 
 
-def test_torch_that_can_not_be_loaded_is_one_sentence(
+def test_torch_that_fails_to_load_is_one_sentence(
     package: Package, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "torch.py").write_text("raise OSError('libcudart.so.12: cannot open shared object file')")
@@ -134,21 +131,21 @@ def test_torch_that_can_not_be_loaded_is_one_sentence(
 def test_file_that_is_no_torchscript_is_refused_in_one_sentence(spoiled: Path, data: bytes) -> None:
     (spoiled / "tiny.dynamic.pt").write_bytes(data)
     with pytest.raises(EngineError, match=r"^torch \S+ can't load .*: export again[^\n]*$"):
-        TorchScriptEngine(packaged_again(spoiled))
+        TorchScriptEngine(repackage(spoiled))
 
 
-def test_onnx_model_of_other_shapes_than_its_metadata_is_refused(spoiled: Path) -> None:
+def test_onnx_model_whose_shapes_differ_from_its_metadata_is_refused(spoiled: Path) -> None:
     tiny_package.export_onnx(tiny_package.TinyNet(n_letters=24), spoiled / "tiny.int8.onnx")
     with pytest.raises(
-        PackageError, match=r"answers letters \[1, 24\].* but its metadata says letters \[1, 26\]"
+        PackageError, match=r"has outputs letters \[1, 24\].* but its metadata says letters \[1, 26\]"
     ):
-        OnnxEngine(packaged_again(spoiled))
+        OnnxEngine(repackage(spoiled))
 
 
 def test_onnx_model_of_another_input_size_is_refused(spoiled: Path) -> None:
     tiny_package.write_metadata(spoiled, ZEROS, input=tiny_package.input_of(96))
     with pytest.raises(
-        PackageError, match=r"takes image \[1, 3, 64, 64\], upright \[1\], but its metadata says"
+        PackageError, match=r"has inputs image \[1, 3, 64, 64\], upright \[1\], but its metadata says"
     ):
         OnnxEngine(open_package(spoiled))
 
@@ -156,43 +153,43 @@ def test_onnx_model_of_another_input_size_is_refused(spoiled: Path) -> None:
 def test_onnx_model_with_other_output_names_is_refused(spoiled: Path) -> None:
     net = tiny_package.TinyNet()
     tiny_package.export_onnx(net, spoiled / "tiny.int8.onnx", ("a", "b", "c", "d"))
-    with pytest.raises(PackageError, match=r"answers a \[1, 26\]"):
-        OnnxEngine(packaged_again(spoiled))
+    with pytest.raises(PackageError, match=r"has outputs a \[1, 26\]"):
+        OnnxEngine(repackage(spoiled))
 
 
 def test_torchscript_of_other_shapes_is_refused(spoiled: Path) -> None:
     tiny_package.export_torchscript(tiny_package.TinyNet(n_letters=24), spoiled / "tiny.dynamic.pt")
-    with pytest.raises(PackageError, match=r"answers \[\[1, 24\], .* but its metadata says"):
-        TorchScriptEngine(packaged_again(spoiled))
+    with pytest.raises(PackageError, match=r"has outputs \[\[1, 24\], .* but its metadata says"):
+        TorchScriptEngine(repackage(spoiled))
 
 
 def test_torchscript_engine_says_what_to_install_where_torch_is_absent(tiny_folder: Path) -> None:
     without_torch = (
         "import sys; sys.modules['torch'] = None  # what an import finds where torch is not installed\n"
         "from edge.commands.cli import main\n"
-        f"sys.exit(main(['predict', '--engine', 'torchscript', '--model', {str(tiny_folder)!r}, 'x.png']))"
+        f"sys.exit(main(['predict', '--variant', 'dynamic', '--model', {str(tiny_folder)!r}, 'x.png']))"
     )
     done = subprocess.run([sys.executable, "-c", without_torch], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr == (
-        "asl-edge: the torchscript engine needs PyTorch, which is not installed: pip install torch, "
-        "or take --engine onnx\n"
+        "asl-edge: the variant dynamic needs PyTorch, which is not installed: pip install torch, "
+        "or take --variant int8\n"
     )
 
 
-def test_scripted_engine_gives_its_answers_in_order_and_then_says_that_they_are_used_up(
+def test_scripted_engine_returns_its_outputs_in_order_and_then_raises(
     package: Package,
 ) -> None:
-    as_held = replace(package, reads_upright=False)  # each frame says what its own look says
-    reader = HandReader(ScriptedEngine([answer("H"), answer("I")]), as_held)
+    spec = replace(package.spec, reads_upright=False)  # one view decides a frame
+    tracker = HandTracker(ScriptedEngine([make_output("H"), make_output("I")]), spec)
     image = np.zeros((64, 64, 3), np.uint8)
-    assert [reader.follow(Frame(image, t, 0)).letter for t in (0.0, 0.1)] == ["H", "I"]
-    with pytest.raises(EngineError, match="no answer left"):
-        reader.follow(Frame(image, 0.2, 0))
+    assert [tracker.follow(Frame(image, t, 0)).letter for t in (0.0, 0.1)] == ["H", "I"]
+    with pytest.raises(EngineError, match="no output left"):
+        tracker.follow(Frame(image, 0.2, 0))
 
 
-def test_scripted_answer_of_none_shows_no_hand(package: Package) -> None:
-    prediction = HandReader(ScriptedEngine([answer(None)] * 20), package).read(
+def test_scripted_output_of_none_shows_no_hand(package: Package) -> None:
+    prediction = HandReader(ScriptedEngine([make_output(None)] * 20), package.spec).read(
         np.zeros((64, 64, 3), np.uint8)
     )
     assert (prediction.letter, prediction.hand) == (None, None)

@@ -1,10 +1,11 @@
-"""Each reason why no letter comes, from pictures and predictions that have it."""
+"""Each reason why no letter is read, from pictures and predictions that show it."""
 
 import cv2
 import numpy as np
+from support.predictions import prediction
 
 from edge.observe.hints import HintTracker
-from edge.records import Box, Frame, Hand, Hint, Image, LetterEvent, Prediction
+from edge.records import Box, Frame, Hand, Hint, Image, LetterEvent
 
 SIDE = 200
 HAND = (70.0, 70.0, 130.0, 130.0)
@@ -24,89 +25,91 @@ def hand_at(box: Box = HAND) -> Hand:
     return Hand(box, (centre + np.stack([np.cos(around), np.sin(around)], 1) * half).astype(np.float32), 0.9)
 
 
-def said(
-    hint: HintTracker,
+def hint_after(
+    hints: HintTracker,
     start_t: float,
     seconds: float,
     letters: str = "M",
     image: Image | None = None,
     boxes: tuple[Box, ...] = (HAND,),
-    share: float = 0.9,
+    probability: float = 0.9,
 ) -> Hint:
-    """What is said after so many seconds at 10 frames a second; letters and boxes take turns."""
-    image, answer = picture() if image is None else image, Hint("", "")
+    """Return the hint after some seconds at 10 frames a second; `letters` and `boxes` repeat."""
+    image, said = picture() if image is None else image, Hint("", "")
     for number in range(round(10 * seconds)):
         letter, t = letters[number % len(letters)], start_t + number / 10
         hand = None if letter == "-" else hand_at(boxes[number % len(boxes)])
-        top = ((letter, share), ("N", 1 - share)) if hand else ()
-        prediction = Prediction(letter if hand else None, share if hand else 0.0, hand, t, top)
-        answer = hint.update(Frame(image, t, number), prediction, None)
-    return answer
+        shown = prediction(letter if hand else None, t, hand, probability, second="N")
+        said = hints.update(Frame(image, t, number), shown, None)
+    return said
 
 
 def test_no_hand() -> None:
-    assert said(HintTracker(), 0, 1, "-") == Hint("no_hand", "No hand is seen.")
+    assert hint_after(HintTracker(), 0, 1, "-") == Hint("no_hand", "No hand is seen.")
 
 
 def test_too_dark_and_too_bright_with_and_without_a_hand() -> None:
     for letters in ("-", "M"):
-        assert said(HintTracker(), 0, 1, letters, picture(10)).kind == "dark"
-        assert said(HintTracker(), 0, 1, letters, np.full((SIDE, SIDE, 3), 250, np.uint8)).kind == "bright"
+        assert hint_after(HintTracker(), 0, 1, letters, picture(10)).kind == "dark"
+        assert (
+            hint_after(HintTracker(), 0, 1, letters, np.full((SIDE, SIDE, 3), 250, np.uint8)).kind == "bright"
+        )
 
 
-def test_hand_that_is_cut_names_the_edge() -> None:
+def test_hand_that_is_cut_off_names_the_edge() -> None:
     for box, edge in (
         ((-20.0, 70.0, 40.0, 130.0), "left edge"),
         ((160.0, 70.0, 220.0, 130.0), "right edge"),
         ((70.0, -20.0, 130.0, 40.0), "top"),
         ((70.0, 160.0, 130.0, 220.0), "bottom"),
     ):
-        answer = said(HintTracker(), 0, 1, boxes=(box,))
-        assert answer == Hint("cut", f"The hand is cut off at the {edge}: move it into the picture.")
+        assert hint_after(HintTracker(), 0, 1, boxes=(box,)) == Hint(
+            "cut", f"The hand is cut off at the {edge}: move it into the picture."
+        )
 
 
-def test_hand_that_left_at_an_edge_is_told_of_for_a_moment() -> None:
-    hint = HintTracker()
-    said(hint, 0, 1, boxes=((-20.0, 70.0, 40.0, 130.0),))
-    assert said(hint, 1.0, 0.8, "-") == Hint("cut", "The hand left the picture at the left edge.")
-    assert said(hint, 1.8, 2, "-").kind == "no_hand"
+def test_hand_that_left_at_an_edge_is_mentioned_for_a_moment() -> None:
+    hints = HintTracker()
+    hint_after(hints, 0, 1, boxes=((-20.0, 70.0, 40.0, 130.0),))
+    assert hint_after(hints, 1.0, 0.8, "-") == Hint("cut", "The hand left the picture at the left edge.")
+    assert hint_after(hints, 1.8, 2, "-").kind == "no_hand"
 
 
 def test_hand_that_moves_and_is_less_sharp_than_before_is_blurred() -> None:
-    hint = HintTracker()
-    said(hint, 0, 1)
+    hints = HintTracker()
+    hint_after(hints, 0, 1)
     there = tuple((40.0 + 20 * i, 70.0, 100.0 + 20 * i, 130.0) for i in range(4))
-    assert said(hint, 1.0, 1, image=picture(blur=3), boxes=there).kind == "blurred"
-    # as soft, and still: it is the focus, and no letter is refused for it
-    assert said(hint, 2.0, 2, image=picture(blur=3)).kind == "hold"
+    assert hint_after(hints, 1.0, 1, image=picture(blur=3), boxes=there).kind == "blurred"
+    # as blurred, but still: it is out of focus, and letters are read nevertheless
+    assert hint_after(hints, 2.0, 2, image=picture(blur=3)).kind == "hold"
 
 
-def test_two_letters_that_share_the_frames_are_named() -> None:
-    assert said(HintTracker(), 0, 1, share=0.52) == Hint("unsure", "Not sure between M and N.")
+def test_two_letters_with_similar_probabilities_are_named() -> None:
+    assert hint_after(HintTracker(), 0, 1, probability=0.52) == Hint("unsure", "Not sure between M and N.")
 
 
-def test_letter_that_was_let_go_too_soon_is_told_with_its_time() -> None:
-    hint = HintTracker(hold_s=0.8)
-    said(hint, 0, 0.4, "V")
-    assert said(hint, 0.4, 0.8, "-") == Hint("short", "V was held too short: 0.4 s of 0.8 s.")
+def test_letter_that_was_held_too_short_is_named_with_its_time() -> None:
+    hints = HintTracker(hold_s=0.8)
+    hint_after(hints, 0, 0.4, "V")
+    assert hint_after(hints, 0.4, 0.8, "-") == Hint("short", "V was held too short: 0.4 s of 0.8 s.")
 
 
-def test_letter_on_its_way_says_hold_and_one_that_was_read_says_nothing() -> None:
-    hint = HintTracker()
-    assert said(hint, 0, 0.5) == Hint("hold", "Hold it: M.")
-    prediction = Prediction("M", 0.9, hand_at(), 0.5, (("M", 0.9), ("N", 0.1)))
+def test_letter_being_held_gives_a_hint_and_a_letter_that_was_read_gives_none() -> None:
+    hints = HintTracker()
+    assert hint_after(hints, 0, 0.5) == Hint("hold", "Hold it: M.")
+    shown = prediction("M", 0.5, hand_at(), second="N")
     event = LetterEvent("M", 0.9, 0.0, 0.5, "M")
-    assert hint.update(Frame(picture(), 0.5, 5), prediction, event) == Hint("", "")
-    assert said(hint, 0.6, 1) == Hint("", "")
+    assert hints.update(Frame(picture(), 0.5, 5), shown, event) == Hint("", "")
+    assert hint_after(hints, 0.6, 1) == Hint("", "")
 
 
-def test_reason_that_flickers_is_not_said() -> None:
-    hint = HintTracker()
-    said(hint, 0, 1)
-    assert said(hint, 1.0, 0.2, "-").kind == "hold"
+def test_hint_of_a_moment_is_not_shown() -> None:
+    hints = HintTracker()
+    hint_after(hints, 0, 1)
+    assert hint_after(hints, 1.0, 0.2, "-").kind == "hold"
 
 
-def test_camera_that_was_away_starts_afresh() -> None:
-    hint = HintTracker()
-    said(hint, 0, 1)
-    assert said(hint, 100.0, 1, "-").kind == "no_hand"
+def test_camera_that_was_away_resets_the_hints() -> None:
+    hints = HintTracker()
+    hint_after(hints, 0, 1)
+    assert hint_after(hints, 100.0, 1, "-").kind == "no_hand"

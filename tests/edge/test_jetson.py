@@ -1,4 +1,4 @@
-"""GStreamer for real, videotestsrc in nvarguscamerasrc's place: killed, stopped, cut off, orphaned."""
+"""The real GStreamer with videotestsrc instead of nvarguscamerasrc: killed, stopped, truncated, orphaned."""
 
 import os
 import shutil
@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from edge.cameras.jetson import SIZE_PX, argus, gstreamer_driver, open_jetson
+from edge.cameras import open_camera
+from edge.cameras.driver import LiveSource
+from edge.cameras.jetson import SIZE_PX, argus_elements, gstreamer_driver
 from edge.cameras.orientation import AS_MOUNTED, Orientation
 from edge.cameras.reconnecting import ReconnectingCamera, Timeouts
 from edge.errors import CameraError
@@ -24,15 +26,14 @@ needs_gstreamer = pytest.mark.skipif(
     reason="gst-launch-1.0 is not installed: apt install gstreamer1.0-tools gstreamer1.0-plugins-base",
 )
 SNOW = "videotestsrc is-live=true pattern=smpte ! videoconvert"  # with a corner of noise, as a camera has
-PATIENCE = Timeouts(open_s=60.0, close_s=5.0)  # a busy machine may take long to start GStreamer
+TIMEOUTS = Timeouts(open_s=60.0)  # a busy machine may take long to start GStreamer
 
 
 def piped(
     elements: str, size_px: tuple[int, int] = SIZE_PX, orientation: Orientation = AS_MOUNTED
 ) -> ReconnectingCamera:
-    return ReconnectingCamera(
-        "test:0", gstreamer_driver("test:0", elements, size_px, orientation), size_px, patience=PATIENCE
-    )
+    driver = gstreamer_driver("test:0", elements, size_px, orientation)
+    return ReconnectingCamera(LiveSource("test:0", driver, size_px, close_s=5.0), timeouts=TIMEOUTS)
 
 
 def next_frame(camera: ReconnectingCamera) -> Frame:
@@ -183,7 +184,10 @@ def test_camera_that_gives_too_little_says_what_gstreamer_said() -> None:
 
 def test_missing_gstreamer_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
-    with open_jetson(0) as camera, pytest.raises(CameraError, match=r"sudo apt install gstreamer1.0-tools$"):
+    with (
+        open_camera("jetson") as camera,
+        pytest.raises(CameraError, match=r"sudo apt install gstreamer1.0-tools$"),
+    ):
         list(camera)
 
 
@@ -192,14 +196,14 @@ def test_missing_gstreamer_says_what_to_install(monkeypatch: pytest.MonkeyPatch)
     [
         (AS_MOUNTED, 0),
         (Orientation(rotation_deg=180), 2),
-        (Orientation(flip=True), 4),
+        (Orientation(mirror=True), 4),
         (Orientation(True, 180), 6),
         (Orientation(True, 90), 6),
     ],
     ids=str,
 )
 def test_flips_are_left_to_the_hardware(orientation: Orientation, method: int) -> None:
-    assert f"nvvidconv flip-method={method}" in argus(1, 30.0, orientation)
+    assert f"nvvidconv flip-method={method}" in argus_elements(1, 30.0, orientation)
 
 
 @needs_gstreamer

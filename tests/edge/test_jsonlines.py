@@ -96,7 +96,7 @@ def test_half_a_line_that_a_full_disk_took_is_taken_back(tmp_path: Path, full_af
 
 
 def test_file_that_can_not_be_written_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"'output' is \S+/letters, which can't be written: No such file"):
+    with pytest.raises(SettingsError, match=r"letters.output is \S+/letters, which .*: No such file"):
         JsonFile(tmp_path / "absent" / "letters")
     with pytest.raises(SettingsError, match="which can't be written: embedded null byte"):
         JsonFile(tmp_path / "\0letters")
@@ -104,5 +104,5 @@ def test_file_that_can_not_be_written_is_one_sentence(tmp_path: Path) -> None:
 
 def test_named_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(SettingsError, match=r"'output' is \S+/pipe, a named pipe: take '-'"):
+    with pytest.raises(SettingsError, match=r"letters.output is \S+/pipe, a named pipe: use '-'"):
         JsonFile(tmp_path / "pipe")

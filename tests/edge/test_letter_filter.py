@@ -1,14 +1,24 @@
-"""The letter filter, with properties that hold for every stream that hypothesis can think of."""
+"""The letter filter, with properties that hold for every stream that hypothesis generates."""
 
+import inspect
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.predictions import prediction
 
-from edge.letters.filter import GONE_SHARE, MAX_TEXT, MIN_FRAMES, SHARE, STALL_S, LetterFilter
+from edge.letters.filter import (
+    AGREEING_FRACTION,
+    MAX_GAP_S,
+    MAX_TEXT,
+    MIN_FRAMES,
+    RELEASED_FRACTION,
+    LetterFilter,
+)
 from edge.records import LETTERS, Hand, LetterEvent, Prediction
+from edge.settings import Settings
 
 HAND = Hand((0.0, 0.0, 10.0, 10.0), None, 0.9)
 NO_HAND = "-"  # in a script; "." is a hand whose letter is unsure
@@ -16,7 +26,7 @@ NO_HAND = "-"  # in a script; "." is a hand whose letter is unsure
 
 def predicted(sign: str, t: float, confidence: float = 0.9) -> Prediction:
     letter = sign if sign in LETTERS else None
-    return Prediction(letter, confidence, None if sign == NO_HAND else HAND, t)
+    return prediction(letter, t, None if sign == NO_HAND else HAND, confidence)
 
 
 def events_of(predictions: list[Prediction], letters: LetterFilter | None = None) -> list[LetterEvent]:
@@ -52,7 +62,7 @@ def test_two_frames_are_never_enough_however_long_they_last() -> None:
     assert events_of([predicted("A", 0.0), predicted("A", 1.0)]) == []
 
 
-def test_one_wavering_frame_in_five_does_not_hide_a_held_letter() -> None:
+def test_one_wrong_frame_in_five_does_not_hide_a_held_letter() -> None:
     signs = "AAAAB" * 6
     events = events_of([predicted(sign, i / 30) for i, sign in enumerate(signs)])
     assert [event.letter for event in events] == ["A"]
@@ -64,7 +74,7 @@ def test_confidence_is_the_mean_over_the_frames_that_agree() -> None:
     assert events_of(stream)[0].confidence == pytest.approx(0.7)
 
 
-def test_double_letter_needs_a_gap() -> None:
+def test_double_letter_needs_a_release() -> None:
     assert text_of([("L", 2.0)]) == "L"
     assert text_of([("L", 1.0), (NO_HAND, 0.1), ("L", 1.0)]) == "L"
     assert text_of([("L", 1.0), (NO_HAND, 0.4), ("L", 1.0)]) == "LL"
@@ -76,24 +86,24 @@ def test_double_letter_may_be_formed_again_through_an_unsure_shape_or_another() 
     assert text_of([("L", 1.0), ("C", 1.0), ("L", 1.0)]) == "LCL"
 
 
-def test_stalled_camera_is_no_gap_and_no_hold() -> None:
+def test_stalled_camera_neither_releases_nor_holds_a_letter() -> None:
     first, second = signed([("A", 0.4)]), signed([("A", 0.4)], start_s=110.0)
     assert events_of(first + second) == []
     held = signed([("A", 1.0)]) + signed([("A", 1.0)], start_s=110.0)
     assert [event.text for event in events_of(held)] == ["A"]
 
 
-def test_absent_hand_puts_one_space_before_the_next_letter_and_never_at_an_end() -> None:
+def test_absent_hand_makes_one_space_between_letters_and_none_at_an_end() -> None:
     script = [(NO_HAND, 3.0), ("H", 1.0), ("I", 1.0), (NO_HAND, 5.0), ("A", 1.0), (NO_HAND, 9.0)]
     assert [event.text for event in events_of(signed(script))] == ["H", "HI", "HI A"]
 
 
-def test_letting_the_hand_drop_between_double_letters_makes_no_space() -> None:
+def test_short_absence_between_double_letters_makes_no_space() -> None:
     word = [("H", 1.0), ("E", 1.0), ("L", 1.0), (NO_HAND, 1.0), ("L", 1.0), ("O", 1.0), (NO_HAND, 9.0)]
     assert text_of(word) == "HELLO"
 
 
-def test_spaces_can_be_turned_off() -> None:
+def test_spaces_can_be_switched_off() -> None:
     events = events_of(signed([("A", 1.0), (NO_HAND, 9.0), ("B", 1.0)]), LetterFilter(space_s=0))
     assert events[-1].text == "AB"
 
@@ -107,7 +117,7 @@ def test_text_keeps_the_latest_letters_only() -> None:
     assert events[-1].text.endswith(events[-1].letter)
 
 
-def test_clock_that_begins_again_starts_afresh() -> None:
+def test_clock_that_starts_again_keeps_the_text() -> None:
     assert [e.text for e in events_of(signed([("A", 1.0)]) + signed([("B", 1.0)], start_s=0.0))] == [
         "A",
         "AB",
@@ -132,40 +142,40 @@ def stream_of(runs: list[tuple[str, int, float]]) -> list[Prediction]:
 
 
 @given(STREAMS, SPANS_S, SPANS_S)
-def test_event_is_held_as_long_as_asked_by_more_than_its_share_of_frames(
-    runs: list[tuple[str, int, float]], hold_s: float, gap_s: float
+def test_event_spans_the_hold_time_and_most_of_its_frames_agree(
+    runs: list[tuple[str, int, float]], hold_s: float, release_s: float
 ) -> None:
     stream = stream_of(runs)
-    for event in events_of(stream, LetterFilter(hold_s, gap_s)):
+    for event in events_of(stream, LetterFilter(hold_s, release_s)):
         held = [p for p in stream if event.t_start <= p.t <= event.t_end]
         agreeing = [p for p in held if p.letter == event.letter]
         assert event.t_end - event.t_start >= hold_s
         assert len(agreeing) >= MIN_FRAMES
-        assert len(agreeing) > SHARE * len(held)
+        assert len(agreeing) > AGREEING_FRACTION * len(held)
 
 
 @given(STREAMS, SPANS_S, SPANS_S)
-def test_same_letter_is_never_sent_twice_without_a_gap(
-    runs: list[tuple[str, int, float]], hold_s: float, gap_s: float
+def test_same_letter_is_never_sent_twice_without_a_release(
+    runs: list[tuple[str, int, float]], hold_s: float, release_s: float
 ) -> None:
     stream = stream_of(runs)
-    for one, two in pairwise(events_of(stream, LetterFilter(hold_s, gap_s))):
+    for one, two in pairwise(events_of(stream, LetterFilter(hold_s, release_s))):
         if one.letter != two.letter:
             continue
         between = [p for p in stream if one.t_end <= p.t <= two.t_end]
         assert any(
-            end.t - begin.t >= gap_s and rare(one.letter, between[i : j + 1])
+            end.t - begin.t >= release_s and rare(one.letter, between[i : j + 1])
             for i, begin in enumerate(between)
             for j, end in enumerate(between)
         )
 
 
 def rare(letter: str, stretch: list[Prediction]) -> bool:
-    return sum(p.letter == letter for p in stretch) < GONE_SHARE * len(stretch)
+    return sum(p.letter == letter for p in stretch) < RELEASED_FRACTION * len(stretch)
 
 
 @given(STREAMS)
-def test_times_never_run_backwards_and_the_text_is_what_was_sent(runs: list[tuple[str, int, float]]) -> None:
+def test_events_follow_each_other_and_make_the_text(runs: list[tuple[str, int, float]]) -> None:
     events = events_of(stream_of(runs))
     for one, two in pairwise(events):
         assert one.t_start < one.t_end <= two.t_start < two.t_end
@@ -176,11 +186,11 @@ def test_times_never_run_backwards_and_the_text_is_what_was_sent(runs: list[tupl
 
 
 @given(st.lists(st.tuples(SIGNS, st.floats(-3.0, 5.0)), max_size=80))
-def test_no_event_reaches_over_a_stall_or_a_clock_that_went_back(steps: list[tuple[str, float]]) -> None:
+def test_no_event_spans_a_stall_or_a_clock_that_stepped_back(steps: list[tuple[str, float]]) -> None:
     letters, t, begun = LetterFilter(), 50.0, 50.0
     for sign, passed_s in steps:
         before, t = t, t + passed_s
-        if not 0 <= t - before <= STALL_S:  # as floats have it: a step too small for them is none
+        if not 0 <= t - before <= MAX_GAP_S:  # a step too small for a float is none
             begun = t
         event = letters.update(predicted(sign, t))
         assert event is None or event.t_start >= begun - 1e-6
@@ -202,7 +212,7 @@ WORDS = st.text("ABC", min_size=1, max_size=6)
 
 
 @given(WORDS, st.floats(6.0, 60.0))
-def test_the_same_signing_reads_the_same_at_every_frame_rate(word: str, fps: float) -> None:
+def test_word_is_read_the_same_at_every_frame_rate(word: str, fps: float) -> None:
     script: list[tuple[str, float]] = []
     for i, letter in enumerate(word):
         if i and letter == word[i - 1]:
@@ -211,13 +221,13 @@ def test_the_same_signing_reads_the_same_at_every_frame_rate(word: str, fps: flo
     assert text_of(script, fps) == word
 
 
-def test_text_can_be_edited_and_goes_on_from_there() -> None:
+def test_text_can_be_edited() -> None:
     letters = LetterFilter()
     for what, text in (("space", ""), ("delete", "")):
         letters.edit(what)
         assert letters.text == text
     for index in range(12):
-        letters.update(Prediction("A", 0.9, Hand((0, 0, 1, 1), None, 1.0), index / 10))
+        letters.update(prediction("A", index / 10, HAND))
     letters.edit("space")
     letters.edit("space")
     assert letters.text == "A "
@@ -225,5 +235,10 @@ def test_text_can_be_edited_and_goes_on_from_there() -> None:
     assert letters.text == "A"
     letters.edit("clear")
     assert letters.text == ""
-    with pytest.raises(ValueError, match="wanted space, delete or clear"):
+    with pytest.raises(ValueError, match="expected space, delete or clear, got 'shout'"):
         letters.edit("shout")
+
+
+def test_defaults_are_those_of_the_settings() -> None:
+    defaults = {name: p.default for name, p in inspect.signature(LetterFilter).parameters.items()}
+    assert defaults == {name: getattr(Settings(), name) for name in defaults}

@@ -1,4 +1,4 @@
-"""A still scene costs next to nothing, movement is seen at once, and a sensor's noise is not movement."""
+"""A still scene costs little, movement is noticed at once, and a sensor's noise is not movement."""
 
 import threading
 import time
@@ -9,14 +9,15 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.cameras.synthetic import Scene, at_time, signing_plan
+from edge.cameras.synthetic import Scene, pose_at, signing_plan
 from edge.engines import open_engine
-from edge.engines.scripted import answer
-from edge.hand.motion_gate import CELLS, GLANCE_S, MotionGate, thumbnail_of
-from edge.hand.reader import HandReader
+from edge.engines.scripted import make_output
+from edge.hand.motion_gate import CELLS, GLANCE_S, MotionGate, make_thumbnail
+from edge.hand.tracker import HandTracker
 from edge.letters.filter import LetterFilter
-from edge.package import DEFAULT_MODEL, Package, open_package
-from edge.pipeline import Summary, run
+from edge.models import DEFAULT_MODEL
+from edge.package import Package, open_package
+from edge.pipeline import Summary, each_letter, run
 from edge.records import CameraState, Frame, Image, LetterEvent
 from edge.synthetic.poses import POSES, RELAXED
 
@@ -25,7 +26,7 @@ SIZE = (640, 480)
 
 
 def photographed(image: Image, rng: np.random.Generator, t: float, gain: float, jpeg: int | None) -> Image:
-    """As a sensor sees it: photons' noise (gain 0.1: 3.7 grey levels of 128), a lamp's flicker in bands."""
+    """Add shot noise (gain 0.1: 3.7 of 128 grey levels) and the flicker of a lamp in bands."""
     rows = np.arange(image.shape[0], dtype=np.float32)[:, None, None] / image.shape[0]
     light = image * (1 + np.float32(0.02) * np.sin(2 * np.pi * (100 * np.float32(t) + 2.5 * rows)))
     noisy = light + rng.standard_normal(image.shape, np.float32) * np.sqrt(1 + np.float32(gain) * light)
@@ -36,7 +37,7 @@ def photographed(image: Image, rng: np.random.Generator, t: float, gain: float, 
 
 
 def room(seed: int = 22, letter: str | None = None) -> Image:
-    """(480, 640, 3) without noise: an empty room, or one with a hand in it."""
+    """Draw (480, 640, 3) without noise: a room, empty or with a hand."""
     scene = Scene(SIZE, seed)
     scene._noise[:] = 0
     return scene.picture(RELAXED if letter is None else POSES[letter], 0.0 if letter is None else 1.0, 0.0)
@@ -56,7 +57,7 @@ def rested(frames: list[Frame]) -> list[bool]:
 
 
 class Recorded:
-    """A camera that gives these frames and notes the processor's time that the loop needs between two."""
+    """A camera with given frames that measures the loop's CPU time between two of them."""
 
     dropped = 0
 
@@ -87,7 +88,7 @@ def package() -> Package:
 
 @pytest.mark.parametrize("jpeg", [None, 75])
 @pytest.mark.parametrize("gain", [0.02, 0.1, 0.3])
-@pytest.mark.parametrize("seed", [22, 3])  # a bright room, and one half black
+@pytest.mark.parametrize("seed", [22, 3])  # a bright room, and a room that is half black
 def test_noise_of_a_sensor_and_a_flickering_lamp_are_not_movement(
     seed: int, gain: float, jpeg: int | None
 ) -> None:
@@ -99,13 +100,13 @@ def test_noise_of_a_sensor_and_a_flickering_lamp_are_not_movement(
 @pytest.mark.parametrize("gain", [0.02, 0.3])
 def test_hand_that_moves_is_read_in_every_frame(gain: float) -> None:
     scene, keys = Scene(SIZE, 22), signing_plan("HELLO", 1.2, 0.4)
-    pictures = [scene.picture(*at_time(keys, t), t) for t in np.arange(0.9, 5.0, 1 / FPS)]
+    pictures = [scene.picture(*pose_at(keys, t), t) for t in np.arange(0.9, 5.0, 1 / FPS)]
     assert not any(rested(stream(pictures, gain)))
 
 
 @pytest.mark.parametrize("gain", [0.02, 0.3])
 @pytest.mark.parametrize("seed", [22, 3])
-def test_full_rate_is_back_with_the_first_frame_that_moved(seed: int, gain: float) -> None:
+def test_rest_ends_with_the_first_frame_that_moved(seed: int, gain: float) -> None:
     rests = rested(stream([room(seed)] * 75 + [room(seed, "L")] * 20, gain))
     assert sum(rests[40:75]) >= 34
     assert not any(rests[75:])
@@ -117,10 +118,10 @@ def test_finger_that_moves_ends_the_rest() -> None:
     assert not any(rests[75:])
 
 
-def test_rest_comes_back_after_a_lamp_was_switched_on() -> None:
+def test_rest_begins_again_after_a_lamp_was_switched_on() -> None:
     dark = (room() * 0.6).astype(np.uint8)
     rests = rested(stream([dark] * 60 + [room()] * 75))
-    assert sum(rests[-30:]) >= 28  # but for a glance
+    assert sum(rests[-30:]) >= 28  # except for a glance
 
 
 def test_resting_scene_is_glanced_at() -> None:
@@ -138,7 +139,7 @@ def test_frame_of_another_size_or_an_earlier_time_is_read() -> None:
     assert not motion_gate.rests(Frame(small, 0.0, 61))
 
 
-def test_one_who_is_woken_reads_on_for_a_while() -> None:
+def test_gate_that_was_woken_reads_for_a_while() -> None:
     frames = stream([room()] * 90)
     motion_gate = MotionGate(hold_s=0.5)
     assert [motion_gate.rests(frame) for frame in frames[:60]][-1]
@@ -149,20 +150,20 @@ def test_one_who_is_woken_reads_on_for_a_while() -> None:
 
 @pytest.mark.parametrize("shape", [(480, 640), (640, 480), (16, 16), (16, 2000), (1080, 1920), (333, 517)])
 def test_thumbnail_of_any_picture_is_small(shape: tuple[int, int]) -> None:
-    thumbnail = thumbnail_of(np.full((*shape, 3), 9, np.uint8))
+    thumbnail = make_thumbnail(np.full((*shape, 3), 9, np.uint8))
     assert 1 <= min(thumbnail.shape) <= max(thumbnail.shape) < 2 * CELLS
     assert np.ptp(thumbnail) == 0
 
 
 def looped(frames: list[Frame], package: Package, motion_gate: MotionGate | None) -> tuple[Summary, Recorded]:
     camera = Recorded(frames)
-    reader = HandReader(open_engine("onnx", package), package)
-    return run(camera, reader, LetterFilter(), [], threading.Event(), motion_gate=motion_gate), camera
+    tracker = HandTracker(open_engine(package), package.spec)
+    return run(camera, tracker, LetterFilter(), [], threading.Event(), motion_gate), camera
 
 
 @pytest.mark.parametrize("letter", [None, "L"])
 def test_still_scene_costs_at_most_15_percent_of_a_moving_one(package: Package, letter: str | None) -> None:
-    """The processor's time of the same frames, with and without the rest; the camera's own is not in it."""
+    """Compare the CPU time of the same frames with and without the gate, without the camera's own time."""
     frames = stream([room(letter=letter)] * 120)
     busy, camera_busy = looped(frames, package, None)
     still, camera_still = looped(frames, package, MotionGate(0.5))
@@ -172,15 +173,15 @@ def test_still_scene_costs_at_most_15_percent_of_a_moving_one(package: Package, 
     assert share <= 0.15, f"{share:.1%} of the busy loop's time"
 
 
-def test_held_letter_is_sent_once_though_its_hand_is_read_no_more(tiny_folder: Path) -> None:
+def test_held_letter_is_sent_once_although_its_hand_is_not_read_any_more(tiny_folder: Path) -> None:
     sent: list[LetterEvent] = []
-    reader = HandReader(lambda tensor, upright=False: answer("L"), open_package(tiny_folder))
+    tracker = HandTracker(lambda tensor, upright=False: make_output("L"), open_package(tiny_folder).spec)
     frames = stream([room(letter="L")] * 150)
     summary = run(
         Recorded(frames),
-        reader,
+        tracker,
         LetterFilter(),
-        [sent.append],
+        [each_letter(sent.append)],
         threading.Event(),
         motion_gate=MotionGate(0.5),
     )
@@ -189,19 +190,19 @@ def test_held_letter_is_sent_once_though_its_hand_is_read_no_more(tiny_folder: P
 
 def test_letter_that_must_be_held_for_long_is_read_until_it_is_sent(tiny_folder: Path) -> None:
     sent: list[LetterEvent] = []
-    reader = HandReader(lambda tensor, upright=False: answer("L"), open_package(tiny_folder))
+    tracker = HandTracker(lambda tensor, upright=False: make_output("L"), open_package(tiny_folder).spec)
     run(
         Recorded(stream([room(letter="L")] * 120)),
-        reader,
+        tracker,
         LetterFilter(hold_s=2.0),
-        [sent.append],
+        [each_letter(sent.append)],
         threading.Event(),
         motion_gate=MotionGate(2.0),
     )
     assert [event.t_end for event in sent] == [pytest.approx(2.0)]
 
 
-def test_space_comes_due_while_the_loop_rests(tiny_folder: Path) -> None:
+def test_space_becomes_due_while_the_loop_rests(tiny_folder: Path) -> None:
     hand, nobody = room(letter="L"), room()
     frames = stream([hand] * 24 + [nobody] * 60 + [hand] * 24)
     empty = {frame.index for frame in frames[24:84]}
@@ -215,11 +216,11 @@ def test_space_comes_due_while_the_loop_rests(tiny_folder: Path) -> None:
                 yield frame
 
     def engine(tensor: np.ndarray, upright: bool = False) -> object:
-        return answer(None if showing[0].index in empty else "L")
+        return make_output(None if showing[0].index in empty else "L")
 
-    reader = HandReader(engine, open_package(tiny_folder))  # type: ignore[arg-type]
+    tracker = HandTracker(engine, open_package(tiny_folder).spec)  # type: ignore[arg-type]
     letters = LetterFilter(space_s=1.8)
-    summary = run(Watched(frames), reader, letters, [], threading.Event(), motion_gate=MotionGate(0.5))
+    summary = run(Watched(frames), tracker, letters, [], threading.Event(), MotionGate(0.5))
     assert (summary.text, summary.rested > 20) == ("L L", True)
 
 

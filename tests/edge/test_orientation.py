@@ -1,36 +1,38 @@
-"""Turning and mirroring, against numpy's own."""
+"""Rotation and mirroring, compared with numpy's."""
 
 import numpy as np
 import pytest
 
 from edge.cameras import open_camera
-from edge.cameras.orientation import Orientation, oriented
+from edge.cameras.orientation import Orientation, orient
 from edge.errors import CameraError
 
 IMAGE = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
-ALL = [Orientation(flip, degrees) for flip in (False, True) for degrees in (0, 90, 180, 270)]
+ALL = [Orientation(mirror, degrees) for mirror in (False, True) for degrees in (0, 90, 180, 270)]
 
 
 @pytest.mark.parametrize("orientation", ALL, ids=str)
-def test_turn_is_clockwise_and_then_mirrored(orientation: Orientation) -> None:
+def test_rotation_is_clockwise_and_comes_before_the_mirror(orientation: Orientation) -> None:
     expected = np.rot90(IMAGE, -orientation.rotation_deg // 90)
-    if orientation.flip:
+    if orientation.mirror:
         expected = expected[:, ::-1]
-    result = oriented(IMAGE, orientation)
+    result = orient(IMAGE, orientation)
     assert np.array_equal(result, expected)
-    assert orientation.size((6, 4)) == (result.shape[1], result.shape[0])
+    assert orientation.rotated_size((6, 4)) == (result.shape[1], result.shape[0])
 
 
 @pytest.mark.parametrize("orientation", ALL, ids=str)
-def test_flips_of_the_hardware_and_the_rest_afterwards_are_the_same(orientation: Orientation) -> None:
+def test_hardware_flips_and_software_rotation_give_the_same_picture(orientation: Orientation) -> None:
     from_hardware = IMAGE[:: -1 if orientation.vflip else 1, :: -1 if orientation.hflip else 1]
     assert np.array_equal(
-        oriented(np.ascontiguousarray(from_hardware), orientation, flips_done=True),
-        oriented(IMAGE, orientation),
+        orient(np.ascontiguousarray(from_hardware), orientation, already_flipped=True),
+        orient(IMAGE, orientation),
     )
 
 
 @pytest.mark.parametrize("spec", ["synthetic:HELLO", "replay:somewhere"])
-def test_turn_of_a_camera_that_is_none_is_refused(spec: str) -> None:
-    with pytest.raises(CameraError, match=f"{spec} is no live camera: leave out --flip and --rotation-deg"):
-        open_camera(spec, orientation=Orientation(flip=True))
+def test_orientation_of_a_camera_that_is_not_live_is_refused(spec: str) -> None:
+    with pytest.raises(
+        CameraError, match=f"{spec} is not a live camera: leave out --hflip and --rotation-deg"
+    ):
+        open_camera(spec, orientation=Orientation(mirror=True))

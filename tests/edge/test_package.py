@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from edge.errors import PackageError
-from edge.package import METADATA_NAME, open_package, sha256_of
+from edge.package import METADATA_NAME, compute_sha256, open_package
 
 Metadata = dict[str, Any]
 
 
 @pytest.fixture
 def package_folder(tiny_folder: Path, tmp_path: Path) -> Path:
-    """A package of this test's own, to be spoiled."""
+    """A copy that the test may damage."""
     return shutil.copytree(tiny_folder, tmp_path / "deployment_package")
 
 
@@ -35,15 +35,15 @@ def refusal(folder: Path) -> str:
     return sentence
 
 
-def test_whole_package_opens(tiny_folder: Path) -> None:
+def test_valid_package_opens(tiny_folder: Path) -> None:
     package = open_package(tiny_folder)
     assert package.size_px == 64
     assert set(package.files) == {"int8", "float", "dynamic"}
     assert package.file("int8").is_file()
 
 
-def test_unknown_variant_names_those_that_the_package_has(tiny_folder: Path) -> None:
-    with pytest.raises(PackageError, match="no variant 'int4', only: float, int8, dynamic"):
+def test_unknown_variant_lists_the_packages_variants(tiny_folder: Path) -> None:
+    with pytest.raises(PackageError, match="no variant 'int4', only float, int8, dynamic"):
         open_package(tiny_folder).file("int4")
 
 
@@ -55,10 +55,11 @@ def test_changed_byte_is_found(package_folder: Path) -> None:
     assert "tiny.int8.onnx is not the file that was packaged (sha256 differs)" in refusal(package_folder)
 
 
-def test_cut_file_is_found(package_folder: Path) -> None:
+def test_truncated_file_is_found(package_folder: Path) -> None:
     file = package_folder / "tiny.onnx"
+    size = file.stat().st_size
     file.write_bytes(file.read_bytes()[:-1])
-    assert "were packaged; copy the package again" in refusal(package_folder)
+    assert f"has {size - 1} bytes, expected {size}; copy the package again" in refusal(package_folder)
 
 
 def test_missing_model_file_is_named(package_folder: Path) -> None:
@@ -73,7 +74,7 @@ def test_folder_without_metadata_is_no_package(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["{", "", "\xff\xfe", "{}", "[]", "null", '"text"'])
-def test_metadata_that_is_no_metadata_is_refused(package_folder: Path, text: str) -> None:
+def test_invalid_metadata_is_refused(package_folder: Path, text: str) -> None:
     (package_folder / METADATA_NAME).write_text(text, encoding="latin-1")
     assert METADATA_NAME in refusal(package_folder)
 
@@ -89,11 +90,15 @@ def test_metadata_that_is_no_metadata_is_refused(package_folder: Path, text: str
         (lambda m: m["input"].update(shape=[]), "it must be [1, 3, S, S]"),
         (lambda m: m["input"].update(colour="BGR"), "made for other pixels"),
         (lambda m: m["input"].update(mean=[0, 0, 0]), "made for other pixels"),
-        (lambda m: m["outputs"]["letters"].update(shape=[1, 24]), "'letters' of shape [1, 24], not [1, 26]"),
+        (
+            lambda m: m["outputs"]["letters"].update(shape=[1, 24]),
+            "shape [1, 24], expected [1, 26]",
+        ),
         (lambda m: m["outputs"].pop("presence"), "'presence' is missing"),
         (lambda m: m.pop("files"), "'files' is missing"),
         (lambda m: m.update(files={}), "lists no model file"),
-        (lambda m: m["files"]["int8"].update(name="../tiny.int8.onnx"), "a plain name was wanted"),
+        (lambda m: m["files"]["int8"].update(name="../tiny.int8.onnx"), "it must be a name without a folder"),
+        (lambda m: m["files"]["int8"].update(name="tiny.engine"), "must end in .onnx or .pt"),
         (lambda m: m["files"]["int8"].pop("sha256"), "'sha256' is missing"),
         (lambda m: m.update(temperature="warm"), "incomplete"),
     ],
@@ -114,6 +119,6 @@ def test_model_file_that_can_not_be_read_is_named(package_folder: Path) -> None:
     assert refusal(package_folder) == f"{file} can't be read: input/output error"
 
 
-def test_sha256_is_the_usual_one(tmp_path: Path) -> None:
+def test_sha256_is_the_standard_one(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"abc")
-    assert sha256_of(tmp_path / "file").startswith("ba7816bf8f01cfea414140de5dae2223")
+    assert compute_sha256(tmp_path / "file").startswith("ba7816bf8f01cfea414140de5dae2223")

@@ -1,4 +1,4 @@
-"""What of the Pi's driver can be tried without libcamera; the rest is tests/machines and tests/hardware."""
+"""The parts of the Pi's driver that work without libcamera."""
 
 import subprocess
 import sys
@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from edge.cameras.pi import captured_s
+from edge.cameras.pi import capture_time_s
 
 
 def boot_ns(seconds_ago: float = 0.0) -> int:
@@ -14,19 +14,19 @@ def boot_ns(seconds_ago: float = 0.0) -> int:
 
 
 def test_capture_time_is_on_the_monotonic_clock() -> None:
-    t = captured_s(boot_ns(seconds_ago=0.05))
+    t = capture_time_s(boot_ns(seconds_ago=0.05))
     assert 0.05 <= time.monotonic() - t < 1.0
 
 
 def test_suspend_between_boot_and_now_changes_nothing() -> None:
     # the clock that counts through a suspend is ahead by it; an age is the same on both
-    assert captured_s(boot_ns(1.0)) == pytest.approx(time.monotonic() - 1.0, abs=0.5)
+    assert capture_time_s(boot_ns(1.0)) == pytest.approx(time.monotonic() - 1.0, abs=0.5)
 
 
 @pytest.mark.parametrize("wrong_ns", [None, 0, -5, 2**62])  # the last: in 146 years
-def test_time_that_can_not_be_is_now(wrong_ns: int | None) -> None:
+def test_impossible_capture_time_is_replaced_by_now(wrong_ns: int | None) -> None:
     before_s = time.monotonic()
-    assert before_s <= captured_s(wrong_ns) <= time.monotonic()
+    assert before_s <= capture_time_s(wrong_ns) <= time.monotonic()
 
 
 def test_missing_picamera2_says_what_to_install_and_how() -> None:

@@ -1,4 +1,4 @@
-"""Every kind of picture file that people have, and every way in which one can be bad."""
+"""Every kind of picture file that people have, and every fault that such a file can have."""
 
 import io
 from pathlib import Path
@@ -9,7 +9,7 @@ from PIL import Image as Pillow
 from support.broken_pictures import png_of_zeros
 
 from edge.errors import PictureError
-from edge.pictures import MAX_SIDE_PX, MIN_SIDE_PX, MOST_BYTES, decode_picture, read_picture
+from edge.pictures import MAX_BYTES, MAX_SIDE_PX, MIN_SIDE_PX, decode_picture, read_picture
 
 ORIENTATION = 0x0112  # the EXIF tag
 RED, BLUE = (255, 0, 0), (0, 0, 255)
@@ -31,13 +31,13 @@ def near(pixel: np.ndarray, colour: tuple[int, int, int], tolerance: int = 6) ->
     return bool(np.abs(pixel.astype(int) - colour).max() <= tolerance)
 
 
-def test_picture_that_is_too_long_is_refused_before_a_square_is_made_of_it() -> None:
+def test_picture_that_is_too_long_is_refused() -> None:
     with pytest.raises(PictureError, match=r"strip: 12001x16 px is too long; at most 12000 px a side"):
         decode_picture(png_of_zeros(MAX_SIDE_PX + 1, 16), "strip")
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "AVIF"])
-def test_picture_comes_out_as_rgb(kind: str) -> None:
+def test_picture_is_decoded_as_rgb(kind: str) -> None:
     image = decode_picture(encoded(red_left_blue_right(), kind), "picture")
     assert (image.shape, image.dtype) == ((60, 100, 3), np.uint8)
     assert near(image[30, 10], RED)
@@ -49,7 +49,7 @@ def test_picture_comes_out_as_rgb(kind: str) -> None:
     ("orientation", "red", "blue"),  # where they are once the picture stands upright: row, column
     [(3, (30, 90), (30, 10)), (6, (10, 30), (90, 30)), (8, (90, 30), (10, 30)), (2, (30, 90), (30, 10))],
 )
-def test_picture_with_an_exif_rotation_is_turned_upright(
+def test_picture_with_an_exif_rotation_is_rotated_upright(
     kind: str, orientation: int, red: tuple[int, int], blue: tuple[int, int]
 ) -> None:
     tags = Pillow.Exif()
@@ -61,7 +61,7 @@ def test_picture_with_an_exif_rotation_is_turned_upright(
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP"])
-def test_alpha_channel_is_left_out(kind: str) -> None:
+def test_alpha_channel_is_dropped(kind: str) -> None:
     picture = red_left_blue_right().convert("RGBA")
     picture.putalpha(128)
     image = decode_picture(
@@ -102,11 +102,11 @@ def test_palette_picture_keeps_its_colours() -> None:
     ("data", "sentence"),
     [
         (b"", "x.png: the file is empty (0 bytes)"),
-        (b"no picture", "x.png: not a picture that OpenCV can decode, or cut off"),
+        (b"no picture", "x.png: not a picture that OpenCV can decode, or truncated"),
         (encoded(Pillow.new("RGB", (1, 1)), "PNG"), "x.png: 1x1 px is too small; at least 16 px a side"),
         (
             encoded(red_left_blue_right(), "PNG")[:40],
-            "x.png: not a picture that OpenCV can decode, or cut off",
+            "x.png: not a picture that OpenCV can decode, or truncated",
         ),
         (png_of_zeros(20_000, 10_000), "x.png: larger than 64 megapixels; scale it down first"),
     ],
@@ -129,13 +129,13 @@ def test_name_that_is_no_file_is_one_sentence(tmp_path: Path, name: str) -> None
         read_picture(tmp_path / name)
 
 
-def test_what_has_no_end_is_not_read() -> None:
+def test_device_without_an_end_is_not_read() -> None:
     with pytest.raises(PictureError, match="/dev/zero: a device, not a picture file"):
         read_picture(Path("/dev/zero"))
 
 
 def test_file_larger_than_any_picture_is_not_read(tmp_path: Path) -> None:
     with (tmp_path / "disk.img").open("wb") as file:
-        file.truncate(MOST_BYTES + 1)
-    with pytest.raises(PictureError, match=r"disk\.img: 512 MB; no picture is so large"):
+        file.truncate(MAX_BYTES + 1)
+    with pytest.raises(PictureError, match=r"disk\.img: 512 MB is too large for a picture"):
         read_picture(tmp_path / "disk.img")

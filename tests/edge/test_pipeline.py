@@ -1,4 +1,4 @@
-"""The loop, on recorded pictures whose grey says what they sign."""
+"""The loop, on recorded pictures whose grey level stands for the letter that they show."""
 
 import logging
 import threading
@@ -9,24 +9,25 @@ import pytest
 from support.made_pictures import save
 
 from edge.cameras.replay import open_replay
-from edge.engines.scripted import answer
+from edge.engines.scripted import make_output
 from edge.errors import CameraError
-from edge.hand.reader import HandReader
+from edge.hand.tracker import HandTracker
 from edge.letters.filter import LetterFilter
 from edge.package import Package, open_package
-from edge.pipeline import Summary, run
+from edge.pipeline import Summary, each_letter, run
 from edge.preprocess import MEAN_RGB, STD_RGB
-from edge.records import LETTERS, Array, LetterEvent, Output, Sink
+from edge.records import LETTERS, Array, LetterEvent, LoopStep, Observer, Output
 
 FPS = 20.0
-DARKEST, STEP = 105, 5  # A's grey, and between two letters; what is darker is brightened before it is read
+# Grey level of A, and the step between two letters; darker pictures would be brightened before they are read.
+DARKEST, STEP = 105, 5
 
 
 def grey_engine(tensor: Array, upright: bool = False) -> Output:
-    """Reads the letter from the grey in the middle of the square; black shows no hand."""
+    """Read the letter from the grey level in the middle of the crop; black shows no hand."""
     red = tensor[0, 0, tensor.shape[2] // 2, tensor.shape[3] // 2] * STD_RGB[0] + MEAN_RGB[0]
     number = round((float(red) * 255 - DARKEST) / STEP)
-    return answer(LETTERS[number] if number >= 0 else None)
+    return make_output(LETTERS[number] if number >= 0 else None)
 
 
 @pytest.fixture
@@ -43,18 +44,18 @@ def recording(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def replayed(
-    recording: Path, package: Package, sinks: list[Sink], stop: threading.Event | None = None
+def replay(
+    recording: Path, package: Package, observers: list[Observer], stop: threading.Event | None = None
 ) -> Summary:
     with open_replay(recording, FPS) as camera:
-        reader = HandReader(grey_engine, package)
-        return run(camera, reader, LetterFilter(), sinks, stop or threading.Event())
+        tracker = HandTracker(grey_engine, package.spec)
+        return run(camera, tracker, LetterFilter(), observers, stop or threading.Event())
 
 
 def test_letters_of_a_recording_reach_every_sink_in_order(recording: Path, package: Package) -> None:
     one: list[LetterEvent] = []
     two: list[LetterEvent] = []
-    summary = replayed(recording, package, [one.append, two.append])
+    summary = replay(recording, package, [each_letter(one.append), each_letter(two.append)])
     assert summary == Summary(frames=50, dropped=0, letters=2, text="HI")
     assert [(event.letter, event.text, event.t_start, event.t_end) for event in one] == [
         ("H", "H", 0.0, 0.5),
@@ -63,33 +64,49 @@ def test_letters_of_a_recording_reach_every_sink_in_order(recording: Path, packa
     assert one == two
 
 
-def test_sink_that_fails_is_reported_once_and_stops_nothing(
+def test_observers_see_frame_prediction_event_and_camera_of_every_step(
+    recording: Path, package: Package
+) -> None:
+    steps: list[LoopStep] = []
+    replay(recording, package, [steps.append])
+    assert [step.frame.index for step in steps if step.frame is not None] == list(range(50))
+    assert [step.prediction.letter for step in steps if step.prediction is not None] == [
+        *("H" * 20),
+        *[None] * 10,
+        *("I" * 20),
+    ]
+    assert [step.event.letter for step in steps if step.event is not None] == ["H", "I"]
+    assert {step.camera.status for step in steps} == {"live"}
+    assert all(step.inference_s > 0 for step in steps)
+
+
+def test_observer_that_fails_is_reported_once_and_stops_nothing(
     recording: Path, package: Package, caplog: pytest.LogCaptureFixture
 ) -> None:
     sent: list[LetterEvent] = []
-    calls: list[str] = []
+    tried: list[str] = []
 
     def broken(event: LetterEvent) -> None:
-        calls.append(event.letter)
+        tried.append(event.letter)
         raise OSError("the broker is away")
 
     with caplog.at_level(logging.WARNING):
-        summary = replayed(recording, package, [broken, sent.append])
+        summary = replay(recording, package, [each_letter(broken), each_letter(sent.append)])
     assert summary.letters == 2
-    assert [event.letter for event in sent] == calls == ["H", "I"]
+    assert [event.letter for event in sent] == tried == ["H", "I"]
     assert len(caplog.records) == 1
     assert "OSError: the broker is away" in caplog.text
 
 
 def test_loop_ends_when_it_is_asked_to_stop(recording: Path, package: Package) -> None:
     stop = threading.Event()
-    summary = replayed(recording, package, [lambda event: stop.set()], stop)
+    summary = replay(recording, package, [each_letter(lambda event: stop.set())], stop)
     assert (summary.letters, summary.frames) == (1, 11)
 
 
 def test_unreadable_frames_are_counted_as_dropped(recording: Path, package: Package) -> None:
     (recording / "004.png").write_bytes(b"")
-    summary = replayed(recording, package, [])
+    summary = replay(recording, package, [])
     assert (summary.frames, summary.dropped, summary.text) == (49, 1, "HI")
 
 
@@ -97,4 +114,4 @@ def test_failing_camera_ends_the_loop_with_its_error(recording: Path, package: P
     for picture in recording.iterdir():
         picture.write_bytes(b"")
     with pytest.raises(CameraError, match="none of the 50 pictures"):
-        replayed(recording, package, [])
+        replay(recording, package, [])

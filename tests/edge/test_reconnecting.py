@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from support.videos import write_video
 
-from edge.cameras.capture_thread import Driver, Pictures
+from edge.cameras.driver import Driver, LiveSource, Pictures
 from edge.cameras.reconnecting import ReconnectingCamera, Timeouts
 from edge.errors import CameraBlind, CameraError
 from edge.records import Frame, Image
@@ -34,8 +34,13 @@ def steady(gone: threading.Event, n: int = 10**9, made: Callable[[int], Image] =
         gone.wait(EVERY_S)
 
 
-def watched(driver: Driver, patience: Timeouts = SHORT, **more: object) -> ReconnectingCamera:
-    return ReconnectingCamera("test:0", driver, SIZE_PX, patience=patience, **more)  # type: ignore[arg-type]
+def camera_of(
+    driver: Driver,
+    timeouts: Timeouts = SHORT,
+    stop: threading.Event | None = None,
+    is_plugged_in: Callable[[], bool] = lambda: True,
+) -> ReconnectingCamera:
+    return ReconnectingCamera(LiveSource("test:0", driver, SIZE_PX, is_plugged_in), stop, timeouts)
 
 
 def frames_for(camera: ReconnectingCamera, seconds: float) -> list[Frame]:
@@ -48,10 +53,10 @@ def frames_for(camera: ReconnectingCamera, seconds: float) -> list[Frame]:
     return frames
 
 
-def wait_for(camera: ReconnectingCamera, *whats: str) -> None:
+def wait_for(camera: ReconnectingCamera, *statuses: str) -> None:
     end_s = time.monotonic() + 30
     for _ in camera:
-        if camera.state().status in whats:
+        if camera.state().status in statuses:
             return
         assert time.monotonic() < end_s, f"still {camera.state()}"
 
@@ -84,7 +89,7 @@ def fails_after_three(gone: threading.Event) -> Pictures:
 
 
 def test_every_frame_comes_once_in_order_with_its_capture_time() -> None:
-    with watched(steady) as camera:
+    with camera_of(steady) as camera:
         assert camera.state().status == "opening"
         frames = frames_for(camera, 0.5)
         assert camera.state().status == "live"
@@ -96,7 +101,7 @@ def test_every_frame_comes_once_in_order_with_its_capture_time() -> None:
 
 
 def test_late_reader_gets_the_newest_frame_and_the_rest_are_counted() -> None:
-    with watched(steady) as camera:
+    with camera_of(steady) as camera:
         given = list(camera_frames(camera, 1))
         time.sleep(0.5)
         given += camera_frames(camera, 1)
@@ -116,20 +121,20 @@ def camera_frames(camera: ReconnectingCamera, n: int) -> Iterator[Frame]:
 
 def test_silent_camera_is_opened_again_while_the_loop_turns(caplog: pytest.LogCaptureFixture) -> None:
     openings = Openings(silent_after_three)
-    turns_s, indices = [time.monotonic()], []
-    with caplog.at_level(logging.WARNING), watched(openings) as camera:
+    steps_s, indices = [time.monotonic()], []
+    with caplog.at_level(logging.WARNING), camera_of(openings) as camera:
         for frame in camera:
-            turns_s.append(time.monotonic())
+            steps_s.append(time.monotonic())
             if frame is not None:
                 indices.append(frame.index)
                 if frame.index > 4:
                     break
         state = camera.state()
     assert (state.status, state.reopened) == ("live", 1)
-    assert max(np.diff(turns_s)) < 0.5
+    assert max(np.diff(steps_s)) < 0.5
     assert indices == sorted(set(indices))  # numbered on over the gap
-    assert "test:0 gave no picture for 0.4 s" in caplog.records[0].message
-    assert "test:0 sees again after" in caplog.records[1].message
+    assert "test:0 has delivered no picture for 0.4 s" in caplog.records[0].message
+    assert "test:0 delivers pictures again after" in caplog.records[1].message
 
 
 def test_stalled_camera_that_wakes_is_seen_by_who_waits_for_it() -> None:
@@ -138,7 +143,7 @@ def test_stalled_camera_that_wakes_is_seen_by_who_waits_for_it() -> None:
         yield from steady(gone)
 
     openings = Openings(silent_after_three, wakes)
-    with watched(openings, Timeouts(open_s=10.0, silent_s=0.3, pause_s=0.1)) as camera:
+    with camera_of(openings, Timeouts(open_s=10.0, silent_s=0.3, pause_s=0.1)) as camera:
         wait_for(camera, "blind")
         wait_for(camera, "live")
     assert len(openings.at_s) == 2
@@ -146,32 +151,32 @@ def test_stalled_camera_that_wakes_is_seen_by_who_waits_for_it() -> None:
 
 def test_one_that_still_holds_the_camera_is_waited_for_some_time() -> None:
     openings = Openings(silent_after_three)  # its thread comes back after 1.5 s
-    with watched(openings, Timeouts(silent_s=0.3, pause_s=0.1, release_s=10.0)) as camera:
+    with camera_of(openings, Timeouts(silent_s=0.3, pause_s=0.1, release_s=10.0)) as camera:
         wait_for(camera, "blind")
         wait_for(camera, "live")
     assert openings.at_s[1] - openings.at_s[0] > 1.5
     openings = Openings(silent_after_three)
-    with watched(openings, Timeouts(silent_s=0.3, pause_s=0.1, release_s=0.2)) as camera:
+    with camera_of(openings, Timeouts(silent_s=0.3, pause_s=0.1, release_s=0.2)) as camera:
         wait_for(camera, "blind")
         wait_for(camera, "live")
     assert openings.at_s[1] - openings.at_s[0] < 1.5
 
 
-def test_failed_camera_is_opened_again_and_why_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_failed_camera_is_opened_again_and_its_error_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     openings = Openings(fails_after_three, fails)
-    with caplog.at_level(logging.WARNING), watched(openings) as camera:
+    with caplog.at_level(logging.WARNING), camera_of(openings) as camera:
         frames_for(camera, 2.0)
         assert camera.state().status == "blind"
         assert camera.state().reopened == 0
     assert [record.message for record in caplog.records] == [
-        "test:0 was unplugged; it is opened again",
-        "test:0 is busy: end the other program; it is opened again",
+        "test:0 was unplugged; opening it again",
+        "test:0 is busy: end the other program; opening it again",
     ]
 
 
 def test_pauses_grow_up_to_the_longest() -> None:
     openings = Openings(fails_after_three, fails)
-    with watched(openings) as camera:
+    with camera_of(openings) as camera:
         frames_for(camera, 3.0)
     pauses_s = np.diff(openings.at_s)[1:]  # the first is the three pictures and a pause of 0.1 s
     assert len(pauses_s) >= 3
@@ -181,7 +186,7 @@ def test_pauses_grow_up_to_the_longest() -> None:
 
 def test_camera_that_comes_and_goes_pauses_longer_each_time() -> None:
     openings = Openings(fails_after_three, fails_after_three)
-    with watched(openings) as camera:
+    with camera_of(openings) as camera:
         frames_for(camera, 3.0)
     for pause_s, at_least_s in zip(np.diff(openings.at_s), (0.1, 0.2, 0.4, 0.4), strict=False):
         assert pause_s >= at_least_s
@@ -190,7 +195,7 @@ def test_camera_that_comes_and_goes_pauses_longer_each_time() -> None:
 def test_camera_that_was_steady_for_a_while_begins_with_a_short_pause_again() -> None:
     openings = Openings(fails_after_three, fails_after_three)
     began_s = time.monotonic()
-    with watched(openings, Timeouts(pause_s=0.1, longest_pause_s=60.0, steady_s=0.01)) as camera:
+    with camera_of(openings, Timeouts(pause_s=0.1, longest_pause_s=60.0, steady_s=0.01)) as camera:
         for _ in camera:
             if len(openings.at_s) == 10:
                 break
@@ -201,7 +206,7 @@ def test_plugged_in_again_is_opened_at_once() -> None:
     plugged_in = True
     openings = Openings(fails_after_three)
     patience = Timeouts(pause_s=60.0, silent_s=0.4)
-    with watched(openings, patience, present=lambda: plugged_in) as camera:
+    with camera_of(openings, patience, is_plugged_in=lambda: plugged_in) as camera:
         wait_for(camera, "blind")
         plugged_in = False
         frames_for(camera, 0.5)
@@ -217,26 +222,28 @@ def test_blind_for_long_ends_with_its_own_error() -> None:
     began_s = time.monotonic()
     openings = Openings(fails_after_three, fails)
     with (
-        watched(openings, patience) as camera,
-        pytest.raises(CameraBlind, match=r"^test:0 gave no picture for 1 s, however often it was opened"),
+        camera_of(openings, patience) as camera,
+        pytest.raises(
+            CameraBlind, match=r"^test:0 has delivered no picture for 1 s, although it was opened again"
+        ),
     ):
         frames_for(camera, 30)
     assert time.monotonic() - began_s >= 1.0
 
 
 def test_camera_that_can_not_be_opened_at_first_is_its_own_error() -> None:
-    with watched(fails) as camera, pytest.raises(CameraError, match=r"^test:0 is busy"):
+    with camera_of(fails) as camera, pytest.raises(CameraError, match=r"^test:0 is busy"):
         list(camera)
 
 
-def test_camera_that_gives_nothing_at_first_is_an_error_at_the_deadline() -> None:
+def test_camera_that_delivers_nothing_at_first_is_an_error_at_the_deadline() -> None:
     def silent(gone: threading.Event) -> Pictures:
         gone.wait(60)
         yield from ()
 
     with (
-        watched(silent) as camera,
-        pytest.raises(CameraError, match="gave no picture for 1 s: check its cable"),
+        camera_of(silent) as camera,
+        pytest.raises(CameraError, match="has delivered no picture for 1 s: check its cable"),
     ):
         list(camera)
 
@@ -247,20 +254,20 @@ def test_error_of_a_library_is_one_sentence() -> None:
         raise RuntimeError("requests exhausted")
 
     with (
-        watched(breaks) as camera,
+        camera_of(breaks) as camera,
         pytest.raises(CameraError, match=r"^test:0 failed: RuntimeError: requests ex"),
     ):
         list(camera)
 
 
-def test_frozen_and_black_pictures_are_said_once_on_each_change(caplog: pytest.LogCaptureFixture) -> None:
+def test_frozen_and_black_pictures_are_logged_once_on_each_change(caplog: pytest.LogCaptureFixture) -> None:
     dark = threading.Event()
     still = threading.Event()
 
     def made(number: int) -> Image:
         return np.zeros((48, 64, 3), np.uint8) if dark.is_set() else picture(0 if still.is_set() else number)
 
-    with caplog.at_level(logging.WARNING), watched(lambda gone: steady(gone, made=made)) as camera:
+    with caplog.at_level(logging.WARNING), camera_of(lambda gone: steady(gone, made=made)) as camera:
         for change, what in (
             (still.set, "frozen"),
             (still.clear, "live"),
@@ -271,22 +278,22 @@ def test_frozen_and_black_pictures_are_said_once_on_each_change(caplog: pytest.L
             change()
             wait_for(camera, what)
     says = [record.message for record in caplog.records]
-    assert [say.split(":")[1].split(" ", 1)[1][:16] for say in says] == [
-        "gives the same p",
-        "gives good pictu",
-        "gives black pict",
-        "gives good pictu",
+    assert [say.split(":")[1].split(" ", 1)[1][:17] for say in says] == [
+        "delivers the same",
+        "delivers good pic",
+        "delivers black pi",
+        "delivers good pic",
     ]
 
 
-def test_pictures_of_another_size_are_said_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_pictures_of_another_size_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     def small(number: int) -> Image:
         return picture(number)[:24]
 
-    with caplog.at_level(logging.WARNING), watched(lambda gone: steady(gone, made=small)) as camera:
+    with caplog.at_level(logging.WARNING), camera_of(lambda gone: steady(gone, made=small)) as camera:
         frames_for(camera, 0.5)
     assert [record.message for record in caplog.records] == [
-        "test:0 gives pictures of 64x24 px, not of 64x48"
+        "test:0 delivers pictures of 64x24 px instead of 64x48"
     ]
 
 
@@ -299,7 +306,7 @@ def test_driver_releases_its_camera_when_the_loop_ends() -> None:
         finally:
             released.set()
 
-    with watched(careful) as camera:
+    with camera_of(careful) as camera:
         frames_for(camera, 0.2)
     assert released.wait(5)
 
@@ -334,7 +341,7 @@ def hanging(tmp_path: Path) -> Iterator[Driver]:
 
 def test_loop_and_end_do_not_wait_for_a_read_that_hangs(hanging: Driver) -> None:
     stop = threading.Event()
-    with watched(hanging, Timeouts(), stop=stop) as camera:
+    with camera_of(hanging, Timeouts(), stop=stop) as camera:
         assert next(camera_frames(camera, 1))
         turns = 0
         for frame in camera:

@@ -1,11 +1,11 @@
-"""The camera `synthetic:WORD`, on a clock that the test turns."""
+"""The camera `synthetic:WORD`, on a clock that the test sets."""
 
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from edge.cameras.synthetic import at_time, open_synthetic, signing_plan
+from edge.cameras.synthetic import open_synthetic, pose_at, signing_plan
 from edge.errors import CameraError
 from edge.synthetic.poses import POSES
 
@@ -33,7 +33,7 @@ def frames_of(word, **settings):
 
 def letter_at(word: str, t: float) -> str | None:
     """The letter that is held at t, if any."""
-    pose, raised = at_time(signing_plan(word, 1.2, 0.4), t)
+    pose, raised = pose_at(signing_plan(word, 1.2, 0.4), t)
     return next((name for name, ideal in POSES.items() if raised == 1 and np.array_equal(pose, ideal)), None)
 
 
@@ -56,7 +56,7 @@ def test_letters_are_held_in_their_order():
 @pytest.mark.parametrize("word", ["LL", "L L"])
 def test_hand_is_lowered_between_double_letters_and_words(word):
     plan = signing_plan(word, 1.2, 0.4)
-    raised = [at_time(plan, t)[1] for t in np.arange(0, plan[-1][0], 0.05)]
+    raised = [pose_at(plan, t)[1] for t in np.arange(0, plan[-1][0], 0.05)]
     ups = sum(before < 1 <= after for before, after in pairwise(raised))
     assert ups == 2
     first, last = raised.index(1), len(raised) - raised[::-1].index(1)
@@ -140,7 +140,7 @@ def test_case_and_outer_spaces_make_no_difference():
 
 @pytest.mark.parametrize("word", ["", "   ", "H3LLO", "HÉ", "ß", "A\n", "A-B"])
 def test_word_that_cant_be_spelled_is_one_sentence(word):
-    with pytest.raises(CameraError, match="can't spell") as caught:
+    with pytest.raises(CameraError, match="must have letters from A to Z") as caught:
         open_synthetic(word)
     assert repr(word) in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -148,5 +148,5 @@ def test_word_that_cant_be_spelled_is_one_sentence(word):
 
 @pytest.mark.parametrize("wrong", [{"fps": 0}, {"fps": float("nan")}, {"hold_s": 0}, {"move_s": -1}])
 def test_impossible_timing_is_refused(wrong):
-    with pytest.raises(CameraError, match="synthetic: got"):
+    with pytest.raises(CameraError, match="must be above 0, got"):
         open_synthetic("A", **wrong)

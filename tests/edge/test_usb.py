@@ -1,4 +1,4 @@
-"""Cameras on USB that are not there. Those that are: tests/machines, on the kernel's virtual camera."""
+"""Webcams that are absent. tests/machines tries the kernel's virtual camera."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from edge.cameras import open_camera
-from edge.cameras.usb import v4l2_driver
+from edge.cameras.usb import usb_source
 from edge.errors import CameraError
 
 
@@ -17,10 +17,10 @@ def test_absent_camera_is_one_sentence(device: str) -> None:
         list(camera)
 
 
-def test_device_that_is_no_camera_or_busy_says_how_to_find_out() -> None:
+def test_device_that_is_busy_or_not_a_camera_names_a_command() -> None:
     with (
         open_camera("usb:/dev/null") as camera,
-        pytest.raises(CameraError, match=r"/dev/null is busy or no camera: .*fuser -v /dev/null"),
+        pytest.raises(CameraError, match=r"/dev/null is busy or not a camera: .*fuser -v /dev/null"),
     ):
         list(camera)
 
@@ -34,5 +34,5 @@ def test_camera_of_another_user_says_what_to_do(tmp_path: Path) -> None:
 
 
 def test_opencv_waits_two_seconds_and_not_ten_for_a_camera_that_hangs() -> None:
-    assert v4l2_driver  # imported: that sets it, before OpenCV reads it at its first capture
+    assert usb_source  # its import sets the variable, before OpenCV reads it at the first capture
     assert os.environ["OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT"] == "2"

@@ -1,212 +1,41 @@
-"""The live page, from the real program: in a real browser, and by plain requests for what no browser does."""
+"""The live page of the real program, by plain requests: its data, its refusals, its settings."""
 
-import http.client
 import json
-import os
 import re
-import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-from support import browser
 from support.command_line import ENVIRONMENT, asl_edge, refused
-
-PATIENCE_S = 60
-TOKEN = "0123456789abcdef0123"
-needs_browser = pytest.mark.skipif(not browser.is_here(), reason=browser.MISSING)
+from support.page_board import TOKEN, Board, wait_until
 
 
-class Board:
-    """`asl-edge run` with a page on a free port; `again` starts it on the same one."""
-
-    def __init__(self, *flags: str | Path, environment: dict[str, str] | None = None) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = int(free.getsockname()[1])
-        self._flags, self._environment = flags, environment or {}
-        self.again()
-
-    def again(self) -> None:
-        command = [sys.executable, "-m", "edge", "run", "--output", "none"]
-        command += ["--page", f"127.0.0.1:{self.port}", *map(str, self._flags)]
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, env=ENVIRONMENT | self._environment)
-        try:
-            wait_until(lambda: self.health().get("alive"), "the page is alive")
-        except BaseException:
-            self.end()
-            raise
-
-    def end(self) -> None:
-        self.process.send_signal(signal.SIGTERM)
-        self.said = [(self.process.communicate(timeout=PATIENCE_S)[1] or b"").decode()]
-
-    def ask(
-        self, method: str, path: str, body: bytes | None = None, **headers: str
-    ) -> tuple[int, dict[str, str], bytes]:
-        """Status, headers, body; a header's _ stands for its -."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
-        try:
-            named = {key.replace("_", "-"): value for key, value in headers.items()}
-            connection.request(method, path, body, headers=named)
-            answer = connection.getresponse()
-            return answer.status, dict(answer.getheaders()), answer.read()
-        finally:
-            connection.close()
-
-    def health(self) -> dict[str, Any]:
-        try:
-            return json.loads(self.ask("GET", "/healthz")[2])  # type: ignore[no-any-return]
-        except OSError:
-            assert self.process.poll() is None, self.process.stderr and self.process.stderr.read()
-            return {}
-
-    def state(self) -> dict[str, Any]:
-        """The next state of the event stream."""
-        with self.stream("/events") as lines:
-            for line in lines:
-                if line.startswith(b"data: "):
-                    return json.loads(line[6:])  # type: ignore[no-any-return]
-        raise AssertionError("the stream ended")
-
-    @contextmanager
-    def stream(self, path: str) -> Iterator[http.client.HTTPResponse]:
-        """What the page sends for as long as it is read. (urllib would ask a proxy that the environment named
-        when it was first used.)"""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
-        try:
-            connection.request("GET", path)
-            yield connection.getresponse()
-        finally:
-            connection.close()
+@pytest.fixture(scope="module")
+def page(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
+    """One board for the tests that change nothing."""
+    folder = tmp_path_factory.mktemp("taught")
+    flags = ("--camera", "synthetic:A", "--fps", "10", "--model", tiny_folder, "--state-dir", folder)
+    board = Board(*flags, "--page-hosts", "board.example other.example")
+    yield board
+    board.end()
 
 
-def wait_until(holds: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline:
-        if value := holds():
-            return value
-        time.sleep(0.1)
-    return pytest.fail(f"waited {PATIENCE_S} s for this: {what}")
-
-
-@pytest.fixture
-def start(tiny_folder: Path, tmp_path: Path) -> Iterator[Callable[..., Board]]:
-    """Boards with the tiny network, which reads F from everything; they are ended after the test."""
-    boards: list[Board] = []
-
-    def begin(*flags: str | Path, **options: Any) -> Board:
-        usual = (
-            "--camera",
-            "synthetic:A",
-            "--fps",
-            "10",
-            "--model",
-            tiny_folder,
-            "--teach-folder",
-            tmp_path / "t",
-        )
-        boards.append(Board(*usual, *flags, **options))
-        return boards[-1]
-
-    yield begin
-    for board in boards:
-        if board.process.poll() is None:
-            board.end()
-
-
-@needs_browser
-@pytest.mark.parametrize("size", browser.SIZES)
-def test_text_appears_as_it_is_signed_and_the_buttons_change_it(size: str, tmp_path: Path) -> None:
-    pictures = Path(os.environ.get("ASL_EDGE_SCREENSHOTS", tmp_path))
-    pictures.mkdir(parents=True, exist_ok=True)
-    board = Board("--camera", "synthetic:HELLO", "--fps", "12", "--teach-folder", tmp_path / "t")
-    try:
-        with browser.browser(tmp_path / "profile") as driver:
-            from selenium.webdriver.common.by import By
-
-            def text() -> str:
-                return str(driver.find_element(By.ID, "text").get_property("textContent"))
-
-            browser.show(driver, size)
-            driver.get(f"http://127.0.0.1:{board.port}/")
-            wait_until(lambda: "HELLO" in text(), "the signer's word on the page")
-            browser.save(driver, pictures / f"page-{size}.png")
-            assert driver.find_element(By.ID, "letter").text
-            assert driver.execute_script("return document.getElementById('picture').naturalWidth") == 640
-            assert driver.find_element(By.ID, "text").get_attribute("aria-live") == "polite"
-            wide = driver.execute_script("return document.documentElement.scrollWidth")
-            assert wide <= browser.SIZES[size][0]
-            driver.find_element(By.ID, "clear").click()
-            wait_until(lambda: len(text()) < 3, "an empty text")
-            wait_until(lambda: text().rstrip(), "the next letter")
-            driver.find_element(By.ID, "space").click()
-            wait_until(lambda: board.state()["text"].endswith(" "), "a space at the end")
-            driver.find_element(By.ID, "delete").click()
-            wait_until(lambda: not board.state()["text"].endswith(" "), "no space at the end")
-            assert [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE"] == []
-    finally:
-        board.end()
-
-
-@needs_browser
-def test_page_comes_back_after_the_program_was_started_again(
-    start: Callable[..., Board], tmp_path: Path
+def test_every_response_has_security_headers_and_loads_nothing_from_other_servers(
+    start_board: Callable[..., Board],
 ) -> None:
-    board = start()
-    with browser.browser(tmp_path / "profile") as driver:
-        from selenium.webdriver.common.by import By
-
-        def link() -> str:
-            return driver.find_element(By.ID, "link").text
-
-        driver.get(f"http://127.0.0.1:{board.port}/")
-        wait_until(lambda: link() == "live", "a live page")
-        board.end()
-        wait_until(lambda: "no connection" in link(), "the page says that it is cut off")
-        board.again()
-        wait_until(lambda: link() == "live", "a live page again")
-        wait_until(lambda: "F" in driver.find_element(By.ID, "text").text, "a letter of the new run")
-        ready = "const p = document.getElementById('picture'); return p.complete || p.naturalWidth > 0"
-        wait_until(lambda: driver.execute_script(ready), "a picture again")
-
-
-@needs_browser
-def test_keyboard_reaches_every_button_and_writes_spaces(start: Callable[..., Board], tmp_path: Path) -> None:
-    board = start("--no-picture")
-    with browser.browser(tmp_path / "profile") as driver:
-        from selenium.webdriver.common.action_chains import ActionChains
-        from selenium.webdriver.common.by import By
-        from selenium.webdriver.common.keys import Keys
-
-        driver.get(f"http://127.0.0.1:{board.port}/")
-        wait_until(lambda: "F" in driver.find_element(By.ID, "text").text, "a letter")
-        assert not driver.find_element(By.ID, "picture").is_displayed()
-        ActionChains(driver).send_keys(" ").perform()
-        wait_until(lambda: board.state()["text"].endswith(" "), "a space from the space bar")
-        reached = set()
-        for _ in range(8):
-            ActionChains(driver).send_keys(Keys.TAB).perform()
-            reached.add(driver.switch_to.active_element.get_attribute("id"))
-        assert {"theme", "space", "delete", "clear", "teach"} <= reached
-
-
-def test_every_answer_is_guarded_and_nothing_comes_from_elsewhere(start: Callable[..., Board]) -> None:
-    board = start("--metrics")
+    board = start_board("--page-metrics")
     for path in ("/", "/page.js", "/page.css", "/healthz", "/metrics", "/nothing"):
-        headers = board.ask("GET", path)[1]
+        headers = board.request("GET", path)[1]
         assert headers["Content-Security-Policy"].startswith("default-src 'none'; script-src 'self'")
         assert (headers["X-Content-Type-Options"], headers["Cache-Control"]) == ("nosniff", "no-store")
     for path in ("/", "/page.js", "/page.css"):
-        body = board.ask("GET", path)[2].decode().replace("http://www.w3.org/2000/svg", "")
+        body = board.request("GET", path)[2].decode().replace("http://www.w3.org/2000/svg", "")
         assert "http://" not in body
         assert "https://" not in body
 
@@ -227,37 +56,27 @@ def test_every_answer_is_guarded_and_nothing_comes_from_elsewhere(start: Callabl
         ("[::1", 421),
     ],
 )
-def test_name_that_is_not_this_machine_is_refused(page: Board, host: str, status: int) -> None:
-    assert page.ask("GET", "/", Host=host)[0] == status
+def test_host_name_of_another_machine_is_refused(page: Board, host: str, status: int) -> None:
+    assert page.request("GET", "/", Host=host)[0] == status
 
 
-@pytest.fixture(scope="module")
-def page(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
-    """One for the tests that change nothing."""
-    folder = tmp_path_factory.mktemp("taught")
-    flags = ("--camera", "synthetic:A", "--fps", "10", "--model", tiny_folder, "--teach-folder", folder)
-    board = Board(*flags, "--page-names", "board.example other.example")
-    yield board
-    board.end()
+def test_other_sites_can_not_press_the_buttons(page: Board) -> None:
+    assert page.request("POST", "/text/space", Origin="http://evil.example")[0] == 403
+    assert page.request("POST", "/text/space", Origin="null")[0] == 403
+    assert page.request("POST", "/text/space", Origin=f"http://127.0.0.1:{page.port}")[0] == 204
+    assert page.request("POST", "/text/everything")[0] == 404
 
 
-def test_another_site_can_not_press_the_buttons(page: Board) -> None:
-    assert page.ask("POST", "/text/space", Origin="http://evil.example")[0] == 403
-    assert page.ask("POST", "/text/space", Origin="null")[0] == 403
-    assert page.ask("POST", "/text/space", Origin=f"http://127.0.0.1:{page.port}")[0] == 204
-    assert page.ask("POST", "/text/everything")[0] == 404
-
-
-def test_health_tells_camera_age_and_model(page: Board) -> None:
-    status, _, body = page.ask("GET", "/healthz")
-    told = json.loads(body)
-    assert (status, told["alive"], told["camera"]) == (200, True, {"name": "synthetic", "state": "live"})
-    assert told["frame_age_s"] < 10
-    assert len(told["model"]["sha256"]) == 64
+def test_health_contains_camera_age_and_model(page: Board) -> None:
+    status, _, body = page.request("GET", "/healthz")
+    health = json.loads(body)
+    assert (status, health["alive"], health["camera"]) == (200, True, {"name": "synthetic", "state": "live"})
+    assert health["frame_age_s"] < 10
+    assert len(health["model"]["sha256"]) == 64
     assert "letter" not in body.decode()
 
 
-def test_state_says_what_is_read_and_where_the_hand_is(page: Board) -> None:
+def test_state_contains_letters_and_the_hand(page: Board) -> None:
     state = wait_until(lambda: (s := page.state())["text"] and s, "a letter")
     assert set(state["text"]) <= {"F", " "}
     assert state["history"][0]["letter"] == "F"
@@ -266,7 +85,7 @@ def test_state_says_what_is_read_and_where_the_hand_is(page: Board) -> None:
     assert state["why"].keys() == {"kind", "sentence"}
 
 
-def test_watcher_that_sleeps_slows_neither_the_loop_nor_the_others(page: Board) -> None:
+def test_client_that_sleeps_slows_neither_the_loop_nor_other_clients(page: Board) -> None:
     sleepers = []
     for path in ("/picture", "/events", "/picture"):
         sleeper = socket.create_connection(("127.0.0.1", page.port))
@@ -282,63 +101,45 @@ def test_watcher_that_sleeps_slows_neither_the_loop_nor_the_others(page: Board) 
     assert second["fps"] > 5
 
 
-def test_page_with_a_token_lets_nobody_in_without_it(start: Callable[..., Board], tmp_path: Path) -> None:
+def test_page_with_a_token_refuses_requests_without_it(
+    start_board: Callable[..., Board], tmp_path: Path
+) -> None:
     (tmp_path / "page_token").write_text(TOKEN + "\n")
-    board = start(environment={"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    board = start_board(environment={"CREDENTIALS_DIRECTORY": str(tmp_path)})
     for path in ("/events", "/picture", "/page.js", "/metrics"):
-        assert board.ask("GET", path)[0] == 401
-    assert board.ask("POST", "/text/clear")[0] == 401
-    assert board.ask("GET", "/")[1]["Location"] == "/login"
-    assert board.ask("GET", "/", Authorization=f"Bearer {TOKEN}")[0] == 200
-    assert board.ask("GET", "/", Authorization=f"Bearer {TOKEN}x")[0] == 303
-    assert board.ask("GET", "/", Authorization="Bearer \xe9")[0] == 303
-    assert board.ask("GET", "/", Cookie="asl_edge=" + TOKEN)[0] == 303
+        assert board.request("GET", path)[0] == 401
+    assert board.request("POST", "/text/clear")[0] == 401
+    assert board.request("GET", "/")[1]["Location"] == "/login"
+    assert board.request("GET", "/", Authorization=f"Bearer {TOKEN}")[0] == 200
+    assert board.request("GET", "/", Authorization=f"Bearer {TOKEN}x")[0] == 303
+    assert board.request("GET", "/", Authorization="Bearer \xe9")[0] == 303
+    assert board.request("GET", "/", Cookie="asl_edge=" + TOKEN)[0] == 303
     for kind, body in (
         ("multipart/form-data", b"x"),
         ("application/x-www-form-urlencoded; charset=nosuch", b"token=1"),
         ("application/x-www-form-urlencoded", b"token=\xff"),
     ):
-        assert board.ask("POST", "/login", body, Content_Type=kind)[0] in (303, 400)
-    assert board.ask("POST", "/login", Origin="http://[bad")[0] == 403
+        assert board.request("POST", "/login", body, Content_Type=kind)[0] in (303, 400)
+    assert board.request("POST", "/login", Origin="http://[bad")[0] == 403
     with socket.create_connection(("127.0.0.1", board.port), timeout=5) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: abc\r\n\r\n")
         assert b" 400 " in connection.recv(4096)
     assert board.health()["alive"]
     board.end()
-    said = "".join(board.said)
-    assert "gave a wrong token" in said
-    assert "Traceback" not in said
+    stderr = board.stderr
+    assert "sent a wrong token" in stderr
+    assert "Traceback" not in stderr
 
 
-@needs_browser
-def test_token_is_typed_once_and_a_wrong_one_opens_nothing(
-    start: Callable[..., Board], tmp_path: Path
-) -> None:
-    token = tmp_path / "token"
-    token.write_text(TOKEN)
-    board = start("--page-token-file", token)
-    with browser.browser(tmp_path / "profile") as driver:
-        from selenium.webdriver.common.by import By
-
-        driver.get(f"http://127.0.0.1:{board.port}/")
-        assert driver.current_url.endswith("/login")
-        for typed, ends in ((TOKEN[:-1], "/login?wrong"), (TOKEN, f":{board.port}/")):
-            driver.find_element(By.ID, "token").send_keys(typed)
-            driver.find_element(By.CSS_SELECTOR, "button.strong").click()
-            wait_until(lambda ends=ends: driver.current_url.endswith(ends), f"the address {ends}")
-        wait_until(lambda: driver.find_element(By.ID, "link").text == "live", "a live page")
-        assert driver.get_cookies()[0]["value"] != TOKEN
-
-
-def test_pictures_are_sent_as_jpegs_and_not_at_all_where_switched_off(
-    page: Board, start: Callable[..., Board]
+def test_pictures_are_sent_as_jpegs_unless_they_are_switched_off(
+    page: Board, start_board: Callable[..., Board]
 ) -> None:
     with page.stream("/picture") as stream:
         begin = stream.read(400)
     assert begin.startswith(b"--next-picture\r\nContent-Type: image/jpeg\r\nContent-Length: ")
     assert b"\r\n\r\n\xff\xd8" in begin
-    closed = start("--no-picture")
-    assert closed.ask("GET", "/picture")[0] == 404
+    closed = start_board("--no-page-picture")
+    assert closed.request("GET", "/picture")[0] == 404
     assert closed.state()["picture"] is False
 
 
@@ -352,20 +153,22 @@ def test_taken_port_is_one_sentence(page: Board, tiny_folder: Path) -> None:
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
-        (("--page", "8080"), "an address and a port were wanted"),
-        (("--page", "board:8080"), "an address and a port were wanted"),
-        (("--page", "127.0.0.1:99999"), "an address and a port were wanted"),
-        (("--page", "0.0.0.0:0"), "there is no token to ask them for: give page_token_file"),
-        (("--page", "[::]:0"), "there is no token to ask them for"),
+        (("--page", "8080"), "must be an address and a port"),
+        (("--page", "board:8080"), "must be an address and a port"),
+        (("--page", "127.0.0.1:99999"), "must be an address and a port"),
+        (("--page", "0.0.0.0:0"), "so it must have a token: give page.token_file"),
+        (("--page", "[::]:0"), "so it must have a token"),
         (("--page", "127.0.0.1:0", "--page-token-file", "/nowhere"), "can't be read: no such file"),
-        (("--metrics",), "give page, too"),
+        (("--page-metrics",), "give page.listen, too"),
     ],
 )
-def test_page_that_can_not_be_is_one_sentence(tiny_folder: Path, flags: tuple[str, ...], says: str) -> None:
+def test_page_that_can_not_be_opened_is_one_sentence(
+    tiny_folder: Path, flags: tuple[str, ...], says: str
+) -> None:
     assert says in refused(asl_edge("run", "--camera", "synthetic:A", "--model", tiny_folder, *flags))
 
 
-def test_any_free_port_is_named(tiny_folder: Path, tmp_path: Path) -> None:
+def test_free_port_that_was_chosen_is_named(tiny_folder: Path, tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "dark.png"), np.zeros((48, 64, 3), np.uint8))
     flags = ("--output", "none", "--page", "127.0.0.1:0")
     done = asl_edge("run", "--camera", f"replay:{tmp_path}", "--model", tiny_folder, *flags)
@@ -383,24 +186,24 @@ def test_short_token_is_refused(tiny_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("1234")
     flags = ("--page", "0.0.0.0:0", "--page-token-file", tmp_path / "token")
     done = asl_edge("run", "--camera", "synthetic:A", "--model", tiny_folder, *flags)
-    assert "has 4 characters, at least 16 were wanted" in refused(done)
+    assert "has 4 characters, expected at least 16" in refused(done)
 
 
 @pytest.mark.parametrize(
     ("module", "flags", "extra"),
     [
         ("aiohttp", ("--page", "127.0.0.1:0"), ".[page]"),
-        ("prometheus_client", ("--page", "127.0.0.1:0", "--metrics"), ".[metrics]"),
+        ("prometheus_client", ("--page", "127.0.0.1:0", "--page-metrics"), ".[metrics]"),
         ("paho", ("--mqtt", "mqtt://localhost"), ".[mqtt]"),
     ],
 )
-def test_each_extra_is_named_where_it_is_missing_and_not_missed_before(
+def test_missing_extra_is_named_only_when_it_is_needed(
     tiny_folder: Path, tmp_path: Path, module: str, flags: tuple[str, ...], extra: str
 ) -> None:
     def run(*more: str) -> subprocess.CompletedProcess[str]:
         arguments = ["run", "--camera", f"replay:{tmp_path}", "--model", str(tiny_folder), *more]
         without = (
-            "import sys; sys.modules[sys.argv[1]] = None  # what an import finds where it is not installed\n"
+            "import sys; sys.modules[sys.argv[1]] = None  # as if it were not installed\n"
             "from edge.commands.cli import main; sys.exit(main(sys.argv[2:]))"
         )
         command = [sys.executable, "-c", without, module, *arguments]

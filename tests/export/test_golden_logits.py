@@ -12,7 +12,8 @@ import pytest
 from support.golden_inputs import golden_inputs
 from support.golden_logits import SHIPPED, engine_of, expected, is_hand, logits_of, unlike
 
-from edge.package import DEFAULT_MODEL, Package, open_package
+from edge.models import DEFAULT_MODEL
+from edge.package import Package, open_package
 
 THREADS = (1, 2, 4)
 VARIANTS = ("int8", "float", "dynamic")

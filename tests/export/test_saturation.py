@@ -15,7 +15,8 @@ from onnx import numpy_helper
 from onnxruntime.quantization import CalibrationMethod, QuantType
 from support.golden_inputs import golden_inputs
 
-from edge.package import DEFAULT_MODEL, UPRIGHT, open_package
+from edge.models import DEFAULT_MODEL
+from edge.package import UPRIGHT, open_package
 from edge.records import Array
 from export.conditional import inline_conditional
 from export.quantize import Recipe, fold, quantise

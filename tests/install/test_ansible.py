@@ -1,16 +1,23 @@
-"""The role's defaults, its argument_specs.yml and the table of ansible/README.md say the same."""
+"""The role's defaults, its argument_specs.yml, the table of ansible/README.md and the settings agree."""
 
+import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
+import jinja2
 import pytest
+
+from edge.settings import Settings
+from edge.settings_file import read_settings
 
 ANSIBLE = Path(__file__).parents[2] / "ansible"
 ROLE = ANSIBLE / "roles/asl_edge"
+Tables = dict[str, object]
 
 
 def sentences() -> dict[str, str]:
-    """Each default's comment, by the variable's name."""
+    """Return the comment of each default, by the name of the variable."""
     found: dict[str, str] = {}
     comment: list[str] = []
     for line in (ROLE / "defaults/main.yml").read_text().splitlines():
@@ -44,16 +51,51 @@ def test_readme_table_holds_the_same_sentences() -> None:
 
 
 @pytest.mark.parametrize("board", sorted(ANSIBLE.glob("group_vars/*.yml")), ids=lambda path: path.stem)
-def test_board_sets_its_name_and_nothing_that_the_role_does_not_know(board: Path) -> None:
+def test_board_sets_its_name_and_known_variables_only(board: Path) -> None:
     text = board.read_text()
     assert f"asl_edge_board: {board.stem}\n" in text
     assert set(re.findall(r"^(asl_edge_\w+):", text, re.MULTILINE)) <= set(sentences())
 
 
-def test_every_variable_that_tasks_read_from_outside_is_a_default() -> None:
+def test_every_variable_of_the_tasks_has_a_default() -> None:
     files = [*ROLE.glob("tasks/*.yml"), *ROLE.glob("templates/*"), *ANSIBLE.glob("*.yml")]
     text = "\n".join(path.read_text() for path in files)
     made_here = set(re.findall(r"(?:register: |^\s+)(asl_edge_\w+)(?::|$)", text, re.MULTILINE)) | {
         "asl_edge_links"
     }
     assert set(re.findall(r"\basl_edge_\w+", text)) - made_here <= set(sentences())
+
+
+def render_settings(settings: Tables) -> str:
+    """Render the template of asl-edge.toml as ansible does."""
+    environment = jinja2.Environment(trim_blocks=True, keep_trailing_newline=True)
+    environment.filters |= {"combine": combine, "to_json": json.dumps}
+    template = environment.from_string((ROLE / "templates/asl-edge.toml.j2").read_text())
+    return template.render(ansible_managed="", asl_edge_camera="pi", asl_edge_settings=settings)
+
+
+def combine(first: Tables, second: Tables, recursive: bool = False) -> Tables:
+    """ansible.builtin.combine."""
+    both = dict(first)
+    for key, value in second.items():
+        inner = both.get(key)
+        is_nested = recursive and isinstance(inner, dict) and isinstance(value, dict)
+        both[key] = combine(inner, value, True) if is_nested else value  # type: ignore[arg-type]
+    return both
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, {}),
+        ({"camera": {"fps": 5}, "page": {"picture": False}}, {"fps": 5.0, "page_picture": False}),
+        ({"fps": 5, "picture": False}, {"fps": 5.0, "page_picture": False}),
+        ({"camera": "usb:0", "letters": {"hold_s": 1}}, {"camera": "usb:0", "hold_s": 1.0}),
+    ],
+)  # fmt: skip
+def test_settings_of_the_inventory_reach_the_board_in_tables_and_flat(
+    tmp_path: Path, settings: Tables, expected: dict[str, object]
+) -> None:
+    (file := tmp_path / "asl-edge.toml").write_text(render_settings(settings))
+    always = Settings(camera="pi", model="/var/lib/asl-edge/model")
+    assert read_settings(file) == replace(always, **expected)  # type: ignore[arg-type]

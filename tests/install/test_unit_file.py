@@ -1,4 +1,4 @@
-"""The unit is as closed as promised, and systemd/README.md gives the reason for each of its lines."""
+"""The unit's sandbox is as strict as promised, and systemd/README.md explains each of its lines."""
 
 import re
 import shutil
@@ -14,34 +14,34 @@ DROP_INS = ("jetson.conf", "network.conf", "teach.conf")
 HIGHEST_EXPOSURE = 25  # tenths: systemd-analyze counts from 0.0 to 10.0
 
 
-def lines_of(file: Path) -> list[tuple[str, str]]:
-    """(directive, value) in their order."""
+def parse_lines(file: Path) -> list[tuple[str, str]]:
+    """Return (directive, value) in their order."""
     return re.findall(r"^([A-Za-z]+)=(.*)$", file.read_text(), re.MULTILINE)
 
 
 def value_of(directive: str) -> str:
-    (value,) = (value for name, value in lines_of(UNIT) if name == directive)
+    (value,) = (value for name, value in parse_lines(UNIT) if name == directive)
     return value
 
 
-def test_each_line_has_its_reason_and_each_reason_its_line() -> None:
-    used = {name for file in (UNIT, *(SYSTEMD / name for name in DROP_INS)) for name, _ in lines_of(file)}
+def test_readme_explains_each_line_of_the_unit_and_no_other() -> None:
+    used = {name for file in (UNIT, *(SYSTEMD / name for name in DROP_INS)) for name, _ in parse_lines(file)}
     rows = re.findall(r"^\| (`[^|]*=`) \| ([^|]+) \|", (SYSTEMD / "README.md").read_text(), re.MULTILINE)
     explained = [name for first, _ in rows for name in re.findall(r"`([A-Za-z]+)=`", first)]
     assert sorted(explained) == sorted(used)
     assert all(len(reason.split()) >= 2 for _, reason in rows)
 
 
-def test_each_device_and_each_variable_is_named_in_the_readme() -> None:
+def test_readme_names_each_device_and_each_variable() -> None:
     readme = (SYSTEMD / "README.md").read_text()
-    for name, value in lines_of(UNIT):
+    for name, value in parse_lines(UNIT):
         if name in ("DeviceAllow", "Environment"):
             assert f"`{value.removesuffix(' rw')}`" in readme
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd-analyze (apt install systemd)")
 @pytest.mark.parametrize("drop_in", [None, *DROP_INS])
-def test_exposure_is_low(tmp_path: Path, drop_in: str | None) -> None:
+def test_exposure_is_below_the_limit(tmp_path: Path, drop_in: str | None) -> None:
     unit = Path(shutil.copy(UNIT, tmp_path))
     if drop_in:
         (tmp_path / f"{unit.name}.d").mkdir()

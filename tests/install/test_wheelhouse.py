@@ -1,4 +1,4 @@
-"""Which pins `make wheelhouse` takes for which board."""
+"""`make wheelhouse` takes the pins that fit the board."""
 
 import re
 import runpy
@@ -19,12 +19,12 @@ def test_each_package_is_pinned_once_for_every_python(python: str) -> None:
     assert ("tomli" in names) == (python == "3.10")
 
 
-def test_versions_are_those_of_the_boards_python_and_not_of_this_one() -> None:
+def test_versions_fit_the_boards_python() -> None:
     assert "onnxruntime==1.23.2 " in pins_for(DEVICE, "3.10", "aarch64", [])
     assert "onnxruntime==1.32.0 " in pins_for(DEVICE, "3.13", "aarch64", [])
 
 
-def test_what_the_system_brings_is_left_out() -> None:
+def test_packages_of_the_system_are_left_out() -> None:
     pins = pins_for(DEVICE, "3.11", "aarch64", ["numpy"])
     assert "numpy==" not in pins
     assert "onnxruntime==" in pins
@@ -36,12 +36,12 @@ def test_every_pin_keeps_its_hashes() -> None:
     assert not any(block.rstrip().endswith("\\") for block in blocks)
 
 
-def test_the_original_nano_gets_the_last_onnxruntime_for_its_glibc() -> None:
+def test_original_nano_gets_the_last_onnxruntime_for_its_glibc() -> None:
     nano = (REPOSITORY / "requirements/nano.txt").read_text()
     assert "onnxruntime==1.28.0 " in pins_for(nano, "3.11", "aarch64", [])
 
 
-def test_extras_come_beside_the_boards_own_pins_and_not_in_their_place() -> None:
+def test_extras_are_added_to_the_boards_own_pins() -> None:
     wheelhouse = runpy.run_path(str(REPOSITORY / "ansible/wheelhouse.py"))
     extras = (REPOSITORY / "requirements/extras.txt").read_text()
     nano = (REPOSITORY / "requirements/nano.txt").read_text()

@@ -39,7 +39,7 @@ def main() -> None:
     for _ in range(4):
         doctor = asl_edge("doctor", "--fps", "1")
         said, why = doctor.communicate(timeout=SLOW_S)
-        if "gave no picture" not in why:
+        if "has delivered no picture" not in why:
             break
     tell("doctor", code=doctor.returncode, said=said, why=why)
 

@@ -11,13 +11,14 @@ import textwrap
 import threading
 import time
 import types
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 from camera_faults import tell
 
 import edge.cameras.pi as pi
-from edge.cameras.reconnecting import Timeouts
+from edge.cameras.reconnecting import ReconnectingCamera, Timeouts
 from edge.errors import CameraError
 
 CAMERA = """%YAML 1.1
@@ -33,7 +34,11 @@ CAMERA = """%YAML 1.1
   location: "CameraLocationFront"
   model: "Virtual camera"
 """
-PATIENCE = Timeouts(open_s=60.0, close_s=20.0)
+TIMEOUTS = Timeouts(open_s=60.0)
+
+
+def opened(number: int) -> ReconnectingCamera:
+    return ReconnectingCamera(replace(pi.pi_source(number), close_s=20.0), timeouts=TIMEOUTS)
 
 
 def stand_in() -> None:
@@ -90,7 +95,7 @@ def main() -> None:
 
     refused = ""
     try:
-        with pi.open_pi(0, patience=PATIENCE) as camera:
+        with opened(0) as camera:
             list(islice(camera, 500))
     except CameraError as error:
         refused = str(error)
@@ -98,7 +103,7 @@ def main() -> None:
 
     pi.RGB_IN_MEMORY = "NV12"  # 6: the only format that the virtual camera has
     for opening in ("first", "second"):
-        with pi.open_pi(0, patience=PATIENCE) as camera:
+        with opened(0) as camera:
             frames = list(islice((frame for frame in camera if frame is not None), 20))
             age_s = time.monotonic() - frames[-1].t
         times_s = [frame.t for frame in frames]
@@ -112,7 +117,7 @@ def main() -> None:
             threads=[thread.name for thread in threading.enumerate() if thread.name.startswith("camera ")],
         )
     try:
-        with pi.open_pi(1, patience=PATIENCE) as camera:
+        with opened(1) as camera:
             list(islice(camera, 500))
     except CameraError as error:
         refused = str(error)

@@ -112,5 +112,5 @@ def test_picamera2_gives_pictures_and_the_camera_back(libcamera: dict[str, dict[
 def test_camera_of_another_format_and_one_that_is_absent_are_one_sentence(
     libcamera: dict[str, dict[str, Any]],
 ) -> None:
-    assert "gives NV12 where BGR888 was asked for" in libcamera["only NV12"]["said"]
+    assert "delivers NV12 instead of BGR888" in libcamera["only NV12"]["said"]
     assert "there is no camera pi:1 (found: Virtual" in libcamera["no second camera"]["said"]

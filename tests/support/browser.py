@@ -1,6 +1,6 @@
-"""Debian's chromium, driven by selenium: for the tests of the page, and for looking at it by eye.
+"""Debian's chromium, driven by selenium, to test the page and to take screenshots of it.
 
-python tests/browser.py http://127.0.0.1:8080/ FOLDER writes a picture for each size, light and dark.
+python tests/support/browser.py http://127.0.0.1:8080/ FOLDER writes a PNG for each size, light and dark.
 """
 
 import base64
@@ -14,20 +14,20 @@ from pathlib import Path
 from selenium import webdriver
 
 SIZES = {"phone": (390, 844), "projector": (1280, 800)}
-MISSING = "no chromium or chromedriver here: apt install chromium chromium-driver"
+MISSING = "chromium or chromedriver is not installed: apt install chromium chromium-driver"
 
 
-def is_here() -> bool:
+def is_installed() -> bool:
     return bool(shutil.which("chromium") and shutil.which("chromedriver"))
 
 
 @contextmanager
 def browser(profile: Path) -> Iterator[webdriver.Chrome]:
-    """Headless, with a profile of its own; what it logs can be asked for."""
+    """Open a headless browser with its own profile; its log can be read."""
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium") or ""
     for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
-        options.add_argument(argument)  # --no-sandbox: as root it has none; it sees our own page alone
+        options.add_argument(argument)  # --no-sandbox: it can't have one as root, and opens only our own page
     options.add_argument(f"--user-data-dir={profile}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
@@ -38,7 +38,7 @@ def browser(profile: Path) -> Iterator[webdriver.Chrome]:
 
 
 def show(driver: webdriver.Chrome, size: str, scheme: str = "light") -> None:
-    """A screen of that size, that likes light or dark."""
+    """Set the screen size, and whether the user prefers light or dark."""
     width, height = SIZES[size]
     metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": size == "phone"}
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
@@ -47,9 +47,9 @@ def show(driver: webdriver.Chrome, size: str, scheme: str = "light") -> None:
 
 
 def save(driver: webdriver.Chrome, path: Path) -> None:
-    """What is seen now, as PNG."""
-    shot = driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "png"})
-    path.write_bytes(base64.b64decode(shot["data"]))
+    """Save a screenshot as PNG."""
+    screenshot = driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "png"})
+    path.write_bytes(base64.b64decode(screenshot["data"]))
 
 
 def main(url: str, folder: Path) -> None:

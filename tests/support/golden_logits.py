@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from edge.engines import SUFFIX, open_engine
+from edge.engines import open_engine
 from edge.engines.torchscript import TorchScriptEngine
-from edge.package import DEFAULT_MODEL, Package, open_package
+from edge.models import DEFAULT_MODEL
+from edge.package import Package, open_package
 from edge.records import Engine
 from support.golden_inputs import golden_inputs
 
@@ -31,9 +32,9 @@ UPRIGHT_EVERY = 6  # inputs: an upright look has the last layers to itself and s
 
 def engine_of(package: Package, variant: str, threads: int = 1, kernels: str | None = None) -> Engine:
     """The engine that runs a variant; `kernels`: torch's, where it is TorchScript."""
-    if package.file(variant).suffix == SUFFIX["torchscript"]:
+    if package.runtime(variant) == "torchscript":
         return TorchScriptEngine(package, variant, threads, kernels)
-    return open_engine("onnx", package, variant, threads)
+    return open_engine(package, variant, threads)
 
 
 def logits_of(package: Package, engine: Engine, every: int = 1) -> Logits:

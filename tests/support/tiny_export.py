@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from edge.hand.reader import MARGIN
+from edge.geometry import MARGIN
 from edge.preprocess import to_tensor
 from edge.records import LETTERS, N_LANDMARKS, Image
 from support.made_pictures import save, scene

@@ -26,8 +26,8 @@ from edge.package import (
     UPRIGHT,
     UPRIGHT_SHAPE,
     Package,
+    compute_sha256,
     open_package,
-    sha256_of,
 )
 from edge.preprocess import MEAN_RGB, STD_RGB
 from edge.records import LETTERS, N_LANDMARKS
@@ -127,7 +127,7 @@ def build_tiny_package(folder: Path, seed: int = 0) -> Package:
     package = open_package(folder)
     answers = {}
     for variant in FILES:
-        engine = open_engine("torchscript" if variant == "dynamic" else "onnx", package, variant, threads=1)
+        engine = open_engine(package, variant, threads=1)
         answers[variant] = engine(golden_tensor(SIZE_PX)).letters[0].tolist()
     write_metadata(folder, answers)
     return open_package(folder)
@@ -149,7 +149,7 @@ def write_metadata(folder: Path, golden_letters: dict[str, list[float]], **chang
             variant: {
                 "name": name,
                 "bytes": (folder / name).stat().st_size,
-                "sha256": sha256_of(folder / name),
+                "sha256": compute_sha256(folder / name),
             }
             for variant, name in FILES.items()
         },

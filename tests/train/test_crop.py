@@ -16,7 +16,7 @@ import pytest
 import torch
 from support.tiny_data import run_train, write_two_signers
 
-from edge.hand.reader import turn_of
+from edge.geometry import hand_direction_rad
 from train.crops.crop import ROTATION_ERROR_RAD, turn_upright
 from train.crops.store import ARRAYS, make_arrays, open_crops
 from train.fit.dataset import NO_LETTER, OTHER_SIGN
@@ -72,7 +72,7 @@ def test_crops_hold_both_people_and_synthetic_hands(folder):
             features = HandNetwork().last_blocks(late_maps(crops, np.arange(60), upright))[0]
             np.testing.assert_allclose(crops.features[:, int(upright)], features, atol=0.02)
     upright = crops.predicted_landmarks[crops.presence > 0, 1]
-    assert np.median(np.abs([turn_of(landmarks) for landmarks in upright])) < np.deg2rad(15)
+    assert np.median(np.abs([hand_direction_rad(landmarks) for landmarks in upright])) < np.deg2rad(15)
 
 
 def test_long_source_name_is_not_truncated(folder, tmp_path):

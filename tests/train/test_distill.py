@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from edge.engines.golden import golden_picture
-from edge.hand.palm_detector import FILE as PALMS
+from edge.hand.palm_detector import MODEL_FILE as PALMS
 from train.fit.distill import DistillNet
 from train.fit.loss import normalise
 from train.model.landmark_network import HandNetwork

@@ -11,7 +11,7 @@ from support.made_pictures import photographs, save
 from support.manifests import write_manifest
 from support.tiny_package import SIZE_PX, build_tiny_package
 
-from edge.engines.scripted import answer
+from edge.engines.scripted import make_output
 from edge.errors import DataError, PackageError
 from edge.package import METADATA_NAME, Package, open_package
 from edge.records import LETTERS, Array, Output
@@ -73,9 +73,9 @@ def read_colour(tensor: Array, upright: bool = False) -> Output:
     """Read the pictures above by their colour, and every Z as a D."""
     level = float(tensor[0, 0, SIZE_PX // 2, SIZE_PX // 2]) * 0.229 * 255 + 0.485 * 255
     if level < 10:
-        return answer(None)
+        return make_output(None)
     letter = LETTERS[round((level - DARKEST) / STEP)]
-    return answer("D" if letter == "Z" else letter)
+    return make_output("D" if letter == "Z" else letter)
 
 
 def run(package: Path, prepared: Prepared, output: Path, *flags: str) -> int:
@@ -173,7 +173,7 @@ def test_tables_and_plots_can_be_read_again(package: Package, prepared: Prepared
 def test_variant_that_the_package_lacks_is_refused(
     package: Package, prepared: Prepared, tmp_path: Path
 ) -> None:
-    with pytest.raises(PackageError, match="has no variant 'int4', only: float, int8, dynamic"):
+    with pytest.raises(PackageError, match="has no variant 'int4', only float, int8, dynamic"):
         run(package.folder, prepared, tmp_path / "e", "--variants", "int4")
 
 

@@ -10,7 +10,6 @@ from train.evaluate.metrics import (
     NONE_COLUMN,
     Metrics,
     Predictions,
-    box_iou,
     changed_fraction,
     compute_metrics,
     compute_recall,
@@ -176,10 +175,3 @@ def test_variant_may_change_wrong_letters_but_not_right_ones() -> None:
     with pytest.raises(DataError, match=r"float32 60\.0%, and it loses 3\.3%"):
         refuse_losses(figures, accept_drop=False)
     refuse_losses(figures, accept_drop=True)
-
-
-def test_iou_of_boxes() -> None:
-    assert box_iou((0, 0, 10, 10), (0, 0, 10, 10)) == 1
-    assert box_iou((0, 0, 10, 10), (5, 0, 15, 10)) == pytest.approx(50 / 150)
-    assert box_iou((0, 0, 10, 10), (10, 0, 20, 10)) == 0
-    assert box_iou((0, 0, 10, 10), (30, 30, 40, 40)) == 0

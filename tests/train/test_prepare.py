@@ -58,7 +58,7 @@ def test_picture_without_box_and_landmarks_holds_nan(tmp_path: Path) -> None:
     ("data", "why"),
     [
         (b"", "the file is empty (0 bytes)"),
-        (b"no picture at all", "not a picture that OpenCV can decode, or cut off"),
+        (b"no picture at all", "not a picture that OpenCV can decode, or truncated"),
         (cv2.imencode(".png", np.zeros((1, 1, 3), np.uint8))[1].tobytes(), "1x1 px is too small"),
     ],
     ids=["empty", "text", "one pixel"],

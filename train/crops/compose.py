@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from edge.preprocess import cut_square
+from edge.preprocess import crop_square
 from edge.records import LETTERS, N_LANDMARKS, Array, Image
 from train.crops import geometry, lighting
 from train.crops.geometry import Rng
@@ -82,7 +82,7 @@ class CropComposer:
                 picture = self._prepared.picture(row)
                 square = geometry.find_background(rng, picture, landmarks)
                 if square is not None:
-                    return cut_square(picture, square, SIZE_PX), source
+                    return crop_square(picture, square, SIZE_PX), source
         return draw_background(rng, SIZE_PX), ""
 
 

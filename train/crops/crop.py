@@ -19,8 +19,8 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from edge.errors import DataError
-from edge.hand.reader import turn_of, turned_square, within_a_step
-from edge.preprocess import cut_square
+from edge.geometry import hand_direction_rad, limit_zoom, rotated_square_around
+from edge.preprocess import crop_square
 from edge.records import Array, Image
 from train.crops.compose import NO_HAND_FRACTION, CropComposer
 from train.crops.store import PICTURE_PX, make_arrays, open_arrays, read_about, write_about
@@ -157,9 +157,9 @@ class CropWriter(Dataset[int]):
 def turn_upright(seed: int, position: int, crop: Image, landmarks: Array) -> Image:
     """Turn (S, S, 3) until the hand with these landmarks, (21, 2) px, is upright but for a random error."""
     rng, side_px = np.random.default_rng([seed, position, 1]), len(crop)
-    rotation_rad = turn_of(landmarks) + float(rng.normal(0, ROTATION_ERROR_RAD))
+    rotation_rad = hand_direction_rad(landmarks) + float(rng.normal(0, ROTATION_ERROR_RAD))
     x_error, y_error, size_error = rng.normal(0, (POSITION_ERROR, POSITION_ERROR, SIZE_ERROR))
-    cx, cy, side = turned_square(landmarks, rotation_rad)
-    side = within_a_step(side, side_px)
+    cx, cy, side = rotated_square_around(landmarks, rotation_rad)
+    side = limit_zoom(side, side_px)
     square = float(cx + x_error * side), float(cy + y_error * side), float(side * np.exp(size_error))
-    return cut_square(crop, square, side_px, rotation_rad)
+    return crop_square(crop, square, side_px, rotation_rad)

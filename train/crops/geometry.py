@@ -7,8 +7,8 @@ Everything is drawn from the generator that is passed in, so that a crop depends
 import cv2
 import numpy as np
 
-from edge.hand.reader import MARGIN, box_around
-from edge.preprocess import BORDER_RGB, Square, whole_square
+from edge.geometry import MARGIN, Square, box_around
+from edge.preprocess import BORDER_RGB, whole_square
 from edge.records import Array, Image
 
 # Direction distinguishes letters: a quarter turn makes U of H, Q of G and P of K; 45 degrees take D

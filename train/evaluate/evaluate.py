@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from edge.engines import open_engine
 from edge.errors import DataError
+from edge.geometry import box_iou
 from edge.hand.palm_detector import MediaPipePalmDetector
 from edge.hand.reader import HandReader
 from edge.package import Package, open_package
@@ -24,7 +25,7 @@ from edge.records import Engine, Prediction
 from train.command_line import parse_names
 from train.data.prepared import SPLITS, Prepared, Rows, open_prepared
 from train.evaluate.calibration import change_temperature
-from train.evaluate.metrics import Metrics, Predictions, box_iou, compute_metrics
+from train.evaluate.metrics import Metrics, Predictions, compute_metrics
 from train.evaluate.tables import print_table, write_evaluation
 from train.plots import plot_history
 
@@ -86,7 +87,7 @@ def open_models(
         return _open_checkpoint(path)
     package = open_package(path)
     chosen = variants or [name for name, file in package.files.items() if file.suffix == ".onnx"]
-    return [Model(variant, _open_variant(package, variant), package) for variant in chosen], []
+    return [Model(variant, open_engine(package, variant), package) for variant in chosen], []
 
 
 def _open_checkpoint(path: Path) -> tuple[list[Model], list[dict[str, Any]]]:
@@ -104,11 +105,6 @@ def _open_checkpoint(path: Path) -> tuple[list[Model], list[dict[str, Any]]]:
         reads_upright=True,
     )
     return [Model(CHECKPOINT, torch_engine(checkpoint.model), package)], checkpoint.history
-
-
-def _open_variant(package: Package, variant: str) -> Engine:
-    name = "torchscript" if package.file(variant).suffix == ".pt" else "onnx"
-    return open_engine(name, package, variant, threads=1)
 
 
 def label_source(source: str, training: dict[str, Any]) -> str:
@@ -152,12 +148,11 @@ def evaluate_engine(
     engine: Engine, package: Package, prepared: Prepared, rows: Rows, threads: int = 1
 ) -> Metrics:
     """Read each of `rows` whole and measure; several threads call the engine at a time."""
-    reader = HandReader(engine, package, find=MediaPipePalmDetector())
+    reader = HandReader(engine, package.spec, palm_detector=MediaPipePalmDetector())
     with ThreadPoolExecutor(max(1, threads)) as pool:
         reads = pool.map(lambda row: reader.read(prepared.picture(row)), rows.tolist())
         predictions = list(tqdm(reads, total=len(rows), unit="picture", disable=None))
-    # `top` holds all 26 letters; sorted they are in the order A to Z
-    probabilities = [[probability for _, probability in sorted(one.top)] for one in predictions]
+    probabilities = [one.probabilities.tolist() for one in predictions]
     return compute_metrics(
         Predictions(
             truth=prepared.letter[rows],

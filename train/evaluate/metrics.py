@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge.records import LETTERS, Box
+from edge.records import LETTERS
 from train.evaluate.calibration import Curve, calibration_error, compute_curve
 
 Text = npt.NDArray[np.str_]
@@ -161,15 +161,6 @@ def spoilt_fraction(before: Predictions, after: Predictions) -> float:
     """Return the fraction of the pictures read right by `before` that `after` reads wrong; 0 without any."""
     right = before.predicted == before.truth
     return float((after.predicted != after.truth)[right].mean()) if right.any() else 0.0
-
-
-def box_iou(a: Box, b: Box) -> float:
-    """Return the intersection over union of two boxes, 0..1."""
-    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    both = width * height
-    return both / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both)
 
 
 def _group(source: Text) -> list[tuple[str, npt.NDArray[np.bool_]]]:

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, Sampler
 
-from edge.hand.reader import MARGIN, SKIN, box_around, square_around
-from edge.preprocess import cut_square, whole_square
+from edge.geometry import MARGIN, SKIN, box_around, square_around
+from edge.preprocess import crop_square, whole_square
 from edge.records import LETTERS, Image
 from train.crops.lighting import relight
 from train.crops.store import Crops
@@ -104,8 +104,8 @@ def plain_crop(prepared: Prepared, row: int, size_px: int) -> Image:
     image = prepared.picture(row)
     landmarks, box = prepared.known_landmarks(row), prepared.box_xyxy[row]
     if landmarks is not None:
-        return cut_square(image, square_around(box_around(landmarks)), size_px)
+        return crop_square(image, square_around(box_around(landmarks)), size_px)
     if np.isfinite(box).all():  # a box holds the whole hand, skin included
         x0, y0, x1, y1 = map(float, box)
-        return cut_square(image, square_around((x0, y0, x1, y1), MARGIN / (1 + 2 * SKIN)), size_px)
-    return cut_square(image, whole_square(image), size_px)
+        return crop_square(image, square_around((x0, y0, x1, y1), MARGIN / (1 + 2 * SKIN)), size_px)
+    return crop_square(image, whole_square(image), size_px)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.records import Array, Image
-from edge.synthetic.background import made_background
+from edge.synthetic.background import make_background
 from edge.synthetic.painter import paint_hand, random_appearance
 from edge.synthetic.poses import OTHERS, POSES, SIGNERS_VIEW, Joints, Pose, blend, hand_joints, rotation
 
@@ -45,7 +45,7 @@ def draw_hand(
     """
     side = size_px * OVERSAMPLING
     if background is None:
-        background = made_background(rng, size_px)
+        background = make_background(rng, size_px)
     canvas = stretch(background, side)
     appearance = random_appearance(rng)
     mirrored = bool(rng.random() < 0.5)
@@ -85,7 +85,7 @@ def finish(
 
 def draw_background(rng: np.random.Generator, size_px: int) -> Image:
     """Draw (S, S, 3), a picture without a hand."""
-    return _photograph(rng, made_background(rng, size_px))
+    return _photograph(rng, make_background(rng, size_px))
 
 
 def draw_pose(rng: np.random.Generator, letter: str | None) -> Pose:

@@ -1,39 +1,39 @@
-// What the board sends is shown; what is pressed is sent. No library, nothing from elsewhere.
+// Show what the board sends, send what is pressed. No library, nothing from other servers.
 "use strict";
 
 const at = (id) => document.getElementById(id);
 const BONES = [[0, 1], [1, 2], [2, 3], [3, 4], [0, 5], [5, 6], [6, 7], [7, 8], [5, 9], [9, 10], [10, 11], [11, 12],
   [9, 13], [13, 14], [14, 15], [15, 16], [13, 17], [17, 18], [18, 19], [19, 20], [0, 17]];
 const SVG = "http://www.w3.org/2000/svg";
-const SILENT_MS = 4000;   // without a word for so long the board is gone
-const REFUSED_MS = 1500;  // between two tries where the browser itself gives up
+const SILENT_MS = 4000;   // the board is gone if it sends nothing for this long
+const REFUSED_MS = 1500;  // between two attempts after the browser has given up
 
-let heard = 0, pictureWanted = false, shownText = null, shownHistory = "", shownTop = "";
+let receivedAt = 0, pictureEnabled = false, shownText = null, shownHistory = "", shownTop = "";
 
-function say(element, words) {
-  if (element.textContent !== words) element.textContent = words;
+function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
 }
 
-// --- the letter, its neighbours, the reason why there is none
+// --- the letter, other probable letters, and the hint why no letter is read
 
 function showLetter(state) {
   const letter = at("letter"), sure = Math.round(100 * state.confidence);
-  say(letter, state.letter || (state.hand ? "?" : "–"));
+  setText(letter, state.letter || (state.hand ? "?" : "–"));
   letter.className = state.letter ? (state.why.kind === "unsure" ? "unsure" : "") : "none";
   at("fill").style.transform = `scaleX(${state.hand ? state.confidence : 0})`;
-  say(at("percent"), state.hand ? `${sure} %` : "\u00a0");
-  const others = state.top.slice(1).filter(([, share]) => share >= 0.01);
-  const words = others.map(([name, share]) => `${name} ${Math.round(100 * share)} %`);
-  if (words.join() !== shownTop) {
-    shownTop = words.join();
-    at("top").replaceChildren(...words.map((word) => Object.assign(document.createElement("li"), { textContent: word })));
+  setText(at("percent"), state.hand ? `${sure} %` : "\u00a0");
+  const others = state.top.slice(1).filter(([, probability]) => probability >= 0.01);
+  const texts = others.map(([name, probability]) => `${name} ${Math.round(100 * probability)} %`);
+  if (texts.join() !== shownTop) {
+    shownTop = texts.join();
+    at("top").replaceChildren(...texts.map((textContent) => Object.assign(document.createElement("li"), { textContent })));
   }
-  const why = at("why");
-  why.dataset.kind = state.why.kind;
-  if (state.why.sentence) say(at("sentence"), state.why.sentence);
+  const hint = at("why");
+  hint.dataset.kind = state.why.kind;
+  if (state.why.sentence) setText(at("sentence"), state.why.sentence);
 }
 
-// --- text and history; a letter that stays is left alone, so that a screen reader says the new ones only
+// --- text and history; unchanged letters stay in place, so that a screen reader reads only new ones
 
 function showText(text) {
   if (text === shownText) return;
@@ -65,10 +65,10 @@ function showHistory(events) {
 
 // --- the picture and the hand over it
 
-function shape(kind, values, name) {
-  const element = document.createElementNS(SVG, kind);
-  for (const [key, value] of Object.entries(values)) element.setAttribute(key, value);
-  element.setAttribute("class", name);
+function shape(tag, attributes, className) {
+  const element = document.createElementNS(SVG, tag);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  element.setAttribute("class", className);
   return element;
 }
 
@@ -79,8 +79,8 @@ function showHand(state) {
   const points = state.hand.points.map(([x, y]) => [x * width, y * height]);
   const [x0, y0, x1, y1] = state.hand.box.map((side, i) => side * (i % 2 ? height : width));
   const box = { x: x0, y: y0, width: x1 - x0, height: y1 - y0, rx: 0.02 * width };
-  const line = ([a, b], name) =>
-    shape("line", { x1: points[a][0], y1: points[a][1], x2: points[b][0], y2: points[b][1] }, name);
+  const line = ([a, b], className) =>
+    shape("line", { x1: points[a][0], y1: points[a][1], x2: points[b][0], y2: points[b][1] }, className);
   const bones = points.length ? BONES : [], radius = Math.min(width / 160, box.width / 24);
   skin.setAttribute("class", state.why.kind && state.why.kind !== "hold" ? "waits" : "");
   skin.replaceChildren(shape("rect", box, "box-under"), shape("rect", box, "box"),
@@ -90,20 +90,20 @@ function showHand(state) {
 
 function startPicture() {
   const picture = at("picture");
-  picture.hidden = !pictureWanted;
-  at("dark").hidden = pictureWanted;
-  if (pictureWanted) picture.src = `/picture?${Date.now()}`;
+  picture.hidden = !pictureEnabled;
+  at("dark").hidden = pictureEnabled;
+  if (pictureEnabled) picture.src = `/picture?${Date.now()}`;
   else picture.removeAttribute("src");
 }
 
 // --- gauges
 
 function showGauges(state) {
-  say(at("fps"), state.rests ? "at rest" : `${state.fps.toFixed(1)} a second`);
-  say(at("latency"), `${state.latency_ms} ms`);
+  setText(at("fps"), state.rests ? "resting" : `${state.fps.toFixed(1)} a second`);
+  setText(at("latency"), `${state.latency_ms} ms`);
   at("warm").hidden = state.temperature_c === null;
-  if (state.temperature_c !== null) say(at("temperature"), `${state.temperature_c.toFixed(0)} °C`);
-  say(at("camera"), `${state.camera.name}, ${state.camera.state}`);
+  if (state.temperature_c !== null) setText(at("temperature"), `${state.temperature_c.toFixed(0)} °C`);
+  setText(at("camera"), `${state.camera.name}, ${state.camera.state}`);
 }
 
 // --- teaching
@@ -126,58 +126,58 @@ function showTeaching(teaching) {
     const letter = button.dataset.letter, kept = teaching.kept[letter] || 0;
     button.className = teaching.recording === letter ? "now" : kept ? "kept" : "";
     button.disabled = teaching.busy || (teaching.recording !== null && teaching.recording !== letter);
-    say(button.lastChild, teaching.recording === letter ? `${teaching.left_s.toFixed(1)} s` : kept ? `${kept}` : "");
+    setText(button.lastChild, teaching.recording === letter ? `${teaching.left_s.toFixed(1)} s` : kept ? `${kept}` : "");
   }
   at("lesson-forget").disabled = teaching.busy;
   at("lesson-try").disabled = teaching.busy || teaching.recording !== null || !Object.keys(teaching.kept).length;
-  say(at("lesson-says"), teaching.says);
+  setText(at("lesson-says"), teaching.says);
 }
 
-// --- talking with the board
+// --- communication with the board
 
 async function send(path) {
   try {
-    const answer = await fetch(path, { method: "POST" });
-    if (answer.status === 401) location.assign("/login");
-  } catch { connected(false); }
+    const response = await fetch(path, { method: "POST" });
+    if (response.status === 401) location.assign("/login");
+  } catch { showConnection(false); }
 }
 
-function connected(is) {
+function showConnection(isLive) {
   const link = at("link");
-  link.className = is ? "" : "lost";
-  say(link, is ? "live" : "no connection, trying again");
+  link.className = isLive ? "" : "lost";
+  setText(link, isLive ? "live" : "no connection, trying again");
 }
 
 function listen() {
   const events = new EventSource("/events");
-  let begun = false;
+  let started = false;
   events.onmessage = (message) => {
     const state = JSON.parse(message.data);
-    heard = performance.now();
-    if (!begun || pictureWanted !== state.picture) {
-      begun = true;
-      pictureWanted = state.picture;
+    receivedAt = performance.now();
+    if (!started || pictureEnabled !== state.picture) {
+      started = true;
+      pictureEnabled = state.picture;
       startPicture();
     }
-    connected(true);
+    showConnection(true);
     for (const show of [showLetter, showHand, showGauges]) show(state);
     showText(state.text);
     showHistory(state.history);
     showTeaching(state.teaching);
   };
   events.onerror = async () => {
-    begun = false;
-    connected(false);
+    started = false;
+    showConnection(false);
     if (events.readyState !== EventSource.CLOSED) return;
     setTimeout(async () => {
-      const answer = await fetch("/icon.svg").catch(() => null);
-      if (answer && answer.status === 401) location.assign("/login");
+      const response = await fetch("/icon.svg").catch(() => null);
+      if (response && response.status === 401) location.assign("/login");
       else listen();
     }, REFUSED_MS);
   };
 }
 
-for (const what of ["space", "delete", "clear"]) at(what).addEventListener("click", () => send(`/text/${what}`));
+for (const command of ["space", "delete", "clear"]) at(command).addEventListener("click", () => send(`/text/${command}`));
 at("teach").addEventListener("click", () => at("lesson").showModal());
 at("lesson-close").addEventListener("click", () => at("lesson").close());
 at("lesson-try").addEventListener("click", () => send("/teach/learn"));
@@ -190,11 +190,11 @@ at("theme").addEventListener("click", () => {
 });
 document.addEventListener("keydown", (event) => {
   if (event.target.closest("button, input, dialog") || event.ctrlKey || event.metaKey || event.altKey) return;
-  const what = { " ": "space", Backspace: "delete" }[event.key];
-  if (what) { event.preventDefault(); send(`/text/${what}`); }
+  const command = { " ": "space", Backspace: "delete" }[event.key];
+  if (command) { event.preventDefault(); send(`/text/${command}`); }
 });
-at("picture").addEventListener("error", () => { if (pictureWanted) setTimeout(startPicture, REFUSED_MS); });
-setInterval(() => { if (performance.now() - heard > SILENT_MS) connected(false); }, 1000);
+at("picture").addEventListener("error", () => { if (pictureEnabled) setTimeout(startPicture, REFUSED_MS); });
+setInterval(() => { if (performance.now() - receivedAt > SILENT_MS) showConnection(false); }, 1000);
 
 if (localStorage.getItem("theme")) document.documentElement.dataset.theme = localStorage.getItem("theme");
 makeAlphabet();
