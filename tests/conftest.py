@@ -12,7 +12,7 @@ from support.full_disk import FullAfter
 
 import edge  # noqa: F401  first: it sets OpenCV's limits, which are read once, when OpenCV is loaded
 
-# no test may fail because the machine was busy
+# no test may fail because the machine is busy
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read once, when torch is imported
@@ -20,7 +20,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # read once, when torch is import
 
 @pytest.fixture
 def full_after() -> FullAfter:
-    """Within it the kernel lets no file of this process grow beyond so many bytes, as on a full disk."""
+    """Let no file of this process grow beyond a number of bytes, as on a full disk."""
 
     @contextlib.contextmanager
     def limited(most_bytes: int) -> Iterator[None]:
@@ -36,7 +36,7 @@ def full_after() -> FullAfter:
 
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A real deployment package, to be copied before it is changed. It reads F from every picture."""
+    """A real deployment package that reads F from every picture; copy it before changing it."""
     from support.tiny_package import build_tiny_package  # imports torch: only where a test needs a package
 
     return build_tiny_package(tmp_path_factory.mktemp("tiny") / "deployment_package").folder
