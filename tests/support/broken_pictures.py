@@ -1,11 +1,11 @@
-"""Picture files that claim to be larger than they are."""
+"""Small picture files with large dimensions."""
 
 import struct
 import zlib
 
 
 def png_of_zeros(width: int, height: int) -> bytes:
-    """A black PNG of one bit a pixel, made row by row: a few kB of file, whatever it claims to hold."""
+    """Return a black PNG with one bit per pixel, which compresses to a few kB at any size."""
     row = bytes(1 + (width + 7) // 8)
     packer = zlib.compressobj(1)
     packed = b"".join(packer.compress(row) for _ in range(height)) + packer.flush()

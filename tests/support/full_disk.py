@@ -1,4 +1,4 @@
-"""A full disk, as the kernel shows it."""
+"""The type of the fixture `full_after`, which simulates a full disk."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
