@@ -1,4 +1,4 @@
-"""Fixtures that several test files share."""
+"""Settings and fixtures of all tests."""
 
 import contextlib
 import os
@@ -10,33 +10,33 @@ import hypothesis
 import pytest
 from support.full_disk import FullAfter
 
-import edge  # noqa: F401  first: it sets OpenCV's limits, which are read once, when OpenCV is loaded
+import edge  # noqa: F401  sets OpenCV's limits, which OpenCV reads once when it is loaded
 
 # no test may fail because the machine is busy
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # read once, when torch is imported
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # torch reads it once when it is imported
 
 
 @pytest.fixture
 def full_after() -> FullAfter:
-    """Let no file of this process grow beyond a number of bytes, as on a full disk."""
+    """Simulate a full disk: `with full_after(n):` limits every file of this process to n bytes."""
 
     @contextlib.contextmanager
-    def limited(most_bytes: int) -> Iterator[None]:
-        before = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, before[1]))
+    def limit_files(max_bytes: int) -> Iterator[None]:
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (max_bytes, limits[1]))
         try:
             yield
         finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
-    return limited
+    return limit_files
 
 
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A real deployment package that reads F from every picture; copy it before changing it."""
-    from support.tiny_package import build_tiny_package  # imports torch: only where a test needs a package
+    """Return a deployment package that reads F from every picture. Tests that change it must copy it."""
+    from support.tiny_package import build_tiny_package  # imports torch, which most tests don't need
 
     return build_tiny_package(tmp_path_factory.mktemp("tiny") / "deployment_package").folder

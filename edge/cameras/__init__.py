@@ -2,7 +2,7 @@
 
 pi, pi:1                   a Raspberry Pi's ribbon camera, through Picamera2
 jetson, jetson:1           a Jetson's CSI camera, through GStreamer and Argus
-usb:0, usb:/dev/video0     a webcam, through V4L2; /dev/v4l/by-id/... names the same one after a reboot
+usb:0, usb:/dev/video0     a webcam, through V4L2; a name in /dev/v4l/by-id stays the same after a reboot
 replay:FOLDER_OR_VIDEO     the pictures of a folder in the order of their names, or a video file
 synthetic:WORD             a drawn hand that spells a word again and again
 """
@@ -44,11 +44,11 @@ def open_camera(
     realtime: bool = True,
     orientation: Orientation = AS_MOUNTED,
 ) -> Camera:
-    """Return the camera of that name, to be opened by `with`. No other camera is tried in its place.
+    """Return the camera of that name; `with` opens it. There is no fallback to another camera.
 
-    `fps`: frames per second to request; a video keeps its own. `stop` ends a wait for the next frame.
+    `fps`: frames per second to request; a video keeps its own rate. `stop` ends a wait for the next frame.
     `orientation` is for live cameras. `realtime=False`: the synthetic signer spells its word once, as fast as
-    it is read, instead of again and again. Raises CameraError if there is no camera of that name.
+    its frames are read; otherwise it repeats the word in real time. Raises CameraError for an unknown name.
     """
     kind, _, device = name.partition(":")
     if kind in ("replay", "synthetic") and device:
@@ -70,7 +70,7 @@ def open_camera(
 
 
 def _live_source(name: str, fps: float, orientation: Orientation) -> LiveSource | None:
-    """Return the live camera of that name; None if the name is not one of a live camera."""
+    """Return the live camera of that name; None if no live camera has that name."""
     kind, _, device = name.partition(":")
     if kind == "usb" and device:
         from edge.cameras.usb import usb_source

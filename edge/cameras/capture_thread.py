@@ -1,4 +1,4 @@
-"""A thread that reads a live camera and keeps the newest picture."""
+"""The thread that reads a live camera and keeps its newest picture."""
 
 import threading
 import time
@@ -10,16 +10,16 @@ from edge.records import Image
 
 
 class CaptureThread:
-    """Opens a camera once and reads it until it fails or is abandoned.
+    """Open a camera once and read it until it fails or is abandoned.
 
-    Nobody ever waits for this thread. One that hangs in its device is abandoned, and releases the camera when
-    it returns.
+    Callers never wait for the device. A thread that hangs in a device call is abandoned; it releases the
+    camera when that call returns.
     """
 
     def __init__(self, name: str, driver: Driver) -> None:
-        self.newest_s = time.monotonic()  # when the newest picture arrived; before the first, when it began
-        self.first_s: float | None = None  # when the first picture arrived
-        self.offered = 0  # pictures so far
+        self.newest_s = time.monotonic()  # arrival of the newest picture; at first, the thread's start
+        self.first_s: float | None = None  # arrival of the first picture
+        self.offered = 0  # number of pictures that arrived
         self.error: CameraError | None = None
         self._newest: tuple[Image, float, int] | None = None
         self._changed = threading.Condition()
@@ -30,7 +30,10 @@ class CaptureThread:
         self._thread.start()
 
     def take(self, wait_s: float) -> tuple[Image, float, int] | None:
-        """Return the newest picture, its capture time and its number from 0; None if there is no new one."""
+        """Return the newest picture, its capture time in seconds and its number, counted from 0.
+
+        Waits at most `wait_s` for a picture that was not taken yet; None if there is none by then.
+        """
         with self._changed:
             if self._newest is None and self.error is None:
                 self._changed.wait(wait_s)
@@ -43,7 +46,7 @@ class CaptureThread:
         return self._thread.is_alive()
 
     def abandon(self, wait_s: float = 0.0) -> None:
-        """Tell the thread to end; wait at most `wait_s` until the camera is free."""
+        """Ask the thread to end, and wait at most `wait_s` until it has released the camera."""
         self._abandoned.set()
         self._thread.join(wait_s)
 
@@ -57,7 +60,7 @@ class CaptureThread:
                     self._keep(image, t)
         except CameraError as camera_error:
             error = camera_error
-        except Exception as other:  # a camera library's own error ends this thread, never the program
+        except Exception as other:  # any error of a camera library must end this thread only
             error = CameraError(f"{name} failed: {type(other).__name__}: {other}")
         with self._changed:
             self.error = error

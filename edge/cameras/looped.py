@@ -1,6 +1,6 @@
-"""Pictures of another camera, drawn beforehand and delivered in real time, so that drawing costs nothing.
+"""A camera that repeats pictures in real time. Its pictures are drawn before the measurement begins.
 
-They are kept in an unnamed file in the format of cameras (4:2:0, 12 bits a pixel) and repeat for ever.
+The pictures lie in an unnamed temporary file in 4:2:0, a format of real cameras, at 12 bits a pixel.
 """
 
 import contextlib
@@ -19,9 +19,9 @@ from edge.records import CameraState, Frame, Image
 
 
 class LoopedCamera:
-    """Frames in real time. A late reader misses some, which `dropped` counts.
+    """Yield `pictures` in real time, again and again. `dropped` counts the frames that a late reader missed.
 
-    Raises CameraError if there are no pictures, or no room for them.
+    Raises CameraError if there are no pictures, or if the temporary file can't hold them.
     """
 
     def __init__(
@@ -35,17 +35,17 @@ class LoopedCamera:
         self.dropped = 0
         self._name, self._fps, self._clock, self._sleep = name, fps, clock, sleep
         self._count, self._shape = 0, (0, 0)
-        with contextlib.ExitStack() as undo:
+        with contextlib.ExitStack() as stack:
             try:
-                self._file = undo.enter_context(tempfile.TemporaryFile(buffering=0))
+                self._file = stack.enter_context(tempfile.TemporaryFile(buffering=0))
                 for image in pictures:
                     self._write(image)
             except OSError as error:
-                kept = f"the pictures of {name} can't be kept in {tempfile.gettempdir()}"
-                raise CameraError(f"{kept}: {reason_of(error)}") from None
+                problem = f"the pictures of {name} can't be kept in {tempfile.gettempdir()}"
+                raise CameraError(f"{problem}: {reason_of(error)}") from None
             if not self._count:
                 raise CameraError(f"{name} delivered no picture to measure with")
-            undo.pop_all()  # from now on __exit__ closes the file
+            stack.pop_all()  # from now on __exit__ closes the file
 
     def _write(self, image: Image) -> None:
         even = image[: image.shape[0] & ~1, : image.shape[1] & ~1]
@@ -64,16 +64,16 @@ class LoopedCamera:
         return CameraState(self._name, "live", 0, 0.0, self.dropped)
 
     def __iter__(self) -> Iterator[Frame]:
-        start, following = self._clock(), 0
+        start_t, next_index = self._clock(), 0
         for delivered in count():
-            newest = int((self._clock() - start) * self._fps + 1e-6)
-            index = max(newest, following)
-            due = start + index / self._fps
-            if (wait_s := due - self._clock()) > 0:
+            newest = int((self._clock() - start_t) * self._fps + 1e-6)
+            index = max(newest, next_index)
+            due_t = start_t + index / self._fps
+            if (wait_s := due_t - self._clock()) > 0:
                 self._sleep(wait_s)
             self.dropped = index - delivered
-            following = index + 1
-            yield Frame(self._picture(index % self._count), due, index)
+            next_index = index + 1
+            yield Frame(self._picture(index % self._count), due_t, index)
 
     def _picture(self, number: int) -> Image:
         size = self._shape[0] * self._shape[1]

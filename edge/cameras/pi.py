@@ -1,4 +1,4 @@
-"""A camera on a Raspberry Pi's ribbon cable, through Picamera2 and libcamera as Raspberry Pi OS has them."""
+"""A camera on a Raspberry Pi's ribbon cable, through the Picamera2 and libcamera of Raspberry Pi OS."""
 
 import atexit
 import os
@@ -13,19 +13,19 @@ from edge.cameras.driver import LiveSource, Pictures
 from edge.cameras.orientation import AS_MOUNTED, Orientation, orient
 from edge.errors import CameraError
 
-SIZE_PX = (640, 480)  # the camera scales the picture itself; a hand at arm's length fills enough of it
-POLL_S = 0.2  # how often a wait for a picture checks whether it should end
+SIZE_PX = (640, 480)  # scaled by the camera's hardware; large enough for a hand at arm's length
+POLL_S = 0.2  # interval at which a wait for a picture checks whether the capture was abandoned
 CLOSE_S = 3.0
-# Picamera2 names formats as DRM does, from the highest byte down: what it calls BGR888 is R, G, B in memory,
-# and its RGB888 is B, G, R (picamera2/request.py, _get_pil_mode; raspberrypi/picamera2#260).
+# Picamera2 uses DRM's format names, which begin with the highest byte: BGR888 is R, G, B in memory, and
+# RGB888 is B, G, R (picamera2/request.py, _get_pil_mode; raspberrypi/picamera2#260).
 RGB_IN_MEMORY = "BGR888"
-OLDEST_S = 10.0  # a capture time further back than this, or in the future, is not on our clock
+MAX_AGE_S = 10.0  # a picture older than this, or from the future, has a wrong capture time
 
 
 def pi_source(number: int, fps: float = 30.0, orientation: Orientation = AS_MOUNTED) -> LiveSource:
     """Return the camera with this number in `rpicam-hello --list-cameras`.
 
-    The driver raises CameraError if Picamera2 or the camera is absent, or another program has it.
+    The driver raises CameraError if Picamera2 or the camera is absent, or if another program uses the camera.
     """
 
     def read_pictures(abandoned: threading.Event) -> Pictures:
@@ -46,19 +46,20 @@ def pi_source(number: int, fps: float = 30.0, orientation: Orientation = AS_MOUN
 
 
 def capture_time_s(sensor_timestamp_ns: int | None) -> float:
-    """Convert libcamera's capture time to time.monotonic(); now, if it is missing or impossible.
+    """Convert libcamera's capture time to the clock of time.monotonic().
 
-    libcamera counts from boot, and its clock runs on while the machine is suspended.
+    libcamera uses CLOCK_BOOTTIME, which also counts while the machine is suspended. Returns the present time
+    if the timestamp is missing or implausible.
     """
     now_s = time.monotonic()
     if sensor_timestamp_ns is None:
         return now_s
     age_s = time.clock_gettime(time.CLOCK_BOOTTIME) - sensor_timestamp_ns / 1e9
-    return now_s - age_s if 0 <= age_s < OLDEST_S else now_s
+    return now_s - age_s if 0 <= age_s < MAX_AGE_S else now_s
 
 
 def _open(number: int) -> Any:
-    os.environ.setdefault("LIBCAMERA_LOG_LEVELS", "*:WARN")  # otherwise it logs a dozen lines each time
+    os.environ.setdefault("LIBCAMERA_LOG_LEVELS", "*:WARN")  # by default it logs a dozen lines each time
     try:
         from picamera2 import Picamera2
     except ImportError as error:
@@ -79,7 +80,7 @@ def _open(number: int) -> Any:
             f"pi:{number} is busy or does not respond ({error.__cause__ or error}): end the program that "
             "holds it (fuser -v /dev/media* names it)"
         ) from None
-    # At exit Picamera2 would close the camera once more, and wait for ever for one that hangs.
+    # Picamera2 closes the camera again at exit; a camera that hangs would block the program for ever.
     atexit.unregister(camera.close)
     return camera
 
@@ -97,16 +98,18 @@ def _start(camera: Any, fps: float, orientation: Orientation) -> None:
         queue=False,  # a capture returns the next frame, not a queued one (raspberrypi/picamera2#426)
     )
     camera.configure(config)
-    given = camera.camera_configuration()["main"]["format"]
-    if given != RGB_IN_MEMORY:
-        raise CameraError(f"this camera delivers {given} instead of {RGB_IN_MEMORY}: use --camera usb:0")
+    actual_format = camera.camera_configuration()["main"]["format"]
+    if actual_format != RGB_IN_MEMORY:
+        raise CameraError(
+            f"this camera delivers {actual_format} instead of {RGB_IN_MEMORY}: use --camera usb:0"
+        )
     if "AfMode" in camera.camera_controls:
         camera.set_controls({"AfMode": controls.AfModeEnum.Continuous})
     camera.start()
 
 
 def _next_request(camera: Any, abandoned: threading.Event) -> Any:
-    """Wait for the next frame's request, which must be released; None once nobody waits any more."""
+    """Wait for the next frame's request, which the caller must release; None if the capture is abandoned."""
     job = camera.capture_request(wait=False)
     while not abandoned.is_set():
         try:

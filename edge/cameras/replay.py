@@ -1,6 +1,6 @@
-"""A folder of pictures or a video file as a camera. It yields every frame, as fast as they are read.
+"""A folder of pictures or a video file as a camera. Every frame is delivered, as fast as it is read.
 
-Times count from 0: those of a folder come from `fps`, those of a video from the file.
+Times begin at 0. They follow from `fps` for a folder, and from the file for a video.
 """
 
 import logging
@@ -28,7 +28,7 @@ def open_replay(path: Path, fps: float = 30.0) -> "FolderCamera | VideoCamera":
 
 
 class FolderCamera:
-    """The pictures of a folder in the order of their names. It logs, counts and skips unreadable ones."""
+    """Yield the pictures of a folder in the order of their names. Log, count and skip unreadable ones."""
 
     def __init__(self, folder: Path, fps: float) -> None:
         self.dropped = 0  # unreadable pictures
@@ -63,13 +63,13 @@ class FolderCamera:
 
 
 class VideoCamera:
-    """Every frame of a video file. A truncated file ends early, and the log says so."""
+    """Yield every frame of a video file. Log a warning if the file is truncated."""
 
     def __init__(self, file: Path, fps: float) -> None:
         self.dropped = 0
         self._file = file
-        # FFmpeg only: otherwise OpenCV guesses from the name at image sequences and devices. The name is
-        # absolute, because FFmpeg takes the text before a colon for a protocol.
+        # FFmpeg only, because other backends take some names for image sequences or devices. The path is
+        # absolute, because FFmpeg takes the text before a colon in a relative path for a protocol.
         self._capture = cv2.VideoCapture(str(file.resolve()), cv2.CAP_FFMPEG)
         first = self._read() if self._capture.isOpened() else None
         if first is None:
@@ -78,9 +78,8 @@ class VideoCamera:
         self._first: tuple[Image, float] = first
         own_fps = self._capture.get(cv2.CAP_PROP_FPS)
         self._fps = own_fps if 0 < own_fps < 1000 else fps
-        self._expected_frames = int(
-            self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
-        )  # 0 or less if the file does not say
+        # 0 or less if the file doesn't hold the number
+        self._expected_frames = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
 
     def __enter__(self) -> "VideoCamera":
         return self
@@ -96,11 +95,11 @@ class VideoCamera:
         frame: tuple[Image, float] | None = self._first
         while frame is not None:
             image, t_file = frame
-            t = t_file if t_file > t else t + 1 / self._fps  # some files carry no times
+            t = t_file if t_file > t else t + 1 / self._fps  # some files hold no times
             yield Frame(image, t, index)
             index += 1
             frame = self._read()
-        # formats without an index estimate the count from the length in seconds
+        # Formats without an index estimate the number of frames from the duration: allow for 2 %.
         if index < self._expected_frames - max(1, self._expected_frames // 50):
             log.warning(
                 "%s ended after %d of %d frames: it is truncated", self._file, index, self._expected_frames

@@ -1,6 +1,6 @@
-"""The synthetic signer, `synthetic:WORD`: a camera without hardware. A drawn hand spells a word.
+"""The synthetic signer, `synthetic:WORD`: a camera without hardware that shows a drawn hand spelling a word.
 
-It is a test card: it proves the path from camera to text, not the accuracy on people.
+It is a test card: it tests the path from camera to text, not the accuracy on people.
 """
 
 import time
@@ -18,13 +18,13 @@ from edge.synthetic.background import make_background
 from edge.synthetic.painter import paint_hand, random_appearance
 from edge.synthetic.poses import POSES, RELAXED, Pose, blend, hand_joints, rotation
 
-START_S, END_S, DOWN_S = 0.6, 1.0, 0.5  # s: the hand is out of view before the word, after it, and at a space
+START_S, END_S, DOWN_S = 0.6, 1.0, 0.5  # the hand is out of view before the word, after it, and at a space
 # The seed of the scene that `make demo` shows. Chosen by hand: see docs/experiments.md, "The drawn hand".
 PLAIN_SCENE = 22
 OVERSAMPLING = 2  # painted at twice the size, then averaged down
 SWAY = ((0.43, 1.0), (1.1, 0.5), (5.3, 0.25))  # Hz, amplitude: the arm's sway, the hand's, its tremor
 
-# Time in s, pose, and how far the hand is raised (0: out of view, 1: up). The hand moves from key to key.
+# A keyframe: time in s, pose, and how far the hand is raised (0: out of view, 1: fully raised).
 Key = tuple[float, Pose, float]
 
 
@@ -40,11 +40,12 @@ def open_synthetic(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> "SyntheticCamera":
-    """Return a camera that spells `word` once, or with `repeat` again and again.
+    """Return a camera that spells `word` once, or again and again if `repeat` is True.
 
-    The word holds letters A to Z in any case, and spaces. `size` is width and height in px. The seed decides
-    skin, light and background. With `realtime`, a late reader misses frames; without it, every frame comes
-    at once and t is index / fps. Raises CameraError for a word or a number that can't be used.
+    The word consists of letters A to Z in any case, and spaces. `size` is width and height in px. The seed
+    determines skin, light and background. With `realtime`, frames come when they are due and a late reader
+    misses some; without it, every frame comes at once and t is index / fps. Raises CameraError for a word or
+    a timing that can't be used.
     """
     if not (fps > 0 and hold_s > 0 and move_s >= 0):
         raise CameraError(
@@ -55,13 +56,16 @@ def open_synthetic(
 
 
 def signing_plan(word: str, hold_s: float, move_s: float) -> list[Key]:
-    """Return the keys of a word. Between two equal letters the hand drops out of view and comes back."""
+    """Return the keyframes of a word. Between two equal letters the hand is lowered out of view.
+
+    Raises CameraError if the word has other characters than letters and spaces, or no letters.
+    """
     letters = " ".join(word.split()).upper()
     if not letters or not set(word) <= {*ascii_letters, " "}:
         raise CameraError(
             f"synthetic: the word must have letters from A to Z, e.g. synthetic:HELLO, got {word!r}"
         )
-    t, last = START_S, ""
+    t, previous = START_S, ""
     keys: list[Key] = [(0.0, RELAXED, 0.0), (t, RELAXED, 0.0)]
 
     def move_to(pose: Pose, raised: float, stay_s: float) -> None:
@@ -71,17 +75,17 @@ def signing_plan(word: str, hold_s: float, move_s: float) -> list[Key]:
         keys.append((t, pose, raised))
 
     for letter in letters:
-        if letter in (" ", last):
+        if letter in (" ", previous):
             move_to(RELAXED, 0.0, DOWN_S)
         if letter != " ":
             move_to(POSES[letter], 1.0, hold_s)
-        last = letter
+        previous = letter
     move_to(RELAXED, 0.0, END_S)
     return keys
 
 
 def pose_at(keys: list[Key], t: float) -> tuple[Pose, float]:
-    """Return the pose at `t` seconds and how far the hand is raised. Movements begin and end gently."""
+    """Return the pose at `t` seconds and how far the hand is raised, eased between keyframes."""
     for (t0, pose_a, up_a), (t1, pose_b, up_b) in pairwise(keys):
         if t < t1:
             fraction = (t - t0) / (t1 - t0)
@@ -91,7 +95,7 @@ def pose_at(keys: list[Key], t: float) -> tuple[Pose, float]:
 
 
 class SyntheticCamera:
-    """A context manager that iterates over Frames. `dropped` counts the frames that came due unread."""
+    """The camera that open_synthetic returns. `dropped` counts the frames that a late reader missed."""
 
     def __init__(
         self,
@@ -107,7 +111,7 @@ class SyntheticCamera:
         self.dropped = 0
         self._keys, self._fps, self._realtime = keys, fps, realtime
         self._clock, self._sleep = clock, sleep
-        self._start: float | None = None  # the clock at the first frame
+        self._start_t: float | None = None  # on `clock`, at the first frame
         self._next = 0
         self._n_frames = float("inf") if repeat else round(keys[-1][0] * fps)
         self._scene = Scene(size, seed)
@@ -125,32 +129,32 @@ class SyntheticCamera:
         return self
 
     def __next__(self) -> Frame:
-        start = self._wait() if self._realtime else 0.0
+        start_t = self._wait() if self._realtime else 0.0
         index = self._next
         if index >= self._n_frames:
             raise StopIteration
         self._next += 1
         t = index / self._fps
         t_word = t % self._keys[-1][0]
-        return Frame(self._scene.picture(*pose_at(self._keys, t_word), t), start + t, index)
+        return Frame(self._scene.picture(*pose_at(self._keys, t_word), t), start_t + t, index)
 
     def _wait(self) -> float:
-        """Sleep until the next frame is due, or skip late frames. Return the start of the stream."""
+        """Skip frames that are overdue, and sleep until the next is due. Return the start of the stream."""
         now = self._clock()
-        if self._start is None:
-            self._start = now
-        newest = int(min((now - self._start) * self._fps + 1e-6, self._n_frames))
+        if self._start_t is None:
+            self._start_t = now
+        newest = int(min((now - self._start_t) * self._fps + 1e-6, self._n_frames))
         if newest > self._next:
             self.dropped += newest - self._next
             self._next = newest
-        due = self._start + self._next / self._fps
-        if due > now and self._next < self._n_frames:
-            self._sleep(due - now)
-        return self._start
+        due_t = self._start_t + self._next / self._fps
+        if due_t > now and self._next < self._n_frames:
+            self._sleep(due_t - now)
+        return self._start_t
 
 
 class Scene:
-    """The part of the picture that stays the same: the room, the person, where the hand is held."""
+    """The constant part of the pictures: the room, the person, the position of the hand."""
 
     def __init__(self, size: tuple[int, int], seed: int) -> None:
         rng = np.random.default_rng(seed)
@@ -166,7 +170,7 @@ class Scene:
         self._noise = np.repeat(rng.normal(0, 3, (self._height, width, 1)), 3, axis=2).astype(np.int16)
 
     def picture(self, pose: Pose, raised: float, t: float) -> Image:
-        """Return (H, W, 3): the hand in this pose at `t` seconds, swaying as a held hand does."""
+        """Return (H, W, 3): the hand in this pose at `t` seconds, with a person's sway and tremor."""
         canvas = self._room.copy()
         sway = self._sway(t)
         joints = hand_joints(pose) @ rotation(*(self._rotation_deg + 2.5 * sway[:3])).T
@@ -174,9 +178,8 @@ class Scene:
         centre = self._centre + np.array([0, below]) + sway[3:] * self._unit_px * 0.04
         paint_hand(canvas, joints, self._unit_px, centre, self._appearance)
         image = cv2.resize(canvas, self._noise.shape[1::-1], interpolation=cv2.INTER_AREA)
-        grain = np.roll(
-            self._noise, int(t * 997) % 61, axis=0
-        )  # cheap grain that differs from frame to frame
+        # the same noise, shifted differently in each frame, costs less than new noise
+        grain = np.roll(self._noise, int(t * 997) % 61, axis=0)
         return np.asarray(cv2.add(image, grain, dtype=cv2.CV_8U), np.uint8)
 
     def _sway(self, t: float) -> npt.NDArray[np.float64]:

@@ -13,9 +13,9 @@ from edge.cameras.orientation import AS_MOUNTED, Orientation, orient
 from edge.errors import CameraError
 from edge.system.sysfs import read_text
 
-SIZE_PX = (640, 480)  # every webcam offers it, and a hand at arm's length fills enough of it
-# How long OpenCV's read() waits for a camera that hangs; 10 s by default (cap_v4l.cpp). Nobody waits for the
-# thread, but it holds the device until then, and the next opening would find the device busy.
+SIZE_PX = (640, 480)  # every webcam offers it; large enough for a hand at arm's length
+# The timeout of OpenCV's read() for a camera that hangs; by default 10 s (cap_v4l.cpp). An abandoned thread
+# holds the device until its read() returns, and until then reopening the device fails because it is busy.
 TIMEOUT_S = 2
 os.environ["OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT"] = str(TIMEOUT_S)
 
@@ -23,7 +23,7 @@ os.environ["OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT"] = str(TIMEOUT_S)
 def usb_source(device: str, fps: float = 30.0, orientation: Orientation = AS_MOUNTED) -> LiveSource:
     """Return the webcam of a device: `0`, `/dev/video0` or `/dev/v4l/by-id/...`.
 
-    The driver raises CameraError if the device is absent, busy, not permitted, or stops delivering.
+    The driver raises CameraError if the device is absent, busy or not permitted, or if reading it fails.
     """
     path = Path(f"/dev/video{device}" if device.isdigit() else device)
 
@@ -31,13 +31,13 @@ def usb_source(device: str, fps: float = 30.0, orientation: Orientation = AS_MOU
         capture = _open(path, fps)
         try:
             while not abandoned.is_set():
-                asked_s = time.monotonic()
+                requested_t = time.monotonic()
                 ok, bgr = capture.read()  # isOpened() stays True even when the camera is unplugged
                 t = time.monotonic()
                 if ok:
                     rgb = np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
                     yield orient(rgb, orientation), t
-                elif t - asked_s < TIMEOUT_S / 2:  # read() did not time out, it failed
+                elif t - requested_t < TIMEOUT_S / 2:  # read() failed, rather than timed out
                     raise CameraError(
                         f"{path} delivers no pictures: unplug it and plug it in, or end what else uses it"
                     )
@@ -69,10 +69,9 @@ def _open(path: Path, fps: float) -> cv2.VideoCapture:
         raise CameraError(
             f"{path} is busy or not a camera: end the program that holds it (fuser -v {path} names it)"
         )
-    # Two buffers: one is filled while the other is read. More would only hold older pictures.
+    # Two buffers: one is filled while the other is read. Further buffers would only hold older pictures.
     capture.set(cv2.CAP_PROP_BUFFERSIZE, 2)
-    # Uncompressed pictures cost less to read, but over USB 2 some cameras deliver them slowly, and MJPEG at
-    # full speed.
+    # Uncompressed pictures need no decoding, but over USB 2 some cameras deliver only MJPEG at full speed.
     uncompressed_fps = _request_format(capture, "YUYV", fps)
     if uncompressed_fps < 0.9 * fps and _request_format(capture, "MJPG", fps) <= uncompressed_fps:
         _request_format(capture, "YUYV", fps)
@@ -80,7 +79,7 @@ def _open(path: Path, fps: float) -> cv2.VideoCapture:
 
 
 def _request_format(capture: cv2.VideoCapture, fourcc: str, fps: float) -> float:
-    """Request a format; return the frames per second that the camera promises, 0 if it lacks the format."""
+    """Request a format; return the frame rate that the camera promises in Hz, 0 if it lacks the format."""
     has_format = capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*fourcc))
     capture.set(cv2.CAP_PROP_FRAME_WIDTH, SIZE_PX[0])
     capture.set(cv2.CAP_PROP_FRAME_HEIGHT, SIZE_PX[1])

@@ -1,4 +1,4 @@
-"""Letter events as JSON lines for other programs, on standard output or in a file."""
+"""Sinks that write letter events as JSON lines for other programs, to standard output or to a file."""
 
 import contextlib
 import json
@@ -12,11 +12,11 @@ from typing import Any, NoReturn, TextIO
 from edge.errors import SettingsError
 from edge.records import LetterEvent
 
-FILE_BYTES, OLD_FILES = 1_000_000, 3  # about ten thousand letters a file
+FILE_BYTES, OLD_FILES = 1_000_000, 3  # about ten thousand letters per file
 
 
 def format_event(event: LetterEvent) -> str:
-    """Return {"letter", "confidence" 0..1, "t_start", "t_end" in seconds, "text"} as JSON."""
+    """Return the event as JSON: {"letter", "confidence" 0..1, "t_start" s, "t_end" s, "text"}."""
     values = {
         "letter": event.letter,
         "confidence": round(event.confidence, 4),
@@ -28,9 +28,9 @@ def format_event(event: LetterEvent) -> str:
 
 
 class JsonLines:
-    """Writes each event to a stream at once. Raises OSError, which names the stream.
+    """Write each event to a stream at once. Set `stop` when the stream's reader has closed it.
 
-    It sets `stop` when the reader of the stream has gone, because nobody is left to read letters.
+    Raises an OSError that names the stream if writing fails otherwise.
     """
 
     def __init__(self, stream: TextIO, stop: threading.Event) -> None:
@@ -47,33 +47,35 @@ class JsonLines:
 
 
 class JsonFile:
-    """Appends each event to a file. A full FILE becomes FILE.1, that one FILE.2, and so on.
+    """Append each event to a file. A full FILE is renamed to FILE.1, FILE.1 to FILE.2, and so on.
 
-    Raises SettingsError if the file can't be written, and later OSError, which names it, if the disk fails.
+    Raises SettingsError if the file can't be written at first, and later an OSError that names the file.
     """
 
     def __init__(self, path: Path) -> None:
         try:
-            if path.is_fifo():  # opening one waits for a reader, and a full one can't be renamed
+            if path.is_fifo():  # opening a named pipe blocks until it has a reader, and it can't be rotated
                 raise SettingsError(
                     f"letters.output is {path}, a named pipe: use '-' and > {path} in the shell instead"
                 )
             path.open("a").close()
-        except (OSError, ValueError) as error:  # ValueError: a name that contains a zero byte
+        except (OSError, ValueError) as error:  # ValueError: the name contains a null byte
             reason = getattr(error, "strerror", None) or str(error)
             raise SettingsError(f"letters.output is {path}, which can't be written: {reason}") from None
-        self._file = _Rotated(path, maxBytes=FILE_BYTES, backupCount=OLD_FILES, encoding="utf-8", delay=True)
+        self._file = _RotatedFile(
+            path, maxBytes=FILE_BYTES, backupCount=OLD_FILES, encoding="utf-8", delay=True
+        )
 
     def __call__(self, event: LetterEvent) -> None:
         try:
-            with contextlib.closing(self._file):  # reopened each time: the file may be moved away meanwhile
+            with contextlib.closing(self._file):  # reopened for each event, because others may move the file
                 self._file.emit(logging.makeLogRecord({"msg": format_event(event)}))
         except OSError as error:
             self._file.truncate_partial_line()
             raise OSError(error.errno, error.strerror, self._file.baseFilename) from None
 
 
-class _Rotated(RotatingFileHandler):
+class _RotatedFile(RotatingFileHandler):
     _size_before: int | None = None  # bytes in the file before the newest line
 
     def _open(self) -> Any:
@@ -82,12 +84,12 @@ class _Rotated(RotatingFileHandler):
         return stream
 
     def truncate_partial_line(self) -> None:
-        """Remove what a full disk took of the newest line; the next line would be joined to it."""
+        """Remove the partial line that a full disk left; otherwise the next line would continue it."""
         with contextlib.suppress(OSError):
             path = Path(self.baseFilename)
             if self._size_before is not None and path.stat().st_size > self._size_before:
                 os.truncate(path, self._size_before)
 
     def handleError(self, record: logging.LogRecord) -> NoReturn:  # noqa: N802  logging's name
-        """Raise. The original prints the record, and with it the letter, to standard error."""
+        """Re-raise. The inherited method prints the record, and with it the letter, to standard error."""
         raise

@@ -1,11 +1,11 @@
-"""Letters and text over MQTT, with discovery messages from which Home Assistant makes its sensors.
+"""An observer that publishes letters and text over MQTT, with discovery messages for Home Assistant.
 
 asl-edge/NAME/letter        {"letter", "confidence", "t_start", "t_end", "text"}, the newest letter
 asl-edge/NAME/text          everything read so far
-asl-edge/NAME/status        why no letter comes, in one sentence; empty while one does
-asl-edge/NAME/availability  online, or offline when the board is gone (the last will, published by the broker)
+asl-edge/NAME/status        one sentence on why no letter is read; empty while one is
+asl-edge/NAME/availability  online or offline; the broker publishes offline if the board vanishes (last will)
 
-All topics are retained. paho's own thread connects and reconnects for ever; the loop never waits for it.
+All topics are retained. paho connects and reconnects in its own thread; the loop never waits for it.
 """
 
 import contextlib
@@ -29,17 +29,17 @@ from edge.system.credentials import read_secret
 log = logging.getLogger(__name__)
 
 PORTS = {"mqtt": 1883, "mqtts": 8883}
-KEEPALIVE_S = 15  # without a response for this long, each side takes the other for gone
-RETRY_S = (1, 30)  # first and longest pause before connecting again; doubled each time
-# By OpenSSL's verify code (X509_V_ERR_..., openssl-verification-options(1)). With any other code the
+KEEPALIVE_S = 15  # without a response for this long, either side considers the connection lost
+RETRY_S = (1, 30)  # first and longest pause before a new attempt to connect; doubled each time
+# By OpenSSL's verify code (X509_V_ERR_..., openssl-verification-options(1)). Any other code means that the
 # certificate authority is unknown.
 CERTIFICATE_HINTS = {
-    9: "check this board's clock",  # not yet valid: a board without a clock battery starts in the past
+    9: "check this board's clock",  # not yet valid: without a battery the clock starts in the past
     10: "the broker needs a new certificate, or this board's clock is wrong",
     62: "use the host name in the certificate",
     64: "use the host name in the certificate",  # the same for an IP address
 }
-# By topic: name, icon, and the template of the sensor's state, at most 255 characters in Home Assistant.
+# By topic: name, icon, and the template of the sensor's state. Home Assistant allows 255 characters.
 SENSORS = {
     "letter": ("Letter", "mdi:hand-front-right", "{{ value_json.letter }}"),
     "text": ("Text", "mdi:format-text", "{{ value[-255:] }}"),
@@ -48,7 +48,7 @@ SENSORS = {
 
 
 class Mqtt:
-    """An observer of the loop. Raises SettingsError for a wrong setting, not for a broker that is away."""
+    """Publish each loop step's news. Raises SettingsError for a wrong setting, never for an absent broker."""
 
     def __init__(self, settings: Settings) -> None:
         try:
@@ -70,14 +70,14 @@ class Mqtt:
         self._tls = scheme == "mqtts"
         if settings.mqtt_ca_file and not self._tls:
             raise SettingsError(
-                f"'mqtt_ca_file' needs TLS: 'mqtt' must begin with mqtts://, got {settings.mqtt}"
+                f"mqtt.ca_file needs TLS: mqtt.url must begin with mqtts://, got {settings.mqtt}"
             )
         if self._tls:
             self._client.tls_set_context(_tls_context(settings.mqtt_ca_file))
         self._client.reconnect_delay_set(*RETRY_S)
-        self._client.on_connect = self._connected
-        self._client.on_connect_fail = self._failed
-        self._client.on_disconnect = self._disconnected
+        self._client.on_connect = self._on_connect
+        self._client.on_connect_fail = self._on_connect_fail
+        self._client.on_disconnect = self._on_disconnect
 
     def __enter__(self) -> "Mqtt":
         self._client.connect_async(self._host, self._port, KEEPALIVE_S)
@@ -89,7 +89,7 @@ class Mqtt:
     ) -> None:
         if self._client.is_connected():
             message = self._client.publish(self._topic("availability"), "offline", qos=1, retain=True)
-            with contextlib.suppress(RuntimeError, ValueError):  # the connection broke at this moment
+            with contextlib.suppress(RuntimeError, ValueError):  # the connection broke meanwhile
                 message.wait_for_publish(1)
         self._client.disconnect()
         self._client.loop_stop()
@@ -98,12 +98,12 @@ class Mqtt:
         if snapshot.step.event is not None:
             self._publish("letter", format_event(snapshot.step.event))
         self._publish("text", snapshot.text)
-        # These come and go within seconds while a person signs; to subscribers they are noise.
+        # These hints change every second while a person signs; for subscribers they are noise.
         if snapshot.hint.kind not in ("hold", "short"):
             self._publish("status", snapshot.hint.sentence)
 
     def _publish(self, topic: str, message: str) -> None:
-        """Publish a message that changed. While the broker is away, keep the newest for its return."""
+        """Publish a message that changed. Without a connection, keep the newest until there is one."""
         if self._newest.get(topic) == message:
             return
         self._newest[topic] = message
@@ -113,8 +113,8 @@ class Mqtt:
     def _topic(self, name: str) -> str:
         return f"asl-edge/{self._id}/{name}"
 
-    def _connected(self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
-        """Publish everything anew, in paho's thread, at the first and each later connection."""
+    def _on_connect(self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
+        """Publish discovery, availability and the newest messages. Runs in paho's thread."""
         if reason.is_failure:
             self._warn(
                 f"the broker refuses the connection ({reason}): check mqtt.user and mqtt.password_file"
@@ -129,8 +129,8 @@ class Mqtt:
         for topic, message in list(self._newest.items()):
             client.publish(self._topic(topic), message, retain=True)
 
-    def _failed(self, client: Any, userdata: Any) -> None:
-        """Warn of the error that paho has just caught; paho does not pass it on."""
+    def _on_connect_fail(self, client: Any, userdata: Any) -> None:
+        """Log the error that paho is handling; paho doesn't pass it to this callback."""
         error = sys.exc_info()[1]
         if isinstance(error, ssl.SSLCertVerificationError):
             hint = CERTIFICATE_HINTS.get(error.verify_code, "name its authority with mqtt.ca_file")
@@ -140,18 +140,18 @@ class Mqtt:
         else:
             self._warn(f"the broker can't be reached ({getattr(error, 'strerror', None) or error})")
 
-    def _disconnected(self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
-        if reason.is_failure and not self._warned:  # otherwise it never was one
+    def _on_disconnect(self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
+        if reason.is_failure and not self._warned:  # after a warning there was no connection to lose
             self._warn(f"the connection is lost ({reason})")
 
     def _warn(self, message: str) -> None:
-        """Log each warning once until the next connection."""
+        """Log a warning, but only once until the next connection."""
         if message not in self._warned:
             self._warned.add(message)
             log.warning("mqtt: %s:%d: %s; trying again", self._host, self._port, message)
 
     def _sensor(self, topic: str) -> dict[str, Any]:
-        """Return the discovery message of a sensor (Home Assistant, MQTT discovery)."""
+        """Return the discovery message of a topic's sensor (Home Assistant, "MQTT Discovery")."""
         name, icon, template = SENSORS[topic]
         sensor: dict[str, Any] = {
             "name": name,
@@ -173,15 +173,18 @@ class Mqtt:
 
 
 def parse_broker(url: str) -> tuple[str, str, int]:
-    """Return scheme, host and port of mqtt://HOST[:PORT] or mqtts://... Raises SettingsError for others."""
+    """Return scheme, host and port of mqtt://HOST[:PORT] or mqtts://HOST[:PORT].
+
+    Raises SettingsError for any other URL. The message never repeats a password.
+    """
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError:  # a wrong port or wrong brackets
+    except ValueError:  # an invalid port, or unbalanced brackets
         parts, port = urlsplit(url.partition("://")[0] + "://" if "://" in url else ""), -1
-    plain = not (parts.path.strip("/") or parts.query or parts.username or parts.password)
-    if parts.scheme not in PORTS or not parts.hostname or port == -1 or not plain:
-        shown = f"{parts.scheme}://..." if "@" in url else url  # never write a password to a log
+    has_extras = bool(parts.path.strip("/") or parts.query or parts.username or parts.password)
+    if parts.scheme not in PORTS or not parts.hostname or port == -1 or has_extras:
+        shown = f"{parts.scheme}://..." if "@" in url else url  # it may hold a password
         raise SettingsError(
             f"mqtt.url must be mqtt://HOST:PORT or mqtts://HOST:PORT, got {shown!r}; user and password "
             "belong in mqtt.user and mqtt.password_file"

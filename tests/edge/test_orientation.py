@@ -1,4 +1,4 @@
-"""Rotation and mirroring, compared with numpy's."""
+"""Rotation and mirroring, compared with numpy's rot90 and reversed slices."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ ALL = [Orientation(mirror, degrees) for mirror in (False, True) for degrees in (
 
 
 @pytest.mark.parametrize("orientation", ALL, ids=str)
-def test_rotation_is_clockwise_and_comes_before_the_mirror(orientation: Orientation) -> None:
+def test_picture_is_rotated_clockwise_and_then_mirrored(orientation: Orientation) -> None:
     expected = np.rot90(IMAGE, -orientation.rotation_deg // 90)
     if orientation.mirror:
         expected = expected[:, ::-1]
@@ -22,7 +22,7 @@ def test_rotation_is_clockwise_and_comes_before_the_mirror(orientation: Orientat
 
 
 @pytest.mark.parametrize("orientation", ALL, ids=str)
-def test_hardware_flips_and_software_rotation_give_the_same_picture(orientation: Orientation) -> None:
+def test_hardware_flips_with_software_rotation_give_the_same_picture(orientation: Orientation) -> None:
     from_hardware = IMAGE[:: -1 if orientation.vflip else 1, :: -1 if orientation.hflip else 1]
     assert np.array_equal(
         orient(np.ascontiguousarray(from_hardware), orientation, already_flipped=True),
@@ -31,7 +31,7 @@ def test_hardware_flips_and_software_rotation_give_the_same_picture(orientation:
 
 
 @pytest.mark.parametrize("spec", ["synthetic:HELLO", "replay:somewhere"])
-def test_orientation_of_a_camera_that_is_not_live_is_refused(spec: str) -> None:
+def test_recordings_and_drawings_refuse_an_orientation(spec: str) -> None:
     with pytest.raises(
         CameraError, match=f"{spec} is not a live camera: leave out --hflip and --rotation-deg"
     ):

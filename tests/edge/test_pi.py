@@ -1,4 +1,4 @@
-"""The parts of the Pi's driver that work without libcamera."""
+"""The parts of the Raspberry Pi's driver that need no libcamera."""
 
 import subprocess
 import sys
@@ -10,6 +10,7 @@ from edge.cameras.pi import capture_time_s
 
 
 def boot_ns(seconds_ago: float = 0.0) -> int:
+    """Return a time on CLOCK_BOOTTIME, as libcamera stamps its pictures."""
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME) - int(seconds_ago * 1e9)
 
 
@@ -18,20 +19,20 @@ def test_capture_time_is_on_the_monotonic_clock() -> None:
     assert 0.05 <= time.monotonic() - t < 1.0
 
 
-def test_suspend_between_boot_and_now_changes_nothing() -> None:
-    # the clock that counts through a suspend is ahead by it; an age is the same on both
+def test_capture_time_is_right_after_a_suspend() -> None:
+    # CLOCK_BOOTTIME is ahead by the time of every suspend, but a picture has the same age on both clocks
     assert capture_time_s(boot_ns(1.0)) == pytest.approx(time.monotonic() - 1.0, abs=0.5)
 
 
-@pytest.mark.parametrize("wrong_ns", [None, 0, -5, 2**62])  # the last: in 146 years
-def test_impossible_capture_time_is_replaced_by_now(wrong_ns: int | None) -> None:
-    before_s = time.monotonic()
-    assert before_s <= capture_time_s(wrong_ns) <= time.monotonic()
+@pytest.mark.parametrize("wrong_ns", [None, 0, -5, 2**62])  # 2**62 ns: 146 years after boot
+def test_implausible_capture_time_is_replaced_by_the_present(wrong_ns: int | None) -> None:
+    before_t = time.monotonic()
+    assert before_t <= capture_time_s(wrong_ns) <= time.monotonic()
 
 
-def test_missing_picamera2_says_what_to_install_and_how() -> None:
+def test_error_for_missing_picamera2_names_the_package_and_the_environment() -> None:
     code = (
-        "import sys; sys.modules['picamera2'] = None  # what an import finds where it is not installed\n"
+        "import sys; sys.modules['picamera2'] = None  # its import fails, as if it weren't installed\n"
         "from edge.commands.cli import main; sys.exit(main(['doctor', '--camera', 'pi']))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

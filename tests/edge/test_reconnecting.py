@@ -18,7 +18,7 @@ from edge.errors import CameraBlind, CameraError
 from edge.records import Frame, Image
 
 SIZE_PX = (64, 48)
-SHORT = Timeouts(open_s=1.0, silent_s=0.4, pause_s=0.1, longest_pause_s=0.4, blind_s=60, odd_s=0.5)
+SHORT = Timeouts(open_s=1.0, silent_s=0.4, pause_s=0.1, longest_pause_s=0.4, blind_s=60, fault_s=0.5)
 EVERY_S = 0.02
 
 

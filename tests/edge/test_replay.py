@@ -1,4 +1,4 @@
-"""Recordings as cameras: folders of pictures and video files, whole, spoiled and cut."""
+"""Recordings as cameras: folders of pictures and video files, intact, unreadable and truncated."""
 
 import logging
 from pathlib import Path
@@ -24,7 +24,7 @@ def test_folder_is_replayed_in_name_order_at_its_frame_rate(tmp_path: Path) -> N
         assert np.array_equal(frame.image, scene(ord(name)))
 
 
-def test_unreadable_picture_is_named_counted_and_left_out(
+def test_unreadable_picture_is_logged_counted_and_skipped(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     save(tmp_path / "a.png", scene(1))
@@ -36,7 +36,7 @@ def test_unreadable_picture_is_named_counted_and_left_out(
     assert "b.png: the file is empty" in caplog.text
 
 
-def test_folder_of_nothing_but_unreadable_pictures_is_an_error(tmp_path: Path) -> None:
+def test_folder_with_only_unreadable_pictures_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"")
     with open_replay(tmp_path) as camera, pytest.raises(CameraError, match="none of the 1 pictures in"):
         list(camera)
@@ -54,7 +54,7 @@ def test_absent_recording_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "codec"), [("v.avi", "MJPG"), ("v.mp4", "mp4v"), ("v.mkv", "mp4v")])
-def test_video_yields_every_frame_in_rgb_at_its_own_times(
+def test_video_yields_every_frame_in_rgb_with_the_times_of_the_file(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, codec: str
 ) -> None:
     with open_replay(write_video(tmp_path / name, codec), fps=99.0) as camera:
@@ -68,26 +68,26 @@ def test_video_yields_every_frame_in_rgb_at_its_own_times(
     assert caplog.text == ""
 
 
-def test_truncated_video_ends_early_and_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_truncated_video_ends_early_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     data = write_video(tmp_path / "v.avi").read_bytes()
-    cut = tmp_path / "cut.avi"
-    cut.write_bytes(data[: len(data) // 2])
-    with caplog.at_level(logging.WARNING), open_replay(cut) as camera:
+    truncated = tmp_path / "truncated.avi"
+    truncated.write_bytes(data[: len(data) // 2])
+    with caplog.at_level(logging.WARNING), open_replay(truncated) as camera:
         n_frames = len(list(camera))
     assert 0 < n_frames < N_FRAMES
-    assert f"cut.avi ended after {n_frames} of {N_FRAMES} frames: it is truncated" in caplog.text
+    assert f"truncated.avi ended after {n_frames} of {N_FRAMES} frames: it is truncated" in caplog.text
 
 
-@pytest.mark.parametrize("keep", [0.0, 0.5])  # an MP4 keeps its index at its end
-def test_video_without_a_readable_frame_is_refused(tmp_path: Path, keep: float) -> None:
+@pytest.mark.parametrize("kept_fraction", [0.0, 0.5])  # the index of an MP4 is at its end
+def test_video_without_a_readable_frame_is_refused(tmp_path: Path, kept_fraction: float) -> None:
     video = write_video(tmp_path / "v.mp4", "mp4v")
     data = video.read_bytes()
-    video.write_bytes(data[: int(len(data) * keep)])
+    video.write_bytes(data[: int(len(data) * kept_fraction)])
     with pytest.raises(CameraError, match=r"OpenCV can't read .*v\.mp4 as a video"):
         open_replay(video)
 
 
-def test_file_whose_name_looks_like_a_protocol_is_still_a_file(
+def test_file_name_that_looks_like_a_url_is_opened_as_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_video(tmp_path / "v.avi").rename(tmp_path / "http:v.avi")
@@ -96,12 +96,12 @@ def test_file_whose_name_looks_like_a_protocol_is_still_a_file(
         assert len(list(camera)) == N_FRAMES
 
 
-def test_name_that_is_too_long_for_a_file_is_one_sentence() -> None:
+def test_name_too_long_for_a_file_is_an_absent_recording() -> None:
     with pytest.raises(CameraError, match=r"there is no folder or video a+ to replay"):
         open_camera("replay:" + "a" * 5000)
 
 
-@pytest.mark.parametrize("spec", ["", "usb", "usb:", "replay:", "synthetic:", "webcam:0", "0"])
-def test_unknown_camera_names_the_choices(spec: str) -> None:
-    with pytest.raises(CameraError, match=f"there is no camera '{spec}': it must be pi, "):
-        open_camera(spec)
+@pytest.mark.parametrize("name", ["", "usb", "usb:", "replay:", "synthetic:", "webcam:0", "0"])
+def test_error_for_an_unknown_camera_lists_the_choices(name: str) -> None:
+    with pytest.raises(CameraError, match=f"there is no camera '{name}': it must be pi, "):
+        open_camera(name)

@@ -1,11 +1,11 @@
-"""Picture files that are much smaller than their picture."""
+"""Small picture files with large dimensions."""
 
 import struct
 import zlib
 
 
 def png_of_zeros(width: int, height: int) -> bytes:
-    """Make a black PNG of one bit per pixel, row by row: a few kB for any size."""
+    """Return a black PNG with one bit per pixel, which compresses to a few kB at any size."""
     row = bytes(1 + (width + 7) // 8)
     packer = zlib.compressobj(1)
     packed = b"".join(packer.compress(row) for _ in range(height)) + packer.flush()

@@ -1,4 +1,4 @@
-"""The real program, started as a user starts it."""
+"""Run the real `asl-edge` as a user runs it."""
 
 import json
 import os
@@ -8,19 +8,21 @@ from pathlib import Path
 from typing import Any
 
 ASL_EDGE = [sys.executable, "-m", "edge"]
-# edge switches telemetry off by itself; nothing of the tests' own environment may help it
+# without the variables that edge must set by itself, for example to switch telemetry off
 ENVIRONMENT = {
     key: value for key, value in os.environ.items() if not key.startswith(("ORT_", "OPENCV_", "XDG_"))
 }
 
 
 def asl_edge(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run `asl-edge` with these arguments until it ends. The options are those of subprocess.run."""
     command = [*ASL_EDGE, *map(str, arguments)]
     options = {"env": ENVIRONMENT, "stdin": subprocess.DEVNULL, **options}
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, **options)
 
 
 def started(*arguments: str | Path, **options: Any) -> subprocess.Popen[str]:
+    """Start `asl-edge` with pipes for its standard streams. The options are those of subprocess.Popen."""
     pipe = subprocess.PIPE
     options = {"env": ENVIRONMENT, "stdin": pipe, "stdout": pipe, "stderr": pipe, "text": True, **options}
     return subprocess.Popen([*ASL_EDGE, *map(str, arguments)], **options)
@@ -31,7 +33,7 @@ def json_lines(text: str) -> list[dict[str, Any]]:
 
 
 def refused(done: subprocess.CompletedProcess[str]) -> str:
-    """The one sentence of an error that the user can mend."""
+    """Check that the program printed one line to standard error and exited with 2; return the line."""
     assert done.returncode == 2, done
     assert done.stdout == ""
     assert done.stderr.startswith("asl-edge: ")

@@ -1,4 +1,4 @@
-"""The type of the `full_after` fixture, which simulates a full disk."""
+"""The type of the fixture `full_after`, which simulates a full disk."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager

@@ -9,7 +9,7 @@ N_FRAMES, FPS = 20, 10.0
 
 
 def write_video(path: Path, codec: str = "MJPG") -> Path:
-    """Write 20 frames of 160x120 px, each brighter than the last; red grain makes each 5 kB large."""
+    """Write N_FRAMES frames of red grain, 160x120 px, each brighter than the last; about 5 kB per frame."""
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*codec), FPS, (160, 120))
     assert writer.isOpened()
     grain = np.random.default_rng(0).integers(-40, 40, (120, 160))
