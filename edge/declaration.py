@@ -50,13 +50,21 @@ def check(setting: Setting, subject: str, value: object) -> Any:
     """Return the value in the setting's type. Raises SettingsError that begins with `subject`."""
     is_whole_number = setting.type is float and type(value) is int
     if type(value) is not setting.type and not is_whole_number:
-        got = "a table" if isinstance(value, dict) else repr(value)
-        raise SettingsError(f"{subject} must be {TYPE_WORDS[setting.type]}, got {got}")
+        raise SettingsError(f"{subject} must be {TYPE_WORDS[setting.type]}, got {_as_toml(value)}")
     if setting.choices and value not in setting.choices:
         choices = ", ".join(map(str, setting.choices))
-        raise SettingsError(f"{subject} must be one of {choices}, got {value!r}")
+        raise SettingsError(f"{subject} must be one of {choices}, got {_as_toml(value)}")
     if setting.limits:
         low, high = setting.limits
         if not low <= value <= high:  # type: ignore[operator]  # NaN is refused, too
-            raise SettingsError(f"{subject} must be from {low} to {high}, got {value}")
+            raise SettingsError(f"{subject} must be from {low:g} to {high:g}, got {value}")
     return setting.type(value)
+
+
+def _as_toml(value: object) -> str:
+    """Return the value as a settings file shows it."""
+    if isinstance(value, dict):
+        return "a table"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return repr(value) if isinstance(value, str | list) else str(value)

@@ -24,10 +24,8 @@ def translate_flat_key(key: str, value: Any, file: str, subject: str) -> list[tu
     if name not in SETTINGS:
         return None
     setting = SETTINGS[name]
-    _warn(
-        f"{file}: '{key}' is now '{setting.key}' in the table [{setting.table}]; "
-        "only this release still reads the old form"
-    )
+    new = f"'{setting.key}' " if setting.key != key else ""
+    _warn(f"{file}: '{key}' is now {new}in the table [{setting.table}]; version 0.3 refuses the old form")
     if (key, value) == ("variant", ""):  # the default variant
         return []
     return _from_engine(value, subject) if key == "engine" else [(name, value)]
@@ -37,7 +35,7 @@ def translate_flag(old_name: str, value: Any) -> list[tuple[str, Any]]:
     """Return the settings (name, value) of an old flag."""
     setting = SETTINGS[NEW_NAMES[old_name]]
     flag = "--" + old_name.replace("_", "-")
-    _warn(f"{flag} is now {setting.flag}; only this release still takes the old flag")
+    _warn(f"{flag} is now {setting.flag}; version 0.3 refuses the old flag")
     return _from_engine(value, flag) if old_name == "engine" else [(setting.name, value)]
 
 

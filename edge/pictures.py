@@ -13,6 +13,7 @@ from edge.records import Image
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".avif")
 MAX_BYTES = 8 * MAX_PICTURE_PIXELS  # of a file: four channels of 16 bits, uncompressed
+PIPES = (Path("/dev/fd"), Path("/proc/self/fd"))  # what a shell makes of <(command)
 MIN_SIDE_PX = 16  # a hand in fewer pixels looks like a smudge
 MAX_SIDE_PX = 12_000  # the square around the whole picture then takes 430 MB
 
@@ -58,6 +59,8 @@ def read_picture(path: Path) -> Image:
 
 def _read_bytes(path: Path) -> bytes:
     """Read a whole file. Raises PictureError if it may have no end, or is too large for a picture."""
+    if path.is_fifo() and path.parent not in PIPES:  # opening it would wait for a writer
+        raise PictureError(f"{path}: a named pipe, not a picture file")
     with path.open("rb") as file:
         status = os.fstat(file.fileno())
         if stat.S_ISCHR(status.st_mode):

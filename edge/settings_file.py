@@ -18,6 +18,8 @@ from edge.errors import SettingsError, os_errors_as
 from edge.old_settings import translate_flat_key
 from edge.settings import SETTINGS, TABLES, Settings, apply
 
+MAX_BYTES = 1_000_000
+
 
 def read_settings(path: Path, shown: Path | None = None) -> Settings:
     """Return the settings of a TOML file, with defaults for those that it leaves out.
@@ -27,7 +29,7 @@ def read_settings(path: Path, shown: Path | None = None) -> Settings:
     shown = shown or path
     try:
         with os_errors_as(SettingsError, f"{shown} can't be read"):
-            text = path.read_text(encoding="utf-8")
+            text = _read_text(path, shown)
         tables = _parse(text)
     except UnicodeDecodeError:
         raise SettingsError(f"{shown} is not text: it must be a settings file in TOML") from None
@@ -45,6 +47,20 @@ def read_settings(path: Path, shown: Path | None = None) -> Settings:
             hint = f"did you mean [{near[0]}]?" if near else _hint(key)
             raise SettingsError(f"{where}: there is no table {key!r}; {hint or _tables()}")
     return apply(Settings(), given)
+
+
+def _read_text(path: Path, shown: Path) -> str:
+    """Return the text without the byte-order mark that some editors write.
+
+    Raises SettingsError for a named pipe, which would be waited for, and for a file without an end.
+    """
+    if path.is_fifo():
+        raise SettingsError(f"{shown} is a named pipe: it must be a settings file in TOML")
+    with path.open("rb") as file:
+        data = file.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise SettingsError(f"{shown} is too large for a settings file: it must be at most {MAX_BYTES} bytes")
+    return data.decode("utf-8-sig")
 
 
 def _parse(text: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from edge.build import load_engine
 from edge.commands.flags import MODEL, add_settings, load_settings
 from edge.engines.golden import check_golden, measure_inference_ms
-from edge.errors import PackageError
+from edge.errors import PackageError, SettingsError
 from edge.package import Package, open_package
 from edge.records import Engine
 from edge.system.stdout import say
@@ -26,6 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: argparse.Namespace) -> int:
+    if arguments.limit_ms <= 0:
+        raise SettingsError(f"--limit-ms must be more than 0, got {arguments.limit_ms:g}")
     settings = load_settings(arguments)
     package = open_package(Path(arguments.folder or settings.model))
     engine = load_engine(settings, package)

@@ -157,7 +157,7 @@ def _package(settings: "Settings") -> Iterator[Finding]:
             yield Finding(row, False, f"{variant}: {error}")
         else:
             yield Finding(
-                row, True, f"{variant}: answers the golden input ({difference:.3f} from the export's)"
+                row, True, f"{variant}: gives its golden answer (largest difference {difference:.3f})"
             )
         yield from _taught(locate_taught_file(package, variant, settings.state_dir))
 

@@ -98,7 +98,7 @@ def _record(
         if frame is None:
             continue
         if begin_t is None:
-            prompt(f"Sign {letter}, and turn the hand a little meanwhile.")
+            prompt(f"Sign {letter} for two seconds, and turn your hand a little.")
             begin_t = frame.t
         if not began and frame.t - begin_t >= (READY_S if waits else 0.0):
             teaching.record(letter)

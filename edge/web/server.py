@@ -139,7 +139,7 @@ def _listen(host: str, port: int, setting: str) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=32)
     except OSError as error:
-        reason = "another program has that port" if error.errno == errno.EADDRINUSE else reason_of(error)
+        reason = "another program uses that port" if error.errno == errno.EADDRINUSE else reason_of(error)
         raise SettingsError(
-            f"page.listen is {setting}, where no page can be opened ({reason}): take another"
+            f"the page can't be opened at {setting} ({reason}): choose another address or port"
         ) from None

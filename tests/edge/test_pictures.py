@@ -1,6 +1,10 @@
 """Every kind of picture file that people have, and every fault that such a file can have."""
 
 import io
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +17,9 @@ from edge.pictures import MAX_BYTES, MAX_SIDE_PX, MIN_SIDE_PX, decode_picture, r
 
 ORIENTATION = 0x0112  # the EXIF tag
 RED, BLUE = (255, 0, 0), (0, 0, 255)
+
+
+ROOT = Path(__file__).parents[2]
 
 
 def red_left_blue_right(width: int = 100, height: int = 60) -> Pillow.Image:
@@ -139,3 +146,21 @@ def test_file_larger_than_any_picture_is_not_read(tmp_path: Path) -> None:
         file.truncate(MAX_BYTES + 1)
     with pytest.raises(PictureError, match=r"disk\.img: 512 MB is too large for a picture"):
         read_picture(tmp_path / "disk.img")
+
+
+def test_named_pipe_is_refused_without_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with pytest.raises(PictureError, match=r"pipe\.jpg: a named pipe, not a picture file"):
+        read_picture(tmp_path / "pipe.jpg")
+
+
+def test_picture_from_another_program_is_read() -> None:
+    command = "cat docs/pictures/hand-L.jpg"
+    done = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m edge predict <({command})"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert json.loads(done.stdout)["letter"] == "L", done

@@ -147,7 +147,7 @@ def test_taken_port_is_one_sentence(page: Board, tiny_folder: Path) -> None:
     done = asl_edge(
         "run", "--camera", "synthetic:A", "--model", tiny_folder, "--page", f"127.0.0.1:{page.port}"
     )
-    assert "another program has that port" in refused(done)
+    assert "another program uses that port" in refused(done)
 
 
 @pytest.mark.parametrize(
