@@ -79,7 +79,7 @@ test-arm: venv-dev $(ARM)/.made ## the same letters on emulated Cortex-A72 and A
 	.venv-dev/bin/python tests/arm/prove.py $(CURDIR)/$(ARM)
 
 golden: venv-dev ## write down what the shipped model answers to the golden inputs (after a new model)
-	.venv-dev/bin/python tests/support/golden_logits.py
+	PYTHONPATH=tests .venv-dev/bin/python -m support.golden_logits
 
 .venv-peers/.made: requirements/peers.txt requirements/pnnx.txt requirements/mediapipe.txt | venv-dev
 	for name in peers mediapipe; do \

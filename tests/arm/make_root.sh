@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A Debian bookworm of 64-bit ARM with its Python, from Debian's packages, and the wheels that a board installs.
-# Nothing in it is started here but through qemu-user. Usage: make_root.sh FOLDER UV -> FOLDER/root, FOLDER/site
+# Its programs are started through qemu-user only. Usage: make_root.sh FOLDER UV -> FOLDER/root, FOLDER/site
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 out=$1 uv=$2

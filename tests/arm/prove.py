@@ -1,4 +1,4 @@
-"""The same tests and the same answers on emulated 64-bit ARM as here: `make test-arm`. Times mean nothing.
+"""Compare tests and outputs on emulated 64-bit ARM with those of this machine: `make test-arm`.
 
 prove.py ROOT_FOLDER [--photographs N]
 """
@@ -20,7 +20,7 @@ HERE = Path(__file__).resolve().parent
 TOP = HERE.parents[1]
 sys.path[:0] = [str(HERE.parent), str(TOP)]
 
-from support.golden_logits import is_hand, unlike  # noqa: E402
+from support.golden_logits import find_differences, is_hand  # noqa: E402
 from support.golden_logits import main as write_logits  # noqa: E402
 from support.golden_package import build  # noqa: E402  the checkout is put on the path above
 
@@ -39,7 +39,7 @@ PHOTOGRAPHS = (
 
 
 def main() -> int:
-    """Exit code 0 where every test passed and every letter is the same."""
+    """Return 0 if every test passed and every letter is the same."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--photographs", type=int, default=200)
@@ -51,25 +51,26 @@ def main() -> int:
         shutil.copytree(build(folder / "build"), made)
     write_logits(made, made / "golden_logits.json")
     listed = photographs(folder / "photographs.json", args.photographs)
-    here = json.loads(answers_of([sys.executable], folder / "x86.json", made, listed).read_text())
-    with ThreadPoolExecutor() as pool:  # both processors at a time, the tests before the photographs
+    here = json.loads(run_outputs([sys.executable], folder / "x86.json", made, listed).read_text())
+    with ThreadPoolExecutor() as pool:  # both processors at once, the tests before the photographs
         tests = list(pool.map(lambda name: tested(folder, name, made), PROCESSORS))
         runs = pool.map(
-            lambda name: answers_of(emulated(folder, name), folder / f"{name}.json", made, listed), PROCESSORS
+            lambda name: run_outputs(emulated(folder, name), folder / f"{name}.json", made, listed),
+            PROCESSORS,
         )
         there = {name: json.loads(file.read_text()) for name, file in zip(PROCESSORS, runs, strict=True)}
     failed = [name for name, code in zip(PROCESSORS, tests, strict=True) if code]
     lines, alike = parity(here, there)
     print("\n".join(lines))
     print(f"tests/export/test_golden_logits.py: {'FAILED on ' + ', '.join(failed) if failed else 'passed'}")
-    print(f"{(time.monotonic() - began) / 60:.1f} minutes; emulated: no time here says anything of a board")
+    print(f"{(time.monotonic() - began) / 60:.1f} minutes; emulated, so times say nothing about a board")
     return 0 if alike and not failed else 1
 
 
 def photographs(listed: Path, wanted: int) -> Path | None:
-    """A list of so many with the boxes of their hands, evenly from all sources; None where there are none."""
+    """List photographs with their hands' boxes, evenly from all sources; None if there are none."""
     if not PHOTOGRAPHS.is_file() or not wanted:
-        print(f"no photographs at {PHOTOGRAPHS.parent}: the made inputs alone are compared")
+        print(f"no photographs at {PHOTOGRAPHS.parent}: only the golden inputs are compared")
         return None
     items, _ = list_inputs([str(PHOTOGRAPHS)])
     found = [
@@ -82,9 +83,9 @@ def photographs(listed: Path, wanted: int) -> Path | None:
 
 
 def emulated(folder: Path, processor: str) -> list[str]:
-    """The command that starts Python as if on this processor.
+    """Return the command that starts Python on the emulated processor.
 
-    Each has a root of its own for /proc/cpuinfo, which onnxruntime reads and which must be that processor's.
+    Each processor has a root of its own, because onnxruntime reads /proc/cpuinfo there.
     """
     root = folder / f"root-{processor}"
     (root / "proc").mkdir(parents=True, exist_ok=True)
@@ -97,8 +98,8 @@ def emulated(folder: Path, processor: str) -> list[str]:
     return ["qemu-aarch64-static", "-cpu", processor, "-L", str(root), *environment, python, "-s"]
 
 
-def answers_of(python: list[str], output: Path, made: Path, listed: Path | None) -> Path:
-    """Runs answer.py, as a program of this machine or of another."""
+def run_outputs(python: list[str], output: Path, made: Path, listed: Path | None) -> Path:
+    """Run answer.py with this Python, native or emulated."""
     more = ["--photographs", str(listed)] if listed else []
     command = [*python, str(HERE / "answer.py"), str(output), str(DEFAULT_MODEL), str(made), *more]
     subprocess.run(command, check=True)
@@ -106,7 +107,7 @@ def answers_of(python: list[str], output: Path, made: Path, listed: Path | None)
 
 
 def tested(folder: Path, processor: str, made: Path) -> int:
-    """pytest's exit code on the emulated processor; torch's variant is tested on x86 with ARM's kernels."""
+    """Return pytest's exit code on the emulated processor; TorchScript is tested on x86 only."""
     command = [*emulated(folder, processor), "-m", "pytest", "-q", "--noconftest", "-p", "no:cacheprovider"]
     command += [str(HERE.parent / "export/test_golden_logits.py")]
     return subprocess.run(
@@ -115,14 +116,14 @@ def tested(folder: Path, processor: str, made: Path) -> int:
 
 
 def parity(here: dict[str, Any], there: dict[str, dict[str, Any]]) -> tuple[list[str], bool]:
-    """The table, and whether every letter is the same (of photographs: nearly every)."""
+    """Return the table, and whether every letter is the same (for photographs nearly every)."""
     lines = [
-        f"{'against x86':<14}{'answers':<26}{'inputs':>7}{'largest difference':>20}{'letters differ':>16}"
+        f"{'against x86':<14}{'outputs':<26}{'inputs':>7}{'largest difference':>20}{'letters differ':>16}"
     ]
     alike = bool(there)
-    for processor, answers in there.items():
+    for processor, outputs in there.items():
         for what, wanted in here.items():
-            got = answers[what]
+            got = outputs[what]
             if what == "photographs":
                 differ = sum(a != b for a, b in zip(got, wanted, strict=True))
                 share = f"{differ / len(wanted):.1%}"
@@ -130,7 +131,7 @@ def parity(here: dict[str, Any], there: dict[str, dict[str, Any]]) -> tuple[list
                 alike &= differ <= MOST_CHANGED * len(wanted)
                 continue
             hands = list(filter(is_hand, wanted))
-            wrong = unlike(got, wanted, what.split()[-1])
+            wrong = find_differences(got, wanted, what.split()[-1])
             differ = sum(np.argmax(got[name]) != np.argmax(wanted[name]) for name in hands)
             largest = max(float(np.abs(np.subtract(got[name], wanted[name])).max()) for name in wanted)
             lines.append(

@@ -177,3 +177,15 @@ def test_troubleshooting_quotes_messages_of_the_program() -> None:
     for sentence in re.findall(r"^\| `([^`]+)`", page, flags=re.M):
         for part in filter(None, (piece.strip(" ,:") for piece in sentence.casefold().split("…"))):
             assert part in messages, f"the page quotes {sentence!r}, but no message contains {part!r}"
+
+
+def test_constants_point_to_sections_of_the_lab_book() -> None:
+    sections = set(re.findall(r"^## (.+)$", (ROOT / "docs/experiments.md").read_text("utf-8"), flags=re.M))
+    pointers = [
+        (file.relative_to(ROOT).as_posix(), re.sub(r"\n# *", " ", heading))
+        for room in ("edge", "train", "export", "benchmarks")
+        for file in (ROOT / room).rglob("*.py")
+        for heading in re.findall(r'docs/experiments\.md,[\s#]*"([^"]+)"', file.read_text("utf-8"))
+    ]
+    assert len(pointers) > 10
+    assert [pointer for pointer in pointers if pointer[1] not in sections] == []

@@ -174,6 +174,7 @@ def test_predict_needs_neither_torch_nor_200_megabytes(tiny_folder: Path, tmp_pa
     assert int(peak_kb) < 200_000
 
 
+@pytest.mark.slow
 def test_torchscript_variant_reads_the_same_letter(tiny_folder: Path, tmp_path: Path) -> None:
     picture = save(tmp_path / "a.png", scene(1))
     done = asl_edge("predict", "--model", tiny_folder, "--variant", "dynamic", picture)

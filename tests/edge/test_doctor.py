@@ -71,6 +71,7 @@ def test_broken_installation_is_a_row_without_a_traceback(tiny_folder: Path, mod
     assert "can't be imported" in done.stdout
 
 
+@pytest.mark.slow
 def test_camera_is_measured_for_some_seconds() -> None:
     command = [sys.executable, "-m", "edge", "doctor", "--camera", "synthetic:HELLO", "--fps", "5"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -224,6 +224,7 @@ def test_space_becomes_due_while_the_loop_rests(tiny_folder: Path) -> None:
     assert (summary.text, summary.rested > 20) == ("L L", True)
 
 
+@pytest.mark.slow
 def test_light_that_drifts_through_the_day_is_not_movement() -> None:
     pictures = [(room() * (1 - 0.1 * index / 300)).astype(np.uint8) for index in range(300)]
     rests = rested(stream(pictures, gain=0.05))

@@ -250,6 +250,7 @@ def stuck(tiny_folder: Path, what: str) -> tuple[str, ...]:
     return (sys.executable, str(ROOT / "tests/support/stuck.py"), str(tiny_folder), what)
 
 
+@pytest.mark.slow
 def test_loop_that_hangs_in_the_engine_does_not_feed_the_watchdog(
     systemd: Systemd, start: Start, tiny_folder: Path
 ) -> None:
@@ -260,6 +261,7 @@ def test_loop_that_hangs_in_the_engine_does_not_feed_the_watchdog(
     assert systemd.hear(2 * WATCHDOG_S) == []
 
 
+@pytest.mark.slow
 def test_camera_that_hangs_in_its_device_delays_neither_the_watchdog_nor_the_end(
     systemd: Systemd, start: Start, tiny_folder: Path
 ) -> None:

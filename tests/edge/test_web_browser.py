@@ -11,6 +11,7 @@ from support.page_board import TOKEN, Board, wait_until
 needs_browser = pytest.mark.skipif(not browser.is_installed(), reason=browser.MISSING)
 
 
+@pytest.mark.slow
 @needs_browser
 @pytest.mark.parametrize("size", browser.SIZES)
 def test_text_appears_while_it_is_signed_and_the_buttons_edit_it(size: str, tmp_path: Path) -> None:

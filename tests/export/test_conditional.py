@@ -1,4 +1,4 @@
-"""The ResNet is computed for hands as they are held, and left out for those that were turned upright."""
+"""The ResNet is computed for hands as they are held, and skipped for hands that were turned upright."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from train.model.network import AslNet
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """The network as a plain list of nodes, and with the branch."""
+    """Export the network as a plain list of nodes, and with the branch."""
     folder = tmp_path_factory.mktemp("branch")
     exported, plain, branched = (folder / f"{name}.onnx" for name in ("exported", "plain", "branched"))
     torch.manual_seed(0)
@@ -28,7 +28,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @pytest.mark.parametrize("upright", [HELD, TURNED])
-def test_the_branch_changes_no_answer(files: tuple[Path, Path], upright: np.ndarray) -> None:
+def test_branch_changes_no_output(files: tuple[Path, Path], upright: np.ndarray) -> None:
     noise = np.random.default_rng(0).normal(size=(1, 3, SIZE_PX, SIZE_PX)).astype(np.float32)
     wanted, got = (
         ort.InferenceSession(str(file), providers=["CPUExecutionProvider"]).run(None, feed(noise, upright))
@@ -38,7 +38,7 @@ def test_the_branch_changes_no_answer(files: tuple[Path, Path], upright: np.ndar
         np.testing.assert_allclose(g, w, atol=1e-5)
 
 
-def test_all_of_the_resnet_and_nothing_else_is_in_the_branch(files: tuple[Path, Path]) -> None:
+def test_branch_holds_all_of_the_resnet_and_nothing_else(files: tuple[Path, Path]) -> None:
     plain, branched = (onnx.load(str(file)).graph for file in files)
     (branch,) = (node for node in branched.node if node.op_type == "If")
     inside, outside = onnx.helper.get_node_attr_value(branch, "then_branch").node, branched.node
@@ -54,7 +54,7 @@ def test_weights_are_stored_once(files: tuple[Path, Path]) -> None:
     assert abs(branched - plain) < 0.01 * plain
 
 
-def test_in_one_list_it_is_what_it_was(files: tuple[Path, Path]) -> None:
+def test_inlined_model_equals_the_original(files: tuple[Path, Path]) -> None:
     plain, branched = (onnx.load(str(file)) for file in files)
     again = inline_conditional(branched)
     onnx.checker.check_model(again)

@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with prepared/, model.pt, and deployment_package/ with all three variants."""
+    """Make a folder with prepared/, model.pt, and deployment_package/ with all three variants."""
     folder = tmp_path_factory.mktemp("export")
     trained_checkpoint(folder / "model.pt", prepared_pictures(folder))
     assert export(folder, "--output", folder / "deployment_package") == 0
@@ -45,7 +45,7 @@ def hash_files(folder: Path) -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
 
 
-def test_package_opens_and_every_variant_gives_its_golden_answer(tiny: Path) -> None:
+def test_package_opens_and_every_variant_gives_its_golden_output(tiny: Path) -> None:
     package = open_package(tiny / "deployment_package")
     assert tuple(package.files) == VARIANTS
     for variant in VARIANTS:
@@ -53,7 +53,7 @@ def test_package_opens_and_every_variant_gives_its_golden_answer(tiny: Path) -> 
         assert check_golden(engine, package, variant) < 1e-3
 
 
-def test_folder_holds_the_files_of_the_design_and_nothing_else(tiny: Path) -> None:
+def test_folder_holds_exactly_the_files_of_a_package(tiny: Path) -> None:
     assert sorted(path.name for path in (tiny / "deployment_package").iterdir()) == [
         "MODEL_CARD.md",
         "asl_resnet18.dynamic.pt",
@@ -67,13 +67,13 @@ def test_folder_holds_the_files_of_the_design_and_nothing_else(tiny: Path) -> No
 
 
 @pytest.mark.parametrize("variant", ["float", "int8"])
-def test_onnx_files_are_old_enough_for_old_boards_and_standard(tiny: Path, variant: str) -> None:
+def test_onnx_files_are_standard_and_readable_by_old_boards(tiny: Path, variant: str) -> None:
     package = open_package(tiny / "deployment_package")
     model = onnx.load(str(package.file(variant)))
     assert [(entry.domain, entry.version <= 15) for entry in model.opset_import] == [("", True)]
     assert model.ir_version <= 8
     assert {node.domain for node in model.graph.node} == {""}
-    # the ResNet's is folded into its convolutions; left are those of the landmark network's features
+    # the ResNet's are folded into its convolutions; those of the two landmark heads remain
     assert [node.op_type for node in model.graph.node].count("BatchNormalization") == 2
     assert (package.metadata["opset"], package.metadata["ir_version"]) == (
         model.opset_import[0].version,
@@ -99,7 +99,7 @@ def test_accuracy_is_measured_on_the_source_that_training_left_out(tiny: Path) -
         assert figures["answers_changed"] == 0
 
 
-def test_metadata_tells_how_int8_was_chosen_and_nothing_of_the_workstation(tiny: Path) -> None:
+def test_metadata_tells_how_int8_was_chosen_and_no_folder_of_the_workstation(tiny: Path) -> None:
     text = (tiny / "deployment_package" / METADATA_NAME).read_text()
     metadata = json.loads(text)
     chosen = [trial for trial in metadata["quantisation_trials"] if trial["chosen"]]
@@ -116,13 +116,13 @@ def test_metadata_tells_how_int8_was_chosen_and_nothing_of_the_workstation(tiny:
 
 @pytest.fixture(scope="module")
 def one_variant(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A package of the dynamic variant alone, measured on the signer that training saw."""
+    """Export the dynamic variant only, measured on the signer that training saw."""
     folder = tmp_path_factory.mktemp("one") / "package"
     assert export(tiny, "--output", folder, "--variants", "dynamic", "--sources", "anna") == 0
     return folder
 
 
-def test_one_variant_is_packaged_alone_and_float_is_measured_beside_it(one_variant: Path) -> None:
+def test_single_variant_is_packaged_and_float_is_also_measured(one_variant: Path) -> None:
     package = open_package(one_variant)
     assert sorted(path.name for path in package.folder.iterdir()) == [
         "MODEL_CARD.md", "asl_resnet18.dynamic.pt", "model_metadata.json",
@@ -147,7 +147,7 @@ def test_model_card_puts_unseen_signers_before_seen_ones(tiny: Path, tmp_path: P
     assert "native" in card
 
 
-def test_model_card_says_where_unseen_signers_were_not_measured(one_variant: Path) -> None:
+def test_model_card_says_if_unseen_signers_were_not_measured(one_variant: Path) -> None:
     card = (one_variant / "MODEL_CARD.md").read_text()
     assert "the accuracy for a new person is unknown" in card
     assert "These results are too good." in card
@@ -161,7 +161,7 @@ def test_model_card_says_what_it_is_not_for_and_what_dynamic_does_not_gain(tiny:
     assert "Interpreting for anybody: not in medicine" in card
 
 
-def test_source_whose_name_is_no_utf8_is_written_escaped(tiny: Path, tmp_path: Path) -> None:
+def test_source_name_that_is_not_utf8_is_written_escaped(tiny: Path, tmp_path: Path) -> None:
     text = (tiny / "deployment_package" / METADATA_NAME).read_text()
     metadata = json.loads(text.replace("ben", r"caf\udce9"))
     write_metadata(tmp_path, metadata)
@@ -170,7 +170,7 @@ def test_source_whose_name_is_no_utf8_is_written_escaped(tiny: Path, tmp_path: P
     assert r"| caf\udce9 | 24 |" in (tmp_path / "MODEL_CARD.md").read_text()
 
 
-def test_fold_that_saw_every_signer_is_refused(
+def test_fold_trained_on_every_signer_is_refused(
     tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(tiny / "deployment_package", tmp_path / "fold")
@@ -193,7 +193,7 @@ def test_two_folds_of_one_source_are_refused_before_the_work(
     assert not (tmp_path / "package").exists()
 
 
-def test_int8_that_reads_worse_is_refused_and_the_old_package_stays_whole(
+def test_less_accurate_int8_is_refused_and_the_old_package_is_unchanged(
     tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copy(tiny / "model.pt", tmp_path / "model.pt")
@@ -209,7 +209,7 @@ def test_int8_that_reads_worse_is_refused_and_the_old_package_stays_whole(
     assert not list(tmp_path.glob("deployment_package.*"))
 
 
-def test_file_that_may_not_grow_is_one_sentence_and_the_old_package_stays_whole(
+def test_full_disk_is_one_sentence_and_the_old_package_is_unchanged(
     tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(tiny / "deployment_package", tmp_path / "deployment_package")
@@ -228,7 +228,7 @@ def test_file_that_may_not_grow_is_one_sentence_and_the_old_package_stays_whole(
 def test_interrupted_export_leaves_nothing(tiny: Path, tmp_path: Path) -> None:
     flags = ["--checkpoint", tiny / "model.pt", "--data", tiny / "prepared"]
     command = [sys.executable, "-m", "export", *flags, "--output", tmp_path / "deployment_package"]
-    command = ["env", "--default-signal=INT", *command]  # in the background shells switch it off
+    command = ["env", "--default-signal=INT", *command]  # shells switch it off for background jobs
     with subprocess.Popen(list(map(str, command)), cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         for line in process.stderr:

@@ -1,6 +1,6 @@
-"""The same letters from every variant, with every number of threads, on every processor.
+"""Every variant gives the same letters with every number of threads, on every processor.
 
-Runs on a workstation, and on emulated ARM (`make test-arm`) with the same files and the same expectations.
+This runs on a workstation, and on emulated ARM (`make test-arm`) with the same files and expectations.
 """
 
 import json
@@ -10,7 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.golden_inputs import golden_inputs
-from support.golden_logits import SHIPPED, engine_of, expected, is_hand, logits_of, unlike
+from support.golden_logits import (
+    SHIPPED,
+    compute_expected,
+    compute_logits,
+    find_differences,
+    is_hand,
+    open_variant,
+)
 
 from edge.models import DEFAULT_MODEL
 from edge.package import Package, open_package
@@ -18,13 +25,13 @@ from edge.package import Package, open_package
 THREADS = (1, 2, 4)
 VARIANTS = ("int8", "float", "dynamic")
 MADE = os.environ.get("ASL_EDGE_GOLDEN")  # a package with all variants and its golden_logits.json
-# emulation is slow, and tests/arm/answer.py asks there for the rest: threads divide the work, no more
+# emulation is slow, and tests/arm/answer.py runs all inputs there with one thread
 EVERY = 6 if MADE else 1
 
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A ResNet-18 of random features that reads made pictures, in every variant, through the real export."""
+    """A network of random features in every variant, through the real export."""
     if MADE:
         return Path(MADE)
     pytest.importorskip("torch")
@@ -36,33 +43,33 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def check(
     package: Package, expectations: Path, variant: str, threads: int, kernels: str | None = None
 ) -> None:
-    """Each golden input is answered as the file says, by letter and by logit."""
+    """Compare letters and logits with those in the file."""
     if variant not in package.files:
         pytest.skip(f"{package.folder} has no {variant} variant")
-    wanted = json.loads(expectations.read_text())[variant]
-    if wanted["sha256"] != package.metadata["files"][variant]["sha256"]:
+    expected = json.loads(expectations.read_text())[variant]
+    if expected["sha256"] != package.metadata["files"][variant]["sha256"]:
         pytest.fail(f"{expectations} was made for another model: make golden")
-    engine = engine_of(package, variant, threads, kernels)
-    assert not unlike(logits_of(package, engine, EVERY), wanted["logits"], variant)
+    engine = open_variant(package, variant, threads, kernels)
+    assert not find_differences(compute_logits(package, engine, EVERY), expected["logits"], variant)
 
 
 @pytest.mark.parametrize("threads", THREADS)
 @pytest.mark.parametrize("variant", ["int8", "float"])
-def test_shipped_model_answers_as_on_the_machine_that_made_it(variant: str, threads: int) -> None:
+def test_shipped_model_gives_its_golden_logits(variant: str, threads: int) -> None:
     check(open_package(DEFAULT_MODEL), SHIPPED, variant, threads)
 
 
 @pytest.mark.slow  # builds the package
 @pytest.mark.parametrize("threads", THREADS)
 @pytest.mark.parametrize("variant", ["int8", "float"])
-def test_made_model_answers_as_on_the_machine_that_made_it(made: Path, variant: str, threads: int) -> None:
+def test_made_model_gives_its_golden_logits(made: Path, variant: str, threads: int) -> None:
     check(open_package(made), made / "golden_logits.json", variant, threads)
 
 
 @pytest.mark.slow  # builds the package
 @pytest.mark.parametrize("threads", THREADS)
 @pytest.mark.parametrize("kernels", ["x86", "qnnpack"])  # qnnpack is what ARM runs
-def test_torchscript_answers_alike_with_the_kernels_of_both_processors(
+def test_torchscript_gives_the_same_letters_with_both_kinds_of_kernels(
     made: Path, kernels: str, threads: int
 ) -> None:
     torch = pytest.importorskip("torch")
@@ -73,16 +80,16 @@ def test_torchscript_answers_alike_with_the_kernels_of_both_processors(
 
 @pytest.mark.slow  # builds the package
 def test_variants_read_the_same_letters(made: Path) -> None:
-    """Against float32, on hands that the network tells apart."""
+    """Compare with float32, on hands that the network distinguishes."""
     pytest.importorskip("torch")
-    logits = {variant: entry["logits"] for variant, entry in expected(open_package(made)).items()}
+    logits = {variant: entry["logits"] for variant, entry in compute_expected(open_package(made)).items()}
     for name in filter(is_hand, logits["float"]):
-        letters = {variant: int(np.argmax(answers[name])) for variant, answers in logits.items()}
+        letters = {variant: int(np.argmax(values[name])) for variant, values in logits.items()}
         assert len(set(letters.values())) == 1, (name, letters)
 
 
 def test_golden_inputs_are_the_same_bytes_on_every_machine() -> None:
-    """The sum of their bits, as an ARM board computes it, too."""
+    """Their checksum is the same on an ARM board."""
     import hashlib
 
     inputs = golden_inputs(96)

@@ -1,4 +1,4 @@
-"""Which way to quantise is taken, given what was measured."""
+"""Which quantisation recipe is chosen, given the trials."""
 
 from onnxruntime.quantization import CalibrationMethod, QuantType
 
@@ -14,28 +14,28 @@ def trial(recipe: Recipe, cost_points: float, agreement: float = 0.99) -> Trial:
     return Trial(recipe, agreement, cost_points, logits_rms=0.1, points_mean=0.001, bytes=11_000_000)
 
 
-def test_seven_bits_are_taken_where_they_cost_no_more_than_0_3_points() -> None:
+def test_seven_bits_are_chosen_if_they_cost_at_most_0_3_points() -> None:
     assert choose([trial(SEVEN_BITS, 0.3), trial(EIGHT_BITS, -0.5, agreement=1.0)]) == SEVEN_BITS
 
 
-def test_eight_bits_are_taken_where_seven_cost_clearly_more() -> None:
+def test_eight_bits_are_chosen_if_seven_cost_clearly_more() -> None:
     assert choose([trial(SEVEN_BITS, 0.9), trial(EIGHT_BITS, 0.5)]) == EIGHT_BITS
 
 
-def test_seven_bits_are_taken_where_eight_gain_too_little() -> None:
+def test_seven_bits_are_chosen_if_eight_gain_too_little() -> None:
     assert choose([trial(SEVEN_BITS, 0.7), trial(EIGHT_BITS, 0.5)]) == SEVEN_BITS
 
 
-def test_layer_is_left_in_float_where_that_is_what_accuracy_needs() -> None:
+def test_layer_stays_float_if_accuracy_needs_it() -> None:
     tried = [trial(SEVEN_BITS, 36.0, agreement=0.6), trial(EIGHT_BITS, 20.0), trial(FIRST_FLOAT, 0.0)]
     assert choose(tried) == FIRST_FLOAT
 
 
-def test_layer_is_not_left_in_float_where_seven_bits_are_free() -> None:
+def test_layer_does_not_stay_float_if_seven_bits_are_free() -> None:
     assert choose([trial(FIRST_FLOAT, 0.0, agreement=1.0), trial(SEVEN_BITS, 0.1)]) == SEVEN_BITS
 
 
-def test_recipe_that_changes_many_letters_is_not_free_even_if_it_loses_none() -> None:
+def test_recipe_that_changes_many_letters_is_not_free() -> None:
     assert choose([trial(SEVEN_BITS, 0.0, agreement=0.9), trial(FIRST_FLOAT, 0.0)]) == FIRST_FLOAT
 
 

@@ -1,7 +1,8 @@
-"""x86 without VNNI adds two products of 8 bits in 16, and cuts off what is more. No input may get there.
+"""No input may saturate the 16-bit sums of x86 without VNNI.
 
-Its kernel (vpmaddubsw) multiplies neighbouring activations, 0 to 255, with their weights and adds the two:
-255 * 127 * 2 is twice what 16 bits hold, 255 * 64 * 2 just fits. So weights of 7 bits never saturate.
+Its kernel (vpmaddubsw) multiplies neighbouring activations, 0 to 255, with their weights and adds the two
+products in 16 bits: 255 * 127 * 2 is twice what 16 bits hold, 255 * 64 * 2 just fits. So weights of 7 bits
+never saturate.
 """
 
 from pathlib import Path
@@ -27,7 +28,7 @@ LARGEST = 2**15 - 1
 
 
 def weights_of(model: onnx.ModelProto) -> list[tuple[str, np.ndarray]]:
-    """For each convolution the tensor that goes into it, and its 8-bit weights (O, C, kh, kw)."""
+    """Return the input tensor of each convolution, and its 8-bit weights (O, C, kh, kw)."""
     stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     steps = {node.output[0]: node.input[0] for node in model.graph.node if node.op_type == "DequantizeLinear"}
     return [
@@ -38,7 +39,7 @@ def weights_of(model: onnx.ModelProto) -> list[tuple[str, np.ndarray]]:
 
 
 def largest_pair(path: Path, inputs: list[Array]) -> int:
-    """The largest |sum of two neighbouring channels' products| in any convolution, where both are loud."""
+    """Return the largest |sum of two neighbouring channels' products| in any convolution."""
     model = inline_conditional(onnx.load(str(path)))
     weights = weights_of(model)
     kind, names = onnx.TensorProto.UINT8, sorted({name for name, _ in weights})
@@ -56,7 +57,7 @@ def largest_pair(path: Path, inputs: list[Array]) -> int:
             taps = kernel.astype(np.int32).transpose(1, 0, 2, 3).reshape(maps.shape[1], -1)
             even = len(seen) & ~1  # the first convolution has three channels
             pairs = seen[:even].reshape(even // 2, 2, -1)
-            at = pairs.sum(axis=1).argmax(axis=1)  # where the two are loudest together
+            at = pairs.sum(axis=1).argmax(axis=1)  # where their sum is largest
             loudest = np.take_along_axis(pairs, at[:, None, None], axis=2)  # (pairs, 2, 1)
             sums = (loudest * taps[:even].reshape(even // 2, 2, -1)).sum(axis=1)
             largest = max(largest, int(np.abs(sums).max()))
@@ -65,7 +66,7 @@ def largest_pair(path: Path, inputs: list[Array]) -> int:
 
 @pytest.fixture(scope="module")
 def folded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A ResNet-18 whose batch norm has seen the golden hands, in float32, without batch norm."""
+    """Export a ResNet-18 in float32, with batch norm set from the golden hands and folded."""
     folder = tmp_path_factory.mktemp("saturation")
     torch.manual_seed(0)
     model = AslNet().train()
@@ -90,7 +91,7 @@ def test_loud_input_saturates_weights_of_8_bits_and_not_of_7(folded: Path, reduc
     assert (largest_pair(output, loud) > LARGEST) is not reduce_range
 
 
-def test_shipped_model_can_not_saturate_whatever_it_is_shown() -> None:
+def test_shipped_model_cannot_saturate() -> None:
     weights = weights_of(inline_conditional(onnx.load(str(open_package(DEFAULT_MODEL).file("int8")))))
     assert len(weights) >= 20 - 1  # ResNet-18's convolutions, but for one that a recipe may leave in float
     for name, kernel in weights:

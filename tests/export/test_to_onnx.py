@@ -1,4 +1,4 @@
-"""The float32 ONNX file, and what is refused as one."""
+"""The float32 ONNX file, and models that are refused."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from train.model.network import AslNet
 
 
 def identity(op_type: str = "Identity", domain: str = "", opset: int = 13) -> onnx.ModelProto:
-    """A model with our outputs, made of one operator."""
+    """Build a model of one operator with the expected outputs."""
     info = {
         name: helper.make_tensor_value_info(name, TensorProto.FLOAT, s) for name, s in OUTPUT_SHAPES.items()
     }
@@ -30,7 +30,7 @@ def identity(op_type: str = "Identity", domain: str = "", opset: int = 13) -> on
     return helper.make_model(graph, opset_imports=sets, ir_version=10)
 
 
-def test_onnx_answers_as_torch_does(tmp_path: Path) -> None:
+def test_onnx_gives_the_outputs_of_torch(tmp_path: Path) -> None:
     torch.manual_seed(0)
     noise = np.random.default_rng(0).normal(size=(1, 3, SIZE_PX, SIZE_PX)).astype(np.float32)
     inputs = [golden_tensor(SIZE_PX), noise]
@@ -46,7 +46,7 @@ def test_diverged_network_is_one_sentence(tmp_path: Path) -> None:
         export_onnx(model, SIZE_PX, tmp_path / "net.onnx", [golden_tensor(SIZE_PX)])
 
 
-def test_unused_operator_sets_and_a_new_ir_are_taken_out(tmp_path: Path) -> None:
+def test_unused_operator_sets_and_a_newer_ir_are_removed(tmp_path: Path) -> None:
     write_checked(identity(), tmp_path / "net.onnx")
     model = onnx.load(str(tmp_path / "net.onnx"))
     assert [entry.domain for entry in model.opset_import] == [""]
@@ -59,7 +59,7 @@ def test_operator_of_onnxruntime_alone_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "net.onnx").exists()
 
 
-def test_opset_that_old_boards_can_not_read_is_refused(tmp_path: Path) -> None:
+def test_opset_too_new_for_old_boards_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="opset 17"):
         write_checked(identity(opset=17), tmp_path / "net.onnx")
     assert not (tmp_path / "net.onnx").exists()

@@ -33,44 +33,44 @@ def inputs() -> list[Array]:
 
 @pytest.fixture(scope="module")
 def exported(model: AslNet, inputs: list[Array], tmp_path_factory: pytest.TempPathFactory) -> Exported:
-    """The file, and its largest difference from the original by kernels."""
+    """Export the file; also return its largest difference from the original by kernels."""
     path = tmp_path_factory.mktemp("torchscript") / "net.pt"
     return path, export_torchscript(model, SIZE_PX, path, inputs)
 
 
-def test_both_kinds_of_kernels_stay_within_what_rounding_explains(
+def test_both_kinds_of_kernels_differ_by_rounding_only(
     model: AslNet, inputs: list[Array], exported: Exported
 ) -> None:
     differences = exported[1]
     assert set(differences) == {"x86", "qnnpack"}
-    # It is quantised (there is a difference), and no further off than its rounding.
+    # A difference shows that it is quantised.
     assert all(0 < difference <= rounding_bound(model, inputs) for difference in differences.values())
 
 
-def test_model_card_says_what_share_of_the_weights_is_quantised(model: AslNet) -> None:
+def test_model_card_gives_the_quantised_fraction_of_the_weights(model: AslNet) -> None:
     exported = WithFeatures(model)
     layers = [exported.get_submodule(name) for name in LAST_LAYERS]
     quantised = sum(layer.get_parameter("weight").numel() for layer in layers)
     assert len(layers) == 2
     assert quantised == 96_768
-    share = quantised / sum(weights.numel() for weights in exported.parameters())
-    assert f"two last layers alone, about {100 * share:.1f} % of the weights" in DYNAMIC
+    fraction = quantised / sum(weights.numel() for weights in exported.parameters())
+    assert f"two last layers alone, about {100 * fraction:.1f} % of the weights" in DYNAMIC
 
 
-def test_file_is_torchscript_and_no_pickled_module(exported: Exported) -> None:
+def test_file_is_torchscript_without_a_pickled_module(exported: Exported) -> None:
     with zipfile.ZipFile(exported[0]) as archive:
         names = archive.namelist()
     assert any(name.endswith("constants.pkl") for name in names)
     assert any("/code/" in name for name in names)  # the graph, in TorchScript's own language
 
 
-def test_choice_of_kernels_is_given_back() -> None:
+def test_choice_of_kernels_is_restored() -> None:
     before = torch.backends.quantized.engine
     with pytest.raises(DataError), quantised_kernels("qnnpack"):
         raise DataError("inside")
     assert torch.backends.quantized.engine == before
 
 
-def test_kernels_that_this_torch_has_not_are_one_sentence() -> None:
+def test_unsupported_kernels_are_one_sentence() -> None:
     with pytest.raises(DataError, match="has no none_such kernels, only"), quantised_kernels("none_such"):
         pass

@@ -1,1 +1,1 @@
-"""What tests share: made pictures, small packages, a browser."""
+"""Helpers that tests share: synthetic pictures, small packages, a browser."""

@@ -1,4 +1,4 @@
-"""Golden inputs: made by integer arithmetic, so that they are the same bits on every machine."""
+"""Golden inputs, made by integer arithmetic so that they have the same bits on every machine."""
 
 import numpy as np
 
@@ -8,17 +8,17 @@ from edge.records import Array, Image
 from edge.synthetic.poses import POSES, hand_joints
 
 PATCHES, NOISES = 8, 2
-# from joint to joint, in MediaPipe's order, and how thick: 64ths of the distance from wrist to middle knuckle
+# two joints in MediaPipe's order, and the thickness in 64ths of the distance from wrist to middle knuckle
 BONES = [(0, 5, 12), (0, 9, 12), (0, 13, 12), (0, 17, 12), (5, 9, 12), (9, 13, 12), (13, 17, 12), (0, 1, 14),
          *((1 + 4 * f + k, 2 + 4 * f + k, 9 - k) for f in range(5) for k in range(3))]  # fmt: skip
-LOUD = 4.0  # times the contrast of any picture
+LOUD = 4.0  # factor of the contrast
 
 
 def golden_inputs(size_px: int) -> dict[str, Array]:
-    """Name -> (1, 3, S, S) float32.
+    """Return inputs (1, 3, S, S) float32 by name.
 
-    `loud-*` provokes the saturation of AVX2's U8S8 products: in every layer cells are driven to the ends of
-    their 8 bits, so that neighbours are 255 and 255, which weights of more than 7 bits carry beyond 16.
+    `loud-*` provokes the saturation of AVX2's U8S8 products: in every layer activations reach the end of
+    their 8 bits, so that two neighbours are 255 and weights of more than 7 bits exceed 16-bit sums.
     """
     pictures = {
         "golden": golden_picture(size_px),
@@ -45,7 +45,7 @@ def _checks(size_px: int, period: int) -> Image:
 
 
 def _patches(size_px: int, number: int) -> Image:
-    """Colours of 2 to 9 patches a side, as large as hands and as small as fingers."""
+    """Draw 2 to 9 patches of colour per side, from the size of hands to that of fingers."""
     side = 2 + number % 8
     colours = np.random.default_rng(number).integers(0, 256, (side, side, 3), dtype=np.uint8)
     at = np.arange(size_px) * side // size_px
@@ -57,11 +57,11 @@ def _noise(size_px: int, number: int) -> Image:
 
 
 def hand_picture(size_px: int, letter: str) -> Image:
-    """A hand of capsules that are darker at their edges, the nearer ones over the farther."""
-    joints = hand_joints(POSES[letter]) * (1, -1, 1)  # y downwards
+    """Draw a hand of capsules that are darker at their edges, nearer ones over farther ones."""
+    joints = hand_joints(POSES[letter]) * (1, -1, 1)  # y points down
     low, high = joints[:, :2].min(axis=0), joints[:, :2].max(axis=0)
     unit = 0.62 * size_px / float((high - low).max())
-    # 16ths of a pixel: rounded once, and whole numbers from here on
+    # 16ths of a pixel; integers from here on
     place = np.rint(16 * ((joints[:, :2] - (low + high) / 2) * unit + size_px / 2)).astype(np.int64)
     y, x = 16 * np.mgrid[0:size_px, 0:size_px].astype(np.int64)
     picture = np.stack([70 + y // size_px, 90 + x // size_px, 110 + 0 * x], axis=-1)

@@ -1,4 +1,4 @@
-"""A package with every variant, through the real export: random features that read the golden hands."""
+"""A package with every variant, through the real export; its random features read the golden hands."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ PER_LETTER = 2
 
 
 def build(folder: Path) -> Path:
-    """The package's folder, with its golden_logits.json beside the model files."""
+    """Build the package and return its folder, which also holds its golden_logits.json."""
     for source in ("anna", "ben"):
         for letter in LETTERS:
             for number in range(PER_LETTER):

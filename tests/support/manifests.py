@@ -1,4 +1,4 @@
-"""Manifests of made photographs."""
+"""Manifests of synthetic photographs."""
 
 import csv
 from pathlib import Path

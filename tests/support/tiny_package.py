@@ -1,7 +1,6 @@
-"""A real deployment package within seconds: an untrained network of 15 kB, exported as `export` does it.
+"""A real deployment package within seconds: an untrained network of 15 kB, exported as `export` does.
 
-Its files, shapes, checksums and golden answers are as the contract wants them. It sees a hand that signs F
-in every picture.
+Its files, shapes, checksums and golden outputs fulfil the contract. It reads F from every picture.
 """
 
 import contextlib
@@ -34,15 +33,14 @@ from edge.records import LETTERS, N_LANDMARKS
 
 SIZE_PX = 64
 N_FEATURES = 16
-ALWAYS = "F"  # what it reads
-TURNED_LESS = 0.25  # what it says of a square that was turned is so much fainter
+ALWAYS = "F"  # the letter that it reads
+TURNED_LESS = 0.25  # fraction by which its outputs are smaller for a square that was turned
 EXAMPLE = torch.zeros(1, 3, SIZE_PX, SIZE_PX), torch.zeros(UPRIGHT_SHAPE)
 FILES = {"float": "tiny.onnx", "int8": "tiny.int8.onnx", "dynamic": "tiny.dynamic.pt"}
 
 
 class TinyNet(nn.Module):
-    """(1, 3, S, S), and (1,) whether it was turned -> letters (1, 26), presence (1, 1), points (1, 21, 2),
-    features (1, 16)."""
+    """(1, 3, S, S), and (1,) whether it was turned -> letters, presence, landmarks, features (1, 16)."""
 
     def __init__(self, n_letters: int = len(LETTERS)) -> None:
         super().__init__()
@@ -65,7 +63,7 @@ class TinyNet(nn.Module):
 
 
 class Oldest(nn.Module):
-    """What asl-edge 0.1.0 exported."""
+    """The inputs and outputs that asl-edge 0.1.0 exported."""
 
     def __init__(self, net: TinyNet) -> None:
         super().__init__()
@@ -76,7 +74,7 @@ class Oldest(nn.Module):
 
 
 def export_onnx(net: nn.Module, path: Path, names: tuple[str, ...] = (*OUTPUT_SHAPES, FEATURES)) -> None:
-    """Inputs `image` and `upright`, opset 13, as the real export writes it."""
+    """Export with the inputs `image` and `upright` and opset 13, as the real export does."""
     inputs = EXAMPLE[: 1 if isinstance(net, Oldest) else 2]
     with exporting():
         torch.onnx.export(
@@ -91,14 +89,14 @@ def export_onnx(net: nn.Module, path: Path, names: tuple[str, ...] = (*OUTPUT_SH
 
 
 def export_torchscript(net: nn.Module, path: Path) -> None:
-    """The last layer in 8 bits, traced, as the real export writes it."""
+    """Quantise the last layer to 8 bits and trace, as the real export does."""
     with exporting():
         quantized = torch.ao.quantization.quantize_dynamic(net.eval(), {nn.Linear}, torch.qint8)
         torch.jit.save(torch.jit.trace(quantized, EXAMPLE), str(path))
 
 
 def input_of(size_px: int) -> dict[str, Any]:
-    """The metadata's word on what the network takes."""
+    """Return the metadata's description of the input."""
     return {
         "name": "image",
         "shape": [1, 3, size_px, size_px],
@@ -109,7 +107,7 @@ def input_of(size_px: int) -> dict[str, Any]:
 
 
 def build_tiny_package(folder: Path, seed: int = 0) -> Package:
-    """Writes all three variants and their metadata into `folder` and opens it."""
+    """Write all three variants and their metadata into `folder`, and open it."""
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
     net = TinyNet().eval()
@@ -134,7 +132,7 @@ def build_tiny_package(folder: Path, seed: int = 0) -> Package:
 
 
 def write_metadata(folder: Path, golden_letters: dict[str, list[float]], **changes: Any) -> None:
-    """The contract of the files that lie in `folder`; `changes` replace its entries."""
+    """Write the contract of the files in `folder`; `changes` replace its entries."""
     metadata = {
         "schema_version": SCHEMA_VERSION,
         "labels": list(LETTERS),
@@ -171,9 +169,9 @@ class _Calibration(CalibrationDataReader):
 
 @contextlib.contextmanager
 def exporting() -> Iterator[None]:
-    """Around what torch calls deprecated and the project needs."""
+    """Ignore deprecations of torch that the project needs."""
     with warnings.catch_warnings():
-        # torch.jit, torch.ao.quantization and the exporter without dynamo say that they are deprecated
+        # torch.jit, torch.ao.quantization and the exporter without dynamo are deprecated
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.filterwarnings("ignore", "torch.quantize_per_tensor", UserWarning)
         yield

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from support.made_pictures import letters_alike
+from support.made_pictures import find_similar_letters
 
 from edge.records import LETTERS
 from edge.synthetic.painter import Appearance, paint_hand
@@ -100,7 +100,7 @@ def test_people_differ_less_than_letters():
 
 def test_no_two_letters_look_the_same():
     pictures = {letter: painted(letter) for letter in LETTERS}
-    assert letters_alike(pictures, 0.03) == []
+    assert find_similar_letters(pictures, 0.03) == []
 
 
 def test_fingers_cover_the_thumb_in_m_and_the_thumb_covers_them_in_s():

@@ -125,7 +125,7 @@ def test_model_that_saw_everything_is_still_evaluated(prepared: Prepared) -> Non
     assert list(group_rows(prepared, {"sources": ["anna", "ben", "carl"]})) == [SEEN]
 
 
-def test_choice_without_pictures_is_one_sentence(prepared: Prepared) -> None:
+def test_empty_selection_is_one_sentence(prepared: Prepared) -> None:
     with pytest.raises(DataError, match="has no picture of these sources and splits"):
         group_rows(prepared, TRAINING, sources=["anna"], splits=["test"])
 
@@ -225,7 +225,7 @@ def test_evaluation_that_cannot_be_written_is_one_sentence(
         run(package.folder, prepared, tmp_path / "e", "--roles", "test")
 
 
-def test_photographs_are_read_from_end_to_end(package: Package, tmp_path: Path) -> None:
+def test_photographs_are_measured(package: Package, tmp_path: Path) -> None:
     folder = photographs() / "asl-frames"
     with (folder / "manifest.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["source"] == "davidlee"][::60]

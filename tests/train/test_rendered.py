@@ -4,7 +4,7 @@ import hashlib
 
 import numpy as np
 import pytest
-from support.made_pictures import letters_alike
+from support.made_pictures import find_similar_letters
 
 from edge.records import LETTERS
 from edge.synthetic.painter import Appearance
@@ -147,7 +147,7 @@ def test_hand_has_the_requested_size():
 
 def test_no_two_letters_look_the_same():
     pictures = {letter: lit(letter, make_appearance()) for letter in LETTERS}
-    assert letters_alike(pictures, 0.02) == []
+    assert find_similar_letters(pictures, 0.02) == []
 
 
 def test_mirrored_hand_is_the_other_hand():
