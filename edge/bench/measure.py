@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from edge.bench.sampler import Sampler, read_memory_mb
 from edge.bench.stopwatch import Stopwatch, measure_stopwatch_cost_s
 from edge.build import build_camera, build_tracker
 from edge.cameras import Camera
@@ -23,9 +24,8 @@ from edge.pipeline import each_letter, run
 from edge.records import CameraState, Frame, LetterEvent, Prediction
 from edge.settings import Settings
 from edge.sinks.jsonlines import JsonLines
-from edge.system.board import BoardReading, read_board
+from edge.system.board import BoardReading
 
-SAMPLE_S = 2.0  # interval between two samples of the board's sensors and of the memory
 Progress = Callable[[float, Stopwatch], None]  # seconds measured, and the rows so far
 
 
@@ -69,7 +69,7 @@ def measure(
         tracker = build_tracker(settings, wrap_engine=watch.engine, wrap_palm_detector=watch.palm_detector)
         letters = _TimedLetters(settings, watch)
         timed = _TimedCamera(camera, watch, duration_s, progress)
-        sampler = _Sampler()
+        sampler = Sampler()
         cpu_s = _cpu_s()
         with sampler:
             sink = each_letter(watch.sink(JsonLines(devnull, stop)))
@@ -90,7 +90,7 @@ def measure(
         letters=len(watch.letters_t),
         cpu_s=cpu_s,
         # the kernel's peak is inexact, and can be smaller than a sample (proc_pid_status(5))
-        peak_mb=max([_status_mb("VmHWM"), *sampler.memory_mb]),
+        peak_mb=max([read_memory_mb("VmHWM"), *sampler.memory_mb]),
         steady_mb=float(np.median(sampler.memory_mb[len(sampler.memory_mb) // 2 :])),
         first_frame_s=start_t + float(table[0, 0] + table[0, 1] + table[0, 2]),
         first_letter_s=start_t + watch.letters_t[0] - (watch.start_t or 0.0) if watch.letters_t else None,
@@ -174,47 +174,6 @@ class _TimedLetters(LetterFilter):
         return event
 
 
-class _Sampler:
-    """A thread that samples the board's sensors and this process's memory, and measures its own cost."""
-
-    def __init__(self) -> None:
-        self.readings: list[BoardReading] = []
-        self.memory_mb: list[float] = []
-        self.cpu_s = 0.0
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._sample, name="sampler", daemon=True)
-
-    def __enter__(self) -> "_Sampler":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _sample(self) -> None:
-        began_t, children_s = time.monotonic(), _children_s()
-        while True:
-            self.readings.append(read_board(time.monotonic() - began_t))
-            self.memory_mb.append(_status_mb("VmRSS"))
-            self.cpu_s = time.thread_time() + _children_s() - children_s
-            if self._stop.wait(SAMPLE_S):
-                return
-
-
 def _cpu_s() -> float:
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime
-
-
-def _children_s() -> float:
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
-
-
-def _status_mb(key: str) -> float:
-    """Return VmRSS or VmHWM of this process in MB (proc_pid_status(5))."""
-    for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
-        if line.startswith(key):
-            return int(line.split()[1]) / 1024
-    return float("nan")
