@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.command_line import asl_edge, refused
+from support.command_line import asl_edge, read_refusal
 from support.full_disk import FullAfter
 from support.made_pictures import save, scene
 
@@ -177,13 +177,13 @@ def test_published_times_have_a_source() -> None:
     ],
 )
 def test_invalid_arguments_are_refused(arguments: list[str], message: str) -> None:
-    assert message in refused(asl_edge("bench", *arguments))
+    assert message in read_refusal(asl_edge("bench", *arguments))
 
 
 def test_package_with_a_wrong_checksum_is_refused(tiny_folder: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(tiny_folder, tmp_path / "package")
     (folder / "tiny.int8.onnx").write_bytes(b"x" * (folder / "tiny.int8.onnx").stat().st_size)
-    assert "sha256 differs" in refused(asl_edge("bench", "--model", folder))
+    assert "sha256 differs" in read_refusal(asl_edge("bench", "--model", folder))
 
 
 EMPTY = '"machine": {}, "package": {}, "settings": {}, "whole": {}, "frames": {}, "memory_mb": {}, '
@@ -201,7 +201,7 @@ EMPTY = '"machine": {}, "package": {}, "settings": {}, "whole": {}, "frames": {}
 )
 def test_invalid_card_or_card_of_another_version_is_refused(tmp_path: Path, card: str) -> None:
     (tmp_path / "card.json").write_text(card)
-    assert "card" in refused(asl_edge("bench", "--compare", tmp_path / "card.json"))
+    assert "card" in read_refusal(asl_edge("bench", "--compare", tmp_path / "card.json"))
 
 
 def test_late_reader_of_a_looped_camera_misses_frames_that_are_counted() -> None:
