@@ -1,4 +1,4 @@
-# `make` alone prints the targets. CI runs the same ones.
+# `make` prints the targets. CI runs the same targets.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -6,23 +6,23 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 WORD ?= HELLO
-# labelled photographs with a manifest.csv, which are not part of this repository
+# the manifest.csv of labelled photographs, which are not part of this repository
 DATA ?= ../shared/data/asl-frames/manifest.csv
-# one of the files in ansible/group_vars
+# the name of a file in ansible/group_vars, without .yml
 BOARD ?=
-# not empty: with the wheels of page, MQTT and metrics
+# if not empty, the wheelhouse contains the wheels of page, MQTT and metrics
 EXTRAS ?=
 
 .PHONY: help
 help: ## print the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# An environment is rebuilt when its pinned file, or what is installed from here, changes. build/lib goes first:
-# setuptools would install files that are there and no longer in the checkout.
-# $(call make_venv,FOLDER,PINNED,HOW TO INSTALL asl-edge)
+# An environment is rebuilt when its pinned requirements or the package's files change. build/lib is removed first,
+# because setuptools would also install files that are left there from an earlier build.
+# $(call make_venv,FOLDER,PINNED REQUIREMENTS,WHAT TO INSTALL FROM THE CHECKOUT)
 define make_venv
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 13) else f"asl-edge needs Python 3.10 to 3.13, $(PYTHON) is {v[0]}.{v[1]}: make PYTHON=python3.12 ...")'
-	@$(PYTHON) -m venv --clear $(1) || { echo "$(PYTHON) can make no environment; on Debian: apt install python3-venv" >&2; exit 1; }
+	@$(PYTHON) -m venv --clear $(1) || { echo "$(PYTHON) can't create an environment; on Debian: apt install python3-venv" >&2; exit 1; }
 	@command -v uv >/dev/null || $(1)/bin/python -m pip install -q --require-hashes -r requirements/uv.txt
 	@uv=$$(command -v uv || echo $(1)/bin/uv); export VIRTUAL_ENV=$(CURDIR)/$(1); \
 	$$uv pip install -q --require-hashes -r $(2); \
@@ -40,19 +40,19 @@ EDGE_FILES := $(shell find edge -type f -not -path '*/__pycache__/*')
 	$(call make_venv,.venv-dev,requirements/dev.txt,-e .)
 
 .PHONY: venv venv-dev
-venv: .venv/.made ## .venv: the runtime alone, as on a device (no torch)
-venv-dev: .venv-dev/.made ## .venv-dev: everything, to train, export, test and check
+venv: .venv/.made ## build .venv: only the runtime, as on a device (no torch)
+venv-dev: .venv-dev/.made ## build .venv-dev: everything to train, export, test and check
 
 .PHONY: demo
-demo: venv ## the synthetic signer spells WORD (make demo WORD=HELLO), the shipped model reads it
+demo: venv ## let the shipped model read WORD from the synthetic signer (make demo WORD=HELLO)
 	@.venv/bin/asl-edge demo "$(WORD)"
 
 PYTEST := .venv-dev/bin/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .PHONY: test test-slow
-test: venv-dev ## the tests to run before every commit (3 minutes on two cores)
+test: venv-dev ## run the tests that every commit must pass (3 minutes on two cores)
 	$(PYTEST) -m "not slow and not hardware and not machine"
-test-slow: venv-dev ## the slow tests: training, export, the whole path from photographs to letters
+test-slow: venv-dev ## run the slow tests: training, export, the whole path from photographs to letters
 	$(PYTEST) -m slow
 
 MACHINE := build/camera-machine
@@ -62,7 +62,7 @@ $(MACHINE)/root.img: tests/machines/make_root.sh tests/machines/guest_init.sh re
 	tests/machines/make_root.sh $(MACHINE) "$$(command -v uv || echo .venv-dev/bin/uv)"
 
 .PHONY: test-cameras
-test-cameras: venv-dev $(MACHINE)/root.img ## cameras: GStreamer, and V4L2 in an emulated machine (as root; half an hour)
+test-cameras: venv-dev $(MACHINE)/root.img ## test cameras: GStreamer, and V4L2 in an emulated machine (as root; half an hour)
 	tests/machines/need_packages.sh gstreamer1.0-tools gstreamer1.0-plugins-base qemu-system-x86 seabios
 	.venv-dev/bin/pytest tests/edge/test_frame_faults.py tests/edge/test_orientation.py tests/edge/test_reconnecting.py \
 	  tests/edge/test_jetson.py tests/edge/test_pi.py tests/edge/test_usb.py
@@ -75,10 +75,10 @@ $(ARM)/.made: tests/arm/make_root.sh requirements/device.txt tests/arm/pytest.tx
 	tests/arm/make_root.sh $(ARM) "$$(command -v uv || echo .venv-dev/bin/uv)"
 
 .PHONY: test-arm golden
-test-arm: venv-dev $(ARM)/.made ## the same letters on emulated Cortex-A72 and A76 with the real wheels (as root at first)
+test-arm: venv-dev $(ARM)/.made ## compare the letters on emulated Cortex-A72 and A76 with the real wheels (root builds it at first)
 	.venv-dev/bin/python tests/arm/prove.py $(CURDIR)/$(ARM)
 
-golden: venv-dev ## write down what the shipped model answers to the golden inputs (after a new model)
+golden: venv-dev ## record the shipped model's logits for the golden inputs (after a new model)
 	PYTHONPATH=tests .venv-dev/bin/python -m support.golden_logits
 
 .venv-peers/.made: requirements/peers.txt requirements/pnnx.txt requirements/mediapipe.txt | venv-dev
@@ -89,21 +89,21 @@ golden: venv-dev ## write down what the shipped model answers to the golden inpu
 	VIRTUAL_ENV=$(CURDIR)/.venv-peers $$(command -v uv || echo .venv-dev/bin/uv) pip install -q --no-deps --require-hashes -r requirements/pnnx.txt
 	@touch $@
 
-# packages that were trained without some sources, for accuracy on people that they have not seen
+# packages trained without some sources, for the accuracy on unseen people
 FOLDS ?=
 PICTURES ?= 300
 
 .PHONY: venv-peers peers
-venv-peers: .venv-peers/.made ## .venv-peers, .venv-mediapipe: what asl-edge is measured beside (x86, Python 3.11 or 3.12)
-peers: venv-dev venv-peers ## asl-edge beside its peers, from frame to letter (make peers FOLDS="DIR DIR")
+venv-peers: .venv-peers/.made ## build .venv-peers and .venv-mediapipe for `make peers` (x86, Python 3.11 or 3.12)
+peers: venv-dev venv-peers ## compare asl-edge with its peers, from frame to letter (make peers FOLDS="DIR DIR")
 	.venv-dev/bin/python benchmarks/peers.py $(dir $(DATA)).. $(FOLDS:%=--fold %) --pictures $(PICTURES)
 
 .PHONY: docs
-docs: venv-dev ## write docs/settings.md from the declarations in edge/settings.py
+docs: venv-dev ## generate docs/settings.md from edge/settings.py
 	.venv-dev/bin/python docs/settings_page.py > docs/settings.md
 
 .PHONY: check
-check: venv-dev ## ruff, ruff format --check, mypy, import-linter
+check: venv-dev ## run ruff, ruff format --check, mypy, import-linter
 	.venv-dev/bin/ruff check .
 	.venv-dev/bin/ruff format --check .
 	.venv-dev/bin/mypy
@@ -115,47 +115,47 @@ check: venv-dev ## ruff, ruff format --check, mypy, import-linter
 	@touch $@
 
 .PHONY: venv-deploy board-named wheelhouse lint-deploy test-deploy test-deploy-short test-deploy-arm
-venv-deploy: .venv-deploy/.made ## .venv-deploy: ansible, to install boards from this workstation
+venv-deploy: .venv-deploy/.made ## build .venv-deploy: ansible, to install boards from this workstation
 BOARDS = $(basename $(notdir $(wildcard ansible/group_vars/*.yml)))
-board-named: # before minutes of making .venv-deploy
+board-named: # checked before .venv-deploy is built, which takes minutes
 	@test -f "ansible/group_vars/$(BOARD).yml" || \
 	{ echo "there is no board '$(BOARD)': make wheelhouse BOARD=... takes one of $(BOARDS)" >&2; exit 2; }
 wheelhouse: board-named venv-deploy ## collect the wheels of a board (make wheelhouse BOARD=pi_bookworm)
 	.venv-deploy/bin/python ansible/wheelhouse.py $(BOARD) $(if $(EXTRAS),extras)
 
-lint-deploy: venv-deploy ## ansible-lint, production profile
+lint-deploy: venv-deploy ## run ansible-lint with its production profile
 	cd ansible && PATH=$(CURDIR)/.venv-deploy/bin:$$PATH ansible-lint --offline --profile production .
 
 TEST_DEPLOY = PATH=$(CURDIR)/.venv-deploy/bin:$$PATH .venv-deploy/bin/python tests/deploy
-test-deploy: lint-deploy ## the playbooks and the unit on a Debian that it builds and boots (as root)
+test-deploy: lint-deploy ## test the playbooks and the unit on a Debian that is built and booted (as root)
 	$(MAKE) wheelhouse BOARD=debian_x86 EXTRAS=1
 	rm -rf build/wheelhouse/debian_x86-extras
 	mv build/wheelhouse/debian_x86 build/wheelhouse/debian_x86-extras
 	$(MAKE) wheelhouse BOARD=debian_x86
 	$(TEST_DEPLOY)/prove.py
-test-deploy-short: venv-deploy ## the same in some minutes, with fewer faults
+test-deploy-short: venv-deploy ## test the same with fewer faults, in some minutes
 	tests/deploy/can_boot.sh
 	$(MAKE) wheelhouse BOARD=debian_x86
 	$(TEST_DEPLOY)/prove.py --short
-test-deploy-arm: venv-deploy ## the playbook on an emulated 64-bit ARM machine (as root; slow)
+test-deploy-arm: venv-deploy ## test the playbook on an emulated 64-bit ARM machine (as root; slow)
 	$(MAKE) wheelhouse BOARD=debian_arm
 	$(TEST_DEPLOY)/prove_arm.py
 
 .PHONY: pictures
-pictures: venv-dev ## make the pictures of the documents again (needs Debian's chromium and chromium-driver)
+pictures: venv-dev ## regenerate the pictures of the documents (needs Debian's chromium and chromium-driver)
 	.venv-dev/bin/python docs/pictures/make.py
 
 .PHONY: train-default
-train-default: venv-dev ## train and package the shipped model again from DATA (hours on two cores)
+train-default: venv-dev ## retrain and package the shipped model from DATA (hours on two cores)
 	train/default_recipe.sh $(DATA)
 
 .PHONY: requirements
-requirements: venv-dev ## pin requirements/*.in again, by version and hash
+requirements: venv-dev ## pin requirements/*.in by version and hash
 	@uv=$$(command -v uv || echo .venv-dev/bin/uv); cd requirements; for name in device extras nano dev build uv deploy peers mediapipe pnnx; do \
 	oldest=3.10; alone=; case $$name in nano|peers|mediapipe) oldest=3.11;; pnnx) alone=--no-deps;; esac; \
 	$$uv pip compile -q $$alone --universal --python-version $$oldest --generate-hashes --no-header \
 	  --no-emit-index-url --no-emit-find-links $$name.in -o $$name.txt; done
 
 .PHONY: clean
-clean: ## remove the environments and every cache
+clean: ## remove environments, builds and caches
 	rm -rf .venv .venv-dev .venv-deploy .venv-peers .venv-mediapipe build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

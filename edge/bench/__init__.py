@@ -1,1 +1,1 @@
-"""How fast is it on this device?"""
+"""`asl-edge bench`: measure speed on this device, compare measurements, and tune the settings."""

@@ -1,4 +1,4 @@
-"""The latency card: what `asl-edge bench` measured, as one JSON value.
+"""The latency card: the measurements of `asl-edge bench` as one JSON value.
 
 {"card_version": 1, "machine": {...}, "package": {...}, "whole": {stage: {"p50": ms, ...}}, ...}
 """
@@ -23,16 +23,16 @@ from edge.system.machine import describe
 CARD_VERSION = 1
 HOW_TO_MAKE = "write one with asl-edge bench --json FILE"
 PERCENTILES = ("p50", "p95", "p99")
-COLD_S, SUSTAINED_S = 30.0, 60.0  # the first and the last seconds of a run that has both
-PARTS = 60  # of the run, for its curve over time
+COLD_S, SUSTAINED_S = 30.0, 60.0  # the first and the last part of a run that is long enough for both
+PARTS = 60  # points of the curve over time
 Card = dict[str, Any]
 
 
 def make_card(measured: BenchRun, settings: Settings) -> Card:
-    """Return all that a comparison needs. The values in `whole`, `cold` and `sustained` are ms."""
+    """Return the card of a run. The values in `whole`, `cold` and `sustained` are in ms."""
     table, package = measured.table, open_package(Path(settings.model))
     inferences = np.maximum(table[:, ROW.index("inferences")], 1)
-    both = measured.span_s >= COLD_S + SUSTAINED_S
+    is_long = measured.span_s >= COLD_S + SUSTAINED_S
     return {
         "card_version": CARD_VERSION,
         "made": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
@@ -45,7 +45,7 @@ def make_card(measured: BenchRun, settings: Settings) -> Card:
             "sha256": compute_sha256(package.file(settings.variant)),
         },
         "settings": {
-            "camera": settings.camera.partition(":")[0],  # names of files and devices are private
+            "camera": settings.camera.partition(":")[0],  # without the private name of a file or device
             "fps": settings.fps,
             "engine": package.runtime(settings.variant),
             "variant": settings.variant,
@@ -54,8 +54,8 @@ def make_card(measured: BenchRun, settings: Settings) -> Card:
         },
         "span_s": round(measured.span_s, 1),
         "whole": _stages(table),
-        "cold": _stages(table[table[:, 0] < COLD_S]) if both else None,
-        "sustained": _stages(table[table[:, 0] > measured.span_s - SUSTAINED_S]) if both else None,
+        "cold": _stages(table[table[:, 0] < COLD_S]) if is_long else None,
+        "sustained": _stages(table[table[:, 0] > measured.span_s - SUSTAINED_S]) if is_long else None,
         "frames": {
             "read": len(table),
             "dropped": measured.dropped,
@@ -75,20 +75,20 @@ def make_card(measured: BenchRun, settings: Settings) -> Card:
         "own_cost": {
             "share": round(measured.own_fraction, 5),
             "us_per_frame": round(1e6 * measured.stopwatch_cost_s, 1),
-            "instruments_s": round(measured.instruments_cost_s, 3),
+            "instruments_s": round(measured.sampling_cost_s, 3),
             "known_by": "stopwatch: timed over 2000 empty steps; instruments: the clock of their thread",
         },
     }
 
 
 def write_card(card: Card, path: Path) -> None:
-    """SettingsError where the file can't be written."""
+    """Write the card as JSON. Raises SettingsError if the file can't be written."""
     with os_errors_as(SettingsError, f"the card can't be written to {path}"):
         path.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
 
 
 def read_card(path: Path) -> Card:
-    """SettingsError where the file is no card, or one of a version that this asl-edge does not know."""
+    """Read a card. Raises SettingsError if the file is no card, is incomplete or has another version."""
     try:
         with os_errors_as(SettingsError, f"{path} can't be read"):
             card = json.loads(path.read_text(encoding="utf-8"))
@@ -113,7 +113,8 @@ def _stages(table: npt.NDArray[np.float64]) -> Card:
 
 
 def _spread(values_ms: npt.NDArray[np.float64]) -> Card:
-    values_ms = values_ms[values_ms >= 0]  # -1: the sinks were not called, because there was no letter
+    """Return the number of values, their percentiles and their maximum, in ms."""
+    values_ms = values_ms[values_ms >= 0]  # -1: no letter, so the sinks were not called
     if not len(values_ms):
         return {"n": 0, **dict.fromkeys((*PERCENTILES, "max"))}
     p50, p95, p99 = (round(float(x), 3) for x in np.percentile(values_ms, (50, 95, 99)))
@@ -121,7 +122,7 @@ def _spread(values_ms: npt.NDArray[np.float64]) -> Card:
 
 
 def _over_time(measured: BenchRun) -> list[Card]:
-    """Return the run in equal parts: frames per second, medians, and what the instruments showed."""
+    """Return frame rate, medians and the nearest board readings for equal parts of the run."""
     step_s = max(1.0, measured.span_s / PARTS)
     points = []
     for number in range(max(1, int(measured.span_s / step_s))):

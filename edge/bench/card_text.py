@@ -1,4 +1,4 @@
-"""The latency card as the table that a person reads."""
+"""Format a latency card as a table for people."""
 
 from edge.bench.card import COLD_S, PERCENTILES, SUSTAINED_S, Card
 from edge.bench.stopwatch import STAGES

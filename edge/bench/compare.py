@@ -1,4 +1,4 @@
-"""`asl-edge bench --compare`: latency cards side by side, and what ncnn published for the same board."""
+"""`asl-edge bench --compare`: latency cards side by side, and ncnn's published times for the same board."""
 
 import json
 import textwrap
@@ -12,26 +12,31 @@ from edge.bench.stopwatch import STAGES
 
 PUBLISHED = Path(__file__).parent / "ncnn_resnet18.json"
 COLUMNS = 80
-CARDS_PER_BLOCK = 3  # further cards follow in blocks below, each beside the first card
+CARDS_PER_BLOCK = 3  # further cards follow in more blocks, each of which repeats the first card
 NAME, VALUE, RATIO = 22, 11, 8  # widths of the columns
 
 
 def compare_cards(cards: Sequence[Card], names: Sequence[str]) -> list[str]:
-    """Return lines of at most COLUMNS characters. The ratios are to the first card."""
-    shown = list(zip(names, cards, strict=True))
-    lines = [f"{Path(name).stem}: {_machine(card)}"[:COLUMNS] for name, card in shown]
-    others = shown[1:] or [shown[0]]
-    for begin in range(0, len(others), CARDS_PER_BLOCK - 1):
-        block = [shown[0], *others[begin : begin + CARDS_PER_BLOCK - 1]] if len(shown) > 1 else shown
+    """Return lines of at most COLUMNS characters. Ratios are relative to the first card."""
+    named = list(zip(names, cards, strict=True))
+    lines = [f"{Path(name).stem}: {_machine(card)}"[:COLUMNS] for name, card in named]
+    first, *others = named
+    for begin in range(0, max(1, len(others)), CARDS_PER_BLOCK - 1):
+        block = [first, *others[begin : begin + CARDS_PER_BLOCK - 1]]
         lines += [*_block([card for _, card in block], [name for name, _ in block]), ""]
-    for name, card in dict(shown).items():
+    for name, card in dict(named).items():
         lines += _published(name, card)
     return lines
 
 
 def _block(cards: list[Card], names: list[str]) -> list[str]:
     lines = [_line("", [Path(name).stem for name in names])]
-    lines.append(_line("threads, input px", [_way(card) for card in cards]))
+    lines.append(
+        _line(
+            "threads, input px",
+            [f"{card['settings']['threads']}, {card['package']['input_px']}" for card in cards],
+        )
+    )
     lines.append(_line("model", [card["package"]["sha256"][:8] for card in cards]))
     lines.append("medians, ms")
     lines += [
@@ -48,10 +53,6 @@ def _block(cards: list[Card], names: list[str]) -> list[str]:
 
 def _machine(card: Card) -> str:
     return str(card["machine"]["board"] or card["machine"]["cpu"])
-
-
-def _way(card: Card) -> str:
-    return f"{card['settings']['threads']}, {card['package']['input_px']}"
 
 
 def _line(name: str, words: list[str]) -> str:
@@ -73,19 +74,19 @@ def _number(value: float | None) -> str:
 
 
 def _published(name: str, card: Card) -> list[str]:
-    """Return the figures that are published for the board; [] if there are none."""
+    """Return ncnn's published times for the card's board; [] if there are none."""
     table: dict[str, Any] = json.loads(PUBLISHED.read_text(encoding="utf-8"))
     for board in table["boards"]:
         if board["model"] in card["machine"]["board"]:
             threads = str(card["settings"]["threads"])
-            reading_ms = card["frames"]["reading_ms"]
+            inference_ms = card["frames"]["reading_ms"]
             lines = [f"{Path(name).stem}: ncnn's ResNet-18 at 224 px on a {board['name']} (published)"]
             for kind in ("float_ms", "int8_ms"):
-                known = board[kind]
-                used = threads if threads in known else str(board["threads"])
+                by_threads = board[kind]
+                n = threads if threads in by_threads else str(board["threads"])
                 lines.append(
-                    f"  {kind[:-3]:<6}{used} threads {known[used]:>6g} ms,"
-                    f" an inference here {reading_ms:.2f} ms: x{known[used] / reading_ms:.1f}"
+                    f"  {kind[:-3]:<6}{n} threads {by_threads[n]:>6g} ms,"
+                    f" an inference here {inference_ms:.2f} ms: x{by_threads[n] / inference_ms:.1f}"
                 )
             return [*lines, *(f"  {line}" for line in textwrap.wrap(table["source"], 78))]
     return []

@@ -1,4 +1,4 @@
-"""Runs the loop of edge/pipeline.py as `asl-edge run` does, with a stopwatch at each stage."""
+"""Run the loop of edge/pipeline.py as `asl-edge run` does, with a stopwatch at each stage."""
 
 import os
 import resource
@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from edge.bench.sampler import Sampler, read_memory_mb
 from edge.bench.stopwatch import Stopwatch, measure_stopwatch_cost_s
 from edge.build import build_camera, build_tracker
 from edge.cameras import Camera
@@ -23,9 +24,8 @@ from edge.pipeline import each_letter, run
 from edge.records import CameraState, Frame, LetterEvent, Prediction
 from edge.settings import Settings
 from edge.sinks.jsonlines import JsonLines
-from edge.system.board import BoardReading, read_board
+from edge.system.board import BoardReading
 
-INSTRUMENTS_S = 2.0  # between two readings of the board's instruments
 Progress = Callable[[float, Stopwatch], None]  # seconds measured, and the rows so far
 
 
@@ -45,34 +45,34 @@ class BenchRun:
     first_frame_s: float | None  # since the process started, without the time to draw test pictures
     first_letter_s: float | None
     stopwatch_cost_s: float  # of the stopwatch, per frame
-    instruments_cost_s: float  # of reading the instruments, in all
+    sampling_cost_s: float  # of sampling sensors and memory, in all
 
     @property
     def own_fraction(self) -> float:
-        """The fraction of the processor's time that the measuring itself took."""
-        return (self.stopwatch_cost_s * len(self.table) + self.instruments_cost_s) / max(self.cpu_s, 1e-9)
+        """The measurement's own fraction of the processor time."""
+        return (self.stopwatch_cost_s * len(self.table) + self.sampling_cost_s) / max(self.cpu_s, 1e-9)
 
 
 def measure(
     settings: Settings, duration_s: float, stop: threading.Event, progress: Progress = lambda s, watch: None
 ) -> BenchRun:
-    """Run the loop for `duration_s` or until `stop`, and read every frame. Letters are written to /dev/null.
+    """Run the loop for `duration_s` or until `stop`, without skipping still frames. Letters go to /dev/null.
 
     Raises CameraError if fewer than two frames are read.
     """
-    open_package(Path(settings.model))  # a wrong package is refused before any picture is drawn
+    open_package(Path(settings.model))  # refuse a wrong package before drawing pictures, which takes seconds
     stopwatch_cost_s, began_s = measure_stopwatch_cost_s(), time.monotonic()
     watch = Stopwatch(live=not settings.camera.startswith("replay:"))
-    with Path(os.devnull).open("w") as nowhere, _open_camera(settings, stop) as camera:
+    with Path(os.devnull).open("w") as devnull, _open_camera(settings, stop) as camera:
         drawing_s = time.monotonic() - began_s
         reset_peak_memory()
         tracker = build_tracker(settings, wrap_engine=watch.engine, wrap_palm_detector=watch.palm_detector)
         letters = _TimedLetters(settings, watch)
         timed = _TimedCamera(camera, watch, duration_s, progress)
-        instruments = _Instruments(watch)
+        sampler = Sampler()
         cpu_s = _cpu_s()
-        with instruments:
-            sink = each_letter(watch.sink(JsonLines(nowhere, stop)))
+        with sampler:
+            sink = each_letter(watch.sink(JsonLines(devnull, stop)))
             run(timed, tracker, letters, [sink, watch.step_done], stop)
         cpu_s = _cpu_s() - cpu_s
     table = watch.table()
@@ -83,19 +83,19 @@ def measure(
     start_t = (watch.start_t or 0.0) - process_start_t() - drawing_s
     return BenchRun(
         table,
-        instruments.readings,
+        sampler.readings,
         span_s=timed.span_s,
         video_s=timed.last_t - timed.first_t if watch.live else len(table) / settings.fps,
         dropped=timed.dropped,
         letters=len(watch.letters_t),
         cpu_s=cpu_s,
-        # the kernel's peak is inexact (proc_pid_status(5)); it was seen 0.1 MB below a value that was read
-        peak_mb=max([_status_mb("VmHWM"), *instruments.memory_mb]),
-        steady_mb=float(np.median(instruments.memory_mb[len(instruments.memory_mb) // 2 :])),
+        # the kernel's peak is inexact, and can be smaller than a sample (proc_pid_status(5))
+        peak_mb=max([read_memory_mb("VmHWM"), *sampler.memory_mb]),
+        steady_mb=float(np.median(sampler.memory_mb[len(sampler.memory_mb) // 2 :])),
         first_frame_s=start_t + float(table[0, 0] + table[0, 1] + table[0, 2]),
         first_letter_s=start_t + watch.letters_t[0] - (watch.start_t or 0.0) if watch.letters_t else None,
         stopwatch_cost_s=stopwatch_cost_s,
-        instruments_cost_s=instruments.cpu_s,
+        sampling_cost_s=sampler.cpu_s,
     )
 
 
@@ -107,7 +107,7 @@ def process_start_t() -> float:
 
 
 def reset_peak_memory() -> None:
-    """Reset the peak of memory (proc_pid_clear_refs(5)), if the kernel allows it."""
+    """Reset the process's peak memory (proc_pid_clear_refs(5)), if the kernel allows it."""
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:
@@ -123,7 +123,7 @@ def _open_camera(settings: Settings, stop: threading.Event) -> Camera:
 
 
 class _TimedCamera:
-    """Times a camera for `duration_s`. A recording is played again and again."""
+    """Report each frame of a camera to the stopwatch for `duration_s`. Recordings repeat until then."""
 
     def __init__(self, camera: Camera, watch: Stopwatch, duration_s: float, progress: Progress) -> None:
         self._camera, self._watch, self._duration_s, self._progress = camera, watch, duration_s, progress
@@ -161,7 +161,7 @@ class _TimedCamera:
 
 
 class _TimedLetters(LetterFilter):
-    """A letter filter that reports its begin and end to the stopwatch."""
+    """A letter filter that reports the start and end of each update to the stopwatch."""
 
     def __init__(self, settings: Settings, watch: Stopwatch) -> None:
         super().__init__(settings.hold_s, settings.release_s, settings.space_s, settings.min_mean_confidence)
@@ -174,47 +174,6 @@ class _TimedLetters(LetterFilter):
         return event
 
 
-class _Instruments:
-    """Reads the board's instruments and this process's memory in a thread, which measures its own cost."""
-
-    def __init__(self, watch: Stopwatch) -> None:
-        self.readings: list[BoardReading] = []
-        self.memory_mb: list[float] = []
-        self.cpu_s = 0.0
-        self._watch, self._stop = watch, threading.Event()
-        self._thread = threading.Thread(target=self._read, name="instruments", daemon=True)
-
-    def __enter__(self) -> "_Instruments":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _read(self) -> None:
-        began_t, children_s = time.monotonic(), _children_s()
-        while True:
-            self.readings.append(read_board(time.monotonic() - began_t))
-            self.memory_mb.append(_status_mb("VmRSS"))
-            self.cpu_s = time.thread_time() + _children_s() - children_s
-            if self._stop.wait(INSTRUMENTS_S):
-                return
-
-
 def _cpu_s() -> float:
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime
-
-
-def _children_s() -> float:
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
-
-
-def _status_mb(key: str) -> float:
-    """Return VmRSS or VmHWM of this process in MB (proc_pid_status(5))."""
-    for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
-        if line.startswith(key):
-            return int(line.split()[1]) / 1024
-    return float("nan")

@@ -1,4 +1,4 @@
-"""Draws a latency card: the distribution of frame times, and their course over time. Needs matplotlib."""
+"""Draw a latency card as a histogram of frame times and curves over time. Needs matplotlib."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ BLUE, GREY, RED = "#1f5fa8", "#8a8a8a", "#c23b22"
 
 
 def check_matplotlib() -> None:
-    """Raise SettingsError if matplotlib is missing, before minutes of measuring."""
+    """Raise SettingsError if matplotlib is missing, to be called before the measurement."""
     try:
         import matplotlib  # noqa: F401  an extra that devices don't install
     except ImportError:
@@ -21,7 +21,7 @@ def check_matplotlib() -> None:
 
 
 def draw(card: Card, measured: BenchRun, path: Path) -> None:
-    """Write a PNG. Raises SettingsError if it can't be written."""
+    """Write the figure to a PNG file. Raises SettingsError if the file can't be written."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 4), dpi=120, layout="constrained")

@@ -1,4 +1,4 @@
-"""Measures each stage of a step of the loop with as few clock readings as possible.
+"""A stopwatch for the stages of a loop step that reads the clock as rarely as possible.
 
 frame requested -> frame arrived -> inferences -> letter filter -> sinks -> step done
 """
@@ -13,7 +13,7 @@ import numpy as np
 from edge.hand.palm_detector import Palm, PalmDetector
 from edge.records import Array, CameraState, Engine, Frame, Image, LetterEvent, LoopStep, Output, Sink
 
-# Seconds, in the order of a row. `hand` is the search or the tracking; the next four stages are parts of it.
+# In seconds, in the order of a row. `hand` is searching or tracking; the next four stages are parts of it.
 STAGES = ("camera", "hand", "find", "preprocess", "inference", "decode", "sinks", "frame_to_letter")
 ROW = ("t", *STAGES, "inferences", "index")  # t: seconds since the first step began
 EMPTY_STEPS = 2000
@@ -21,9 +21,9 @@ EMPTY_STEPS = 2000
 
 @dataclass
 class Stopwatch:
-    """Is called at each stage in order and keeps a row for each frame.
+    """Record a row for each frame. The loop calls one method at each stage, in order.
 
-    `live`: the frames' times are those of their capture.
+    `live`: a frame's time is the time of its capture, on `clock`.
     """
 
     live: bool
@@ -46,7 +46,7 @@ class Stopwatch:
         self._inferences = 0
 
     def engine(self, engine: Engine) -> Engine:
-        """Return the same engine, timed. The time between its calls is spent cutting and scaling squares."""
+        """Return the engine, timed. The time between its calls counts as preprocessing: cropping, scaling."""
 
         def timed(tensor: Array, upright: bool = False) -> Output:
             begin_t = self.clock()
@@ -58,14 +58,13 @@ class Stopwatch:
             self._inferences += 1
             return output
 
-        self._engine_t = self._preprocess_s = self._inference_s = (
-            0.0  # the golden input comes before any frame
-        )
+        # the golden input runs before the first frame
+        self._engine_t = self._preprocess_s = self._inference_s = 0.0
         self._inferences = 0
         return timed
 
     def palm_detector(self, detect: PalmDetector) -> PalmDetector:
-        """Return the same palm detector, timed. It runs when no hand is tracked."""
+        """Return the palm detector, timed. It runs when no hand is tracked."""
 
         def timed(image: Image) -> list[Palm]:
             begin_t = self.clock()
@@ -78,7 +77,7 @@ class Stopwatch:
         return timed
 
     def sink(self, sink: Sink) -> Sink:
-        """Return the same sink, timed."""
+        """Return the sink, timed."""
 
         def timed(event: LetterEvent) -> None:
             begin_t = self.clock()
@@ -88,7 +87,7 @@ class Stopwatch:
         return timed
 
     def hand_done(self) -> None:
-        """The hand is found and read; the letter filter begins."""
+        """The hand's prediction is ready; the letter filter begins."""
         self._hand_t = self.clock()
 
     def filter_done(self) -> None:
@@ -125,7 +124,7 @@ class Stopwatch:
 
 
 def measure_stopwatch_cost_s() -> float:
-    """Return the seconds that the stopwatch takes for a frame with two inferences, timed over empty steps."""
+    """Return the stopwatch's own time for a frame with two inferences, measured over empty steps."""
     watch = Stopwatch(live=True)
     nothing = Output(np.zeros((1, 1), np.float32), np.zeros(1, np.float32), np.zeros((1, 1, 2), np.float32))
     engine = watch.engine(lambda tensor, upright=False: nothing)

@@ -1,6 +1,7 @@
-"""`asl-edge bench --tune`: try variants, numbers of threads and spinning, and write the best to the settings.
+"""`asl-edge bench --tune`: find the fastest variant, number of threads and thread spinning for this device.
 
-A variant with a lower accuracy than the current one is not tried. The package holds the accuracy at export.
+Variants that are less accurate than the current one, or not measured, are not tried. The accuracy is that at
+export, from the package.
 """
 
 import importlib.util
@@ -21,17 +22,17 @@ from edge.package import Package, open_package
 from edge.settings import Settings
 
 TRIAL_S = 5.0
-WARM_UP_S = 1.0  # of each trial, not counted
-NEARLY = 1.05  # trials at most this many times slower than the fastest are equally good; the cheapest wins
+WARM_UP_S = 1.0  # at the start of each trial, not counted
+TIE_FACTOR = 1.05  # of the trials that take at most this many times as long as the fastest, the cheapest wins
 MAX_THREADS = 8
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One way to run, and its cost."""
+    """A candidate's settings, speed and cost."""
 
     settings: Settings
-    hand_ms: float  # median time to find or follow the hand and read it
+    hand_ms: float  # median time to find or track the hand and predict its letter
     cpu_s_per_minute: float
 
 
@@ -42,68 +43,71 @@ def tune(
     say: Callable[[str], None],
     seconds: float = TRIAL_S,
 ) -> Trial:
-    """Try every way and write the best to the settings file `path`. Raises SettingsError if `stop` is set."""
+    """Measure every candidate and write the best to the settings file `path`.
+
+    Raises SettingsError, and leaves the file unchanged, if `stop` is set.
+    """
     text = read_text(path)
     package = open_package(Path(settings.model))
-    ways, left_out = candidates(settings, package)
-    for reason in left_out:
+    candidates, reasons = list_candidates(settings, package)
+    for reason in reasons:
         say(reason)
     say(f"{'variant':<9}{'threads':>8}{'spinning':>10}{'hand, ms':>10}{'CPU s a minute':>16}")
     trials = []
-    for way in ways:
-        measured = measure(way, seconds, stop)
+    for candidate in candidates:
+        measured = measure(candidate, seconds, stop)
         if stop.is_set():
-            raise SettingsError(f"stopped before every way was tried; {path} is unchanged")
+            raise SettingsError(f"stopped before every candidate was measured; {path} is unchanged")
         table = measured.table[measured.table[:, 0] > min(WARM_UP_S, measured.span_s / 4)]
         hand_ms = 1000 * float(np.median(table[:, ROW.index("hand")]))
-        trials.append(Trial(way, hand_ms, 60 * measured.cpu_s / max(measured.video_s, 1e-9)))
+        trials.append(Trial(candidate, hand_ms, 60 * measured.cpu_s / max(measured.video_s, 1e-9)))
         say(_format(trials[-1]))
-    best = best_of(trials)
+    best = choose_best(trials)
     note = f"{best.hand_ms:.2f} ms a frame, {best.cpu_s_per_minute:.1f} s of the processor a minute"
     write_tuned(path, text, best.settings, note)
     return best
 
 
-def candidates(settings: Settings, package: Package) -> tuple[list[Settings], list[str]]:
-    """Return the ways to try, and a sentence for each variant that is left out."""
+def list_candidates(settings: Settings, package: Package) -> tuple[list[Settings], list[str]]:
+    """Return the settings to try, and for each variant that is left out a sentence with the reason."""
     current = settings.variant
-    accuracy = accuracy_by_variant(package.metadata)
-    ways, left_out = [], []
+    accuracy = read_accuracy(package.metadata)
+    candidates, reasons = [], []
     for variant in package.files:
         if package.runtime(variant) == "torchscript" and importlib.util.find_spec("torch") is None:
-            left_out.append(f"{variant} is not tried: PyTorch is not installed")
+            reasons.append(f"{variant} is not tried: PyTorch is not installed")
         elif variant != current and not accuracy.get(variant, -1.0) >= accuracy.get(current, 0.0):
-            left_out.append(
+            reasons.append(
                 f"{variant} is not tried: {_percent(accuracy.get(variant))} of pictures right at export, "
                 f"{_percent(accuracy.get(current))} with {current}"
             )
         else:
-            ways += [
+            candidates += [
                 replace(settings, variant=variant, threads=threads, thread_spinning=spinning)
                 for threads, spinning in _thread_choices()
             ]
-    return ways, left_out
+    return candidates, reasons
 
 
-def accuracy_by_variant(metadata: dict[str, Any]) -> dict[str, float]:
-    """Return the accuracy at export, 0 to 1, on the signers that the network knows least."""
-    found: dict[str, float] = {}
+def read_accuracy(metadata: dict[str, Any]) -> dict[str, float]:
+    """Return the accuracy of each variant at export, 0..1: on unseen signers if it was measured on some."""
+    by_variant: dict[str, float] = {}
     for section in [*metadata.get("leave_one_out", []), *metadata.get("accuracy", [])]:
-        for variant, scores in section["variants"].items():
-            if scores.get("accuracy") is not None:
-                found.setdefault(variant, float(scores["accuracy"]))
-    return found
+        for variant, metrics in section["variants"].items():
+            if metrics.get("accuracy") is not None:
+                by_variant.setdefault(variant, float(metrics["accuracy"]))
+    return by_variant
 
 
-def best_of(trials: list[Trial]) -> Trial:
-    """Return the cheapest of the trials that are nearly as fast as the fastest."""
+def choose_best(trials: list[Trial]) -> Trial:
+    """Return the trial that takes the least processor time of those that are nearly the fastest."""
     fastest_ms = min(trial.hand_ms for trial in trials)
-    good = [trial for trial in trials if trial.hand_ms <= NEARLY * fastest_ms]
-    return min(good, key=lambda trial: trial.cpu_s_per_minute)
+    tied = [trial for trial in trials if trial.hand_ms <= TIE_FACTOR * fastest_ms]
+    return min(tied, key=lambda trial: trial.cpu_s_per_minute)
 
 
 def _thread_choices() -> Iterator[tuple[int, bool]]:
-    """Yield (threads, spinning). A single thread never waits, so spinning makes no difference to it."""
+    """Yield (threads, spinning). A single thread never waits for others, so it is tried without spinning."""
     for threads in range(1, min(len(os.sched_getaffinity(0)), MAX_THREADS) + 1):
         yield threads, False
         if threads > 1:
@@ -111,10 +115,10 @@ def _thread_choices() -> Iterator[tuple[int, bool]]:
 
 
 def _format(trial: Trial) -> str:
-    way = trial.settings
+    settings = trial.settings
     return (
-        f"{way.variant:<9}{way.threads:>8}{'on' if way.thread_spinning else 'off':>10}{trial.hand_ms:>10.2f}"
-        f"{trial.cpu_s_per_minute:>16.1f}"
+        f"{settings.variant:<9}{settings.threads:>8}{'on' if settings.thread_spinning else 'off':>10}"
+        f"{trial.hand_ms:>10.2f}{trial.cpu_s_per_minute:>16.1f}"
     )
 
 

@@ -1,4 +1,4 @@
-"""Write what `bench --tune` found into a settings file. All other lines stay, comments included."""
+"""Write the result of `bench --tune` into a settings file. All other lines stay, comments included."""
 
 import datetime
 import logging
@@ -15,14 +15,17 @@ from edge.system.atomic_files import replaced_file
 log = logging.getLogger(__name__)
 
 TUNED = [SETTINGS[name] for name in ("variant", "threads", "thread_spinning")]
-TABLE = "model"  # of all three
+TABLE = "model"  # contains all three
 HEADER = rf"(?m)^[ \t]*\[{TABLE}\]"
 NOTE = "# asl-edge bench --tune, "
 HEADER_OR_KEY = re.compile(r"(?m)^[ \t]*(\[|[\w\"'-]+[ \t]*=).*$")
 
 
 def read_text(path: Path) -> str:
-    """Return the text of a valid settings file; "" if it does not exist, but its folder does."""
+    """Return the text of a settings file; "" if it doesn't exist and its folder does.
+
+    Raises SettingsError if the file is invalid or can't be read.
+    """
     if not os.path.exists(path) and os.path.isdir(path.parent):  # noqa: PTH110, PTH112  they never raise
         return ""
     read_settings(path)
@@ -48,11 +51,11 @@ def write_tuned(path: Path, text: str, best: Settings, note: str) -> None:
     lines = re.sub(r"(?m)^(?=threads = )", f"{NOTE}{today}: {note}\n", lines, count=1)
     with os_errors_as(SettingsError, f"{path} can't be written"), replaced_file(path) as partial:
         partial.write_text(text[:start] + lines + text[end:], encoding="utf-8")
-        read_settings(partial, shown=path)  # never a file that `asl-edge run` would refuse
+        read_settings(partial, shown=path)  # don't replace a valid file by an invalid one
 
 
 def _table_span(text: str) -> tuple[int, int]:
-    """Return where the table begins, at its header, and ends."""
+    """Return the table's start, at its header, and its end."""
     header = re.search(HEADER, text)
     start, after_header = header.span() if header else (0, 0)
     following = re.compile(r"(?m)^[ \t]*\[").search(text, after_header)
@@ -60,7 +63,7 @@ def _table_span(text: str) -> tuple[int, int]:
 
 
 def _with_key(lines: str, key: str, value: object) -> str:
-    """Replace the value of the key and keep the comment after it, or add the key after the last one."""
+    """Replace the key's value and keep the comment after it, or add the key after the last key."""
     line = f"{key} = " + (str(value).lower() if isinstance(value, bool | int) else f'"{value}"')
     lines, found = re.subn(rf"(?m)^[ \t]*{key}[ \t]*=[^#\n]*?(?=[ \t]*(#|$))", line, lines)
     if found:

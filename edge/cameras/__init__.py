@@ -27,7 +27,7 @@ class Camera(Protocol):
     A live camera without a picture yields None at least every 0.5 s, so that the loop keeps running.
     """
 
-    dropped: int  # frames that the camera offered and nobody read
+    dropped: int  # frames that the camera offered and the loop didn't read
 
     def __enter__(self) -> "Camera": ...
     def __exit__(

@@ -45,7 +45,7 @@ class ReconnectingCamera:
         stop: threading.Event | None = None,
         timeouts: Timeouts | None = None,
     ) -> None:
-        self.dropped = 0  # frames that the camera offered and nobody read
+        self.dropped = 0  # frames that the camera offered and the loop didn't read
         self._source, self._size_px = source, source.size_px
         self._stop, self._closed = stop or threading.Event(), False
         self._timeouts = timeouts or Timeouts()

@@ -23,8 +23,11 @@ os.environ["OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT"] = str(TIMEOUT_S)
 def usb_source(device: str, fps: float = 30.0, orientation: Orientation = AS_MOUNTED) -> LiveSource:
     """Return the webcam of a device: `0`, `/dev/video0` or `/dev/v4l/by-id/...`.
 
-    The driver raises CameraError if the device is absent, busy or not permitted, or if reading it fails.
+    Raises CameraError for a wrong name; the driver raises it if the device is absent, busy or not permitted,
+    or if reading it fails.
     """
+    if not device.isdigit() and "/" not in device:
+        raise CameraError(f"usb:{device} must be a number or a path, e.g. usb:0 or usb:/dev/video0")
     path = Path(f"/dev/video{device}" if device.isdigit() else device)
 
     def read_pictures(abandoned: threading.Event) -> Pictures:

@@ -1,1 +1,1 @@
-"""The drawn hand of the test card."""
+"""The drawn hand of the synthetic signer, and its background."""

@@ -1,4 +1,4 @@
-"""Backgrounds for the synthetic signer: shapes, stripes, a face, but never a hand."""
+"""Random backgrounds without hands for the synthetic signer: gradients, shapes, stripes and a face."""
 
 import cv2
 import numpy as np
@@ -7,7 +7,7 @@ from edge.records import Image
 
 
 def make_background(rng: np.random.Generator, width_px: int, height_px: int | None = None) -> Image:
-    """Return (H, W, 3) uint8, a square if no height is given: gradient, grain, shapes, stripes, a face."""
+    """Return a random picture (H, W, 3); it is square if no height is given."""
     height = width_px if height_px is None else height_px
     corners = np.array(_rgb(rng)) + rng.normal(0, 25, (2, 2, 1)) + rng.normal(0, 8, (2, 2, 3))
     base = cv2.resize(corners.astype(np.float32), (width_px, height), interpolation=cv2.INTER_LINEAR)
@@ -25,7 +25,7 @@ def make_background(rng: np.random.Generator, width_px: int, height_px: int | No
 
 
 def _rgb(rng: np.random.Generator) -> tuple[float, float, float]:
-    # most rooms are greyish; a strong colour is the exception
+    """Return a random colour, mostly greyish as in real rooms."""
     r, g, b = (rng.uniform(0, 255) + rng.normal(0, rng.exponential(30), 3)).clip(0, 255)
     return float(r), float(g), float(b)
 

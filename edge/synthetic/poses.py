@@ -1,7 +1,7 @@
-"""The manual alphabet as joint angles, and the skeleton that they move.
+"""The manual alphabet as joint angles, and the hand's joints for these angles.
 
-The hand's frame: a right hand, palm to the viewer, fingers up. x points right (the thumb's side), y up, z to
-the viewer. The unit of length is the distance from wrist to middle knuckle.
+Coordinates of a right hand with its palm to the viewer and its fingers up: x points right, to the thumb's
+side, y up, z to the viewer. The unit is the distance from wrist to middle knuckle.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy.typing as npt
 Pose = npt.NDArray[np.float64]  # (25,) degrees, as make_pose orders them
 Joints = npt.NDArray[np.float64]  # (21, 3) x right, y up, z to the viewer; MediaPipe's order
 
-# Anatomy of an adult hand, rounded. Training varies it.
+# Rounded values of an adult hand. Training varies them.
 KNUCKLES = np.array([[0.27, 0.97, 0.0], [0.06, 1.0, 0.02], [-0.15, 0.94, 0.01], [-0.34, 0.83, -0.03]])
 FINGER_BONES = np.array([[0.46, 0.28, 0.22], [0.51, 0.32, 0.23], [0.47, 0.30, 0.23], [0.37, 0.22, 0.20]])
 THUMB_BASE = np.array([0.20, 0.17, 0.06])
@@ -27,10 +27,11 @@ def make_pose(
     thumb: tuple[float, float, float, float, float, float],
     rotation_deg: tuple[float, float, float] = (0, 0, 0),
 ) -> Pose:
-    """Return (25,) degrees: the fingers from index to little, the thumb, the rotation of the whole hand.
+    """Return (25,) degrees: the fingers from index to little finger, the thumb, the rotation of the hand.
 
-    Each of the thumb's three bones has an azimuth (0 up, 90 to its own side) and an elevation to the viewer.
-    The rotation is yaw (palm to the viewer's right), pitch (fingers to the viewer), roll (anticlockwise).
+    `thumb`: for each of its three bones the azimuth (0 up, 90 to the thumb's side) and the elevation to the
+    viewer. `rotation_deg`: yaw (palm to the viewer's right), pitch (fingers to the viewer), roll
+    (anticlockwise).
     """
     return np.array([angle for finger in fingers for angle in finger] + [*thumb, *rotation_deg], np.float64)
 
@@ -42,8 +43,8 @@ def _spread(finger: Finger, degrees: float) -> Finger:
 IN_FIST = (FIST, FIST, FIST, FIST)
 OVER_THUMB: Finger = (0, 74, 70, 25)  # a finger of M, N or T, folded over the thumb
 TIGHT: Finger = (0, 92, 115, 60)  # a finger beside the thumb's tip
-ACROSS = (20, 50, -55, 25, -75, -5)  # the thumb lies before the palm
-OVER = (25, 44, -27, 40, -74, 3)  # the thumb lies before all folded fingers
+ACROSS = (20, 50, -55, 25, -75, -5)  # the thumb lies across the palm
+OVER = (25, 44, -27, 40, -74, 3)  # the thumb lies across all folded fingers
 HOLD = (31, 54, -33, 27, -55, 1)  # the thumb holds the folded fingers down
 
 POSES: dict[str, Pose] = {
@@ -91,7 +92,7 @@ POSES: dict[str, Pose] = {
     "Z": make_pose((UP, FIST, FIST, FIST), OVER, (10, 25, -24)),
 }
 
-# Letters that point sideways or down, as the signer, or a camera at the signer's eyes, sees them.
+# Letters that point sideways or down, as seen by the signer, or by a camera at the signer's head.
 SIGNERS_VIEW: dict[str, Pose] = {
     "G": make_pose(((0, 8, 8, 5), FIST, FIST, FIST), (32, 45, 8, 15, -2, 2), (-40, 0, 82)),
     "H": make_pose(((0, 5, 5, 3), (3, 5, 5, 3), FIST, FIST), HOLD, (-20, 0, 80)),
@@ -117,12 +118,12 @@ OTHERS = (  # hands that sign no letter
 
 
 def blend(pose_a: Pose, pose_b: Pose, fraction: float) -> Pose:
-    """Return the pose that lies `fraction` (0..1) of the way from a to b, angle by angle."""
+    """Interpolate the angles linearly: pose a at fraction 0, pose b at fraction 1."""
     return pose_a + (pose_b - pose_a) * fraction
 
 
 def rotation(yaw: float, pitch: float, roll: float) -> npt.NDArray[np.float64]:
-    """Return (3, 3), which multiplies column vectors: yaw first, then pitch, then roll; all in degrees."""
+    """Return the matrix (3, 3), for column vectors, that applies yaw, then pitch, then roll, in degrees."""
     (cy, cp, cr), (sy, sp, sr) = np.cos(a := np.radians([yaw, pitch, roll])), np.sin(a)
     about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
     about_x = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
@@ -131,7 +132,7 @@ def rotation(yaw: float, pitch: float, roll: float) -> npt.NDArray[np.float64]:
 
 
 def hand_joints(pose: Pose, lengths: npt.NDArray[np.float64] | None = None) -> Joints:
-    """Return the (21, 3) joints of a (25,) pose. `lengths` (5,) scales the thumb, then the fingers."""
+    """Return the joints (21, 3) of a pose (25,). `lengths` (5,) scales the thumb and then the fingers."""
     scale = np.ones(5) if lengths is None else lengths
     angles = np.radians(pose)
     spread, flexion = angles[:16].reshape(4, 4)[:, :1], np.cumsum(angles[:16].reshape(4, 4)[:, 1:], axis=1)

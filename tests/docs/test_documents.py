@@ -1,4 +1,4 @@
-"""The documents: every command runs as it is written or says why not, every link leads somewhere."""
+"""The documents: their commands run or say why not, their links resolve, their quotes are exact."""
 
 import ast
 import os
@@ -21,7 +21,7 @@ PAGES = sorted(
 )
 BLOCK = re.compile(r"^ *```console ?(?P<how>[^\n]*)\n(?P<text>.*?)^ *```", re.M | re.S)
 NUMBER = re.compile(r"-?\d+\.?\d*")
-LIMIT_S = 600.0  # for one command: the first one installs what it needs from the internet
+TIMEOUT_S = 600.0  # per command; the first one installs packages from the internet
 ENVIRONMENT = {
     k: v for k, v in os.environ.items() if not k.startswith(("ORT_", "OPENCV_", "XDG_", "VIRTUAL"))
 }
@@ -29,55 +29,56 @@ ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class Command:
-    """A command of a document, and the lines that the document shows under it."""
+    """A command of a document, and the output that the document shows below it."""
 
     line: str
     expected: list[str]
     interrupted: bool  # it runs until Ctrl-C
 
 
-def blocks_of(page: str) -> Iterator[tuple[str, str]]:
-    """Yield how a console block is run ("", "interrupt" or "not-run: why") and its text."""
+def parse_blocks(page: str) -> Iterator[tuple[str, str]]:
+    """Yield each console block: how to run it ("", "interrupt" or "not-run: REASON"), and its text."""
     for match in BLOCK.finditer((ROOT / page).read_text(encoding="utf-8")):
         yield match["how"], match["text"]
 
 
-def commands_of(page: str) -> list[Command]:
+def parse_commands(page: str) -> list[Command]:
+    """Return the commands of a page that are run. The last command of an "interrupt" block needs Ctrl-C."""
     commands = []
-    for how, text in blocks_of(page):
+    for how, text in parse_blocks(page):
         if how.startswith("not-run:"):
             continue
         parts = re.split(r"^ *\$ ", text, flags=re.M)[1:]
         for number, part in enumerate(parts, 1):
-            line, *expected = part.rstrip().split("\n")
-            shown = [text.strip() for text in expected if text.strip() != "..."]
-            commands.append(Command(line, shown, how == "interrupt" and number == len(parts)))
+            line, *output = part.rstrip().split("\n")
+            expected = [text.strip() for text in output if text.strip() != "..."]
+            commands.append(Command(line, expected, how == "interrupt" and number == len(parts)))
     return commands
 
 
-def is_alike(got: str, expected: str) -> bool:
-    """Whether two lines are the same but for small differences of numbers, as between two processors."""
+def matches(printed: str, expected: str) -> bool:
+    """Whether two lines are equal, except for small differences in numbers, as between two processors."""
     if expected.endswith("..."):
         expected = expected.removesuffix("...")
-        got = got[: len(expected)]
-    if NUMBER.sub("#", got) != NUMBER.sub("#", expected):
+        printed = printed[: len(expected)]
+    if NUMBER.sub("#", printed) != NUMBER.sub("#", expected):
         return False
-    pairs = zip(NUMBER.findall(got), NUMBER.findall(expected), strict=True)
+    pairs = zip(NUMBER.findall(printed), NUMBER.findall(expected), strict=True)
     return all(abs(float(a) - float(b)) <= max(0.15, 0.1 * abs(float(b))) for a, b in pairs)
 
 
-def missing_line(got: list[str], expected: list[str]) -> str:
-    """Return the first expected line that does not follow in what was printed; "" if all do."""
-    rest = iter(got)
+def find_missing_line(printed: list[str], expected: list[str]) -> str:
+    """Return the first expected line that was not printed, or not in this order; "" if there is none."""
+    rest = iter(printed)
     for line in expected:
-        if not any(is_alike(text.strip(), line) for text in rest):
+        if not any(matches(text.strip(), line) for text in rest):
             return line
     return ""
 
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of this checkout without anything that was built in it."""
+    """Return a copy of this checkout without ignored files, such as builds and environments."""
     copy = tmp_path_factory.mktemp("checkout")
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
@@ -94,7 +95,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run_command(command: Command, checkout: Path) -> tuple[int, list[str]]:
-    """Run it in a shell of its own -> exit code, and the lines of standard output and error."""
+    """Run the command in a shell; return its exit code and the lines of its output and errors."""
     lines: list[str] = []
     with subprocess.Popen(
         ["bash", "-c", command.line],
@@ -107,25 +108,25 @@ def run_command(command: Command, checkout: Path) -> tuple[int, list[str]]:
         start_new_session=True,
     ) as process:
         assert process.stdout is not None
-        guard = threading.Timer(LIMIT_S, os.killpg, (process.pid, signal.SIGKILL))
-        guard.start()
+        timer = threading.Timer(TIMEOUT_S, os.killpg, (process.pid, signal.SIGKILL))
+        timer.start()
         for line in process.stdout:
             lines.append(line.rstrip("\n"))
-            if command.interrupted and not missing_line(lines, command.expected):
+            if command.interrupted and not find_missing_line(lines, command.expected):
                 os.killpg(process.pid, signal.SIGINT)
                 lines += process.stdout.read().splitlines()
-        guard.cancel()
+        timer.cancel()
     return process.returncode, lines
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_block_that_is_not_run_says_why(page: str) -> None:
-    for how, text in blocks_of(page):
+    for how, text in parse_blocks(page):
         assert how in ("", "interrupt") or re.fullmatch(r"not-run: \w.+", how), text
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_links_lead_to_files_and_headings(page: str) -> None:
+def test_links_point_to_existing_files_and_headings(page: str) -> None:
     text = re.sub(r"```.*?```", "", (ROOT / page).read_text(encoding="utf-8"), flags=re.S)
     for link in re.findall(r"\]\(([^)\s]+)\)", text):
         if link.startswith(("http:", "https:")):
@@ -146,19 +147,19 @@ def test_readme_is_short() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", [page for page in PAGES if commands_of(page)])
+@pytest.mark.parametrize("page", [page for page in PAGES if parse_commands(page)])
 def test_commands_print_what_the_page_shows(page: str, checkout: Path) -> None:
     subprocess.run(["make", "venv"], cwd=checkout, env=ENVIRONMENT, check=True, capture_output=True)
-    for command in commands_of(page):
+    for command in parse_commands(page):
         code, lines = run_command(command, checkout)
         printed = "\n".join(lines)
         assert code == 0, f"{page}: {command.line}\n{printed}"
-        missing = missing_line(lines, command.expected)
+        missing = find_missing_line(lines, command.expected)
         assert not missing, f"{page}: {command.line}\ndid not print: {missing}\nbut:\n{printed}"
 
 
-def texts_of_the_program() -> str:
-    """All text that stands in edge/, with a mark where a value is put in."""
+def collect_strings() -> str:
+    """Return all string literals of edge/ in lower case, with "…" for each value in an f-string."""
     parts = []
     for file in sorted((ROOT / "edge").rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
@@ -170,12 +171,12 @@ def texts_of_the_program() -> str:
     return "\n".join(parts).casefold()
 
 
-def test_troubleshooting_quotes_what_the_program_says() -> None:
-    said = texts_of_the_program()
+def test_troubleshooting_quotes_messages_of_the_program() -> None:
+    messages = collect_strings()
     page = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
     for sentence in re.findall(r"^\| `([^`]+)`", page, flags=re.M):
         for part in filter(None, (piece.strip(" ,:") for piece in sentence.casefold().split("…"))):
-            assert part in said, f"the page quotes {sentence!r}; the program never says {part!r}"
+            assert part in messages, f"the page quotes {sentence!r}, but no message contains {part!r}"
 
 
 def test_constants_point_to_sections_of_the_lab_book() -> None:

@@ -1,4 +1,4 @@
-"""A file or folder is replaced as a whole or not at all."""
+"""Files and folders are replaced completely or not at all."""
 
 import stat
 from pathlib import Path
@@ -25,18 +25,18 @@ def folder(tmp_path: Path) -> Path:
     return path
 
 
-def check_nothing(folder: Path) -> None:
-    pass
+def accept(folder: Path) -> None:
+    """A check that every folder passes."""
 
 
-def write_file(path: Path, failure: BaseException) -> None:
+def fail_to_write_file(path: Path, failure: BaseException) -> None:
     with replaced_file(path) as partial:
         partial.write_text("new")
         raise failure
 
 
-def write_folder(path: Path, failure: BaseException) -> None:
-    with replaced_folder(path, check_nothing) as partial:
+def fail_to_write_folder(path: Path, failure: BaseException) -> None:
+    with replaced_folder(path, accept) as partial:
         (partial / "name").write_text("new")
         raise failure
 
@@ -50,7 +50,7 @@ def test_file_is_replaced_and_keeps_its_mode(file: Path) -> None:
     assert list(file.parent.iterdir()) == [file]
 
 
-def test_link_to_a_file_stays_and_its_target_is_replaced(file: Path) -> None:
+def test_symbolic_link_is_kept_and_its_target_replaced(file: Path) -> None:
     link = file.with_name("link")
     link.symlink_to(file.name)
     with replaced_file(link) as partial:
@@ -60,49 +60,47 @@ def test_link_to_a_file_stays_and_its_target_is_replaced(file: Path) -> None:
 
 
 @pytest.mark.parametrize("failure", [KeyboardInterrupt(), RuntimeError(), OSError()])
-def test_failure_leaves_the_file_as_it_was_and_nothing_beside_it(file: Path, failure: BaseException) -> None:
+def test_failure_leaves_the_old_file_and_no_partial_file(file: Path, failure: BaseException) -> None:
     with pytest.raises(type(failure)):
-        write_file(file, failure)
+        fail_to_write_file(file, failure)
     assert file.read_text() == "old"
     assert list(file.parent.iterdir()) == [file]
 
 
-def test_folder_is_replaced_as_a_whole(folder: Path) -> None:
-    with replaced_folder(folder, check_nothing) as partial:
+def test_folder_is_replaced_completely(folder: Path) -> None:
+    with replaced_folder(folder, accept) as partial:
         (partial / "other").write_text("new")
     assert [path.name for path in folder.iterdir()] == ["other"]
     assert list(folder.parent.iterdir()) == [folder]
 
 
 @pytest.mark.parametrize("failure", [KeyboardInterrupt(), RuntimeError(), OSError()])
-def test_failure_leaves_the_folder_as_it_was_and_nothing_beside_it(
-    folder: Path, failure: BaseException
-) -> None:
+def test_failure_leaves_the_old_folder_and_no_partial_folder(folder: Path, failure: BaseException) -> None:
     with pytest.raises(type(failure)):
-        write_folder(folder, failure)
+        fail_to_write_folder(folder, failure)
     assert (folder / "name").read_text() == "old"
     assert list(folder.parent.iterdir()) == [folder]
 
 
-def test_folder_that_the_check_refuses_is_not_touched(folder: Path) -> None:
+def test_folder_that_fails_the_check_is_not_replaced(folder: Path) -> None:
     def refuse(folder: Path) -> None:
         raise SettingsError("not this one")
 
     with pytest.raises(SettingsError), replaced_folder(folder, refuse):
-        pytest.fail("the check was not asked")
+        pytest.fail("the check did not run")
     assert (folder / "name").read_text() == "old"
 
 
-def test_folder_of_a_run_killed_between_the_renames_is_restored_by_the_next(folder: Path) -> None:
+def test_folder_of_a_run_killed_between_its_renames_is_restored_by_the_next_run(folder: Path) -> None:
     folder.rename(folder.with_name("package.old"))
     folder.with_name("package.partial").mkdir()
-    with pytest.raises(RuntimeError), replaced_folder(folder, check_nothing):
+    with pytest.raises(RuntimeError), replaced_folder(folder, accept):
         raise RuntimeError
     assert (folder / "name").read_text() == "old"
     assert list(folder.parent.iterdir()) == [folder]
 
 
-def test_os_error_becomes_one_sentence_of_the_given_class(tmp_path: Path) -> None:
+def test_os_error_becomes_one_sentence_of_the_requested_class(tmp_path: Path) -> None:
     with (
         pytest.raises(SettingsError, match=r"^it can't be read: no such file or directory; name another$"),
         os_errors_as(SettingsError, "it can't be read", "name another"),

@@ -1,7 +1,8 @@
-"""`asl-edge bench`: the real program for some seconds, its card, and what it makes of cards."""
+"""`asl-edge bench`: a short run of the real program, its latency card, comparison and tuning."""
 
 import json
 import re
+import shutil
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.command_line import asl_edge, refused
+from support.command_line import asl_edge, read_refusal
 from support.full_disk import FullAfter
 from support.made_pictures import save, scene
 
@@ -17,28 +18,29 @@ from edge.bench.card import CARD_VERSION, make_card
 from edge.bench.card_text import format_card
 from edge.bench.compare import PUBLISHED, compare_cards
 from edge.bench.measure import BenchRun, measure
-from edge.bench.stopwatch import ROW, STAGES
-from edge.bench.tune import Trial, best_of, candidates
+from edge.bench.stopwatch import ROW
+from edge.bench.tune import Trial, choose_best, list_candidates
 from edge.cameras.looped import LoopedCamera
 from edge.errors import CameraError
+from edge.package import open_package
 from edge.settings import Settings
 from edge.system.board import BoardReading
 
 
 @pytest.fixture(scope="module")
 def measured_card(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
-    """What the program prints, and the card that it writes."""
+    """Return the output of a run of 3 s, and the path of the card that it wrote."""
     folder = tmp_path_factory.mktemp("bench")
     done = asl_edge("bench", "--duration", "3", "--model", tiny_folder, "--json", folder / "card.json",
                     "--plot", folder / "card.png")  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert done.stderr == ""  # no progress line where nobody looks
+    assert done.stderr == ""  # the progress line is for terminals only
     assert (folder / "card.png").read_bytes().startswith(b"\x89PNG")
     return done.stdout, folder / "card.json"
 
 
-def made(span_s: float, slowed: tuple[str, ...] = ()) -> BenchRun:
-    """A run of 10 frames a second whose frames take 5 ms at first and 9 ms in the end."""
+def make_run(span_s: float, slowed: tuple[str, ...] = ()) -> BenchRun:
+    """Return a run at 10 frames per second; a hand takes 5 ms in its first half and 9 ms in its second."""
     table = np.zeros((int(10 * span_s), len(ROW)))
     table[:, 0] = np.arange(len(table)) / 10
     table[:, ROW.index("hand")] = np.where(table[:, 0] < span_s / 2, 0.005, 0.009)
@@ -52,7 +54,7 @@ def made(span_s: float, slowed: tuple[str, ...] = ()) -> BenchRun:
     return BenchRun(table, readings, span_s, span_s, 0, 0, 3.0, 90.0, 80.0, 1.0, None, 1e-5, 0.01)
 
 
-def settings_of(folder: Path) -> Settings:
+def settings_for(folder: Path) -> Settings:
     return Settings(camera="synthetic:HI", model=str(folder))
 
 
@@ -71,7 +73,7 @@ def test_table_fits_80_columns_and_has_every_stage(measured_card: tuple[str, Pat
     assert re.search(r"own cost +\d\.\d+% of the processor's time", table)
 
 
-def test_card_says_what_was_measured_where_and_with_what(measured_card: tuple[str, Path]) -> None:
+def test_card_contains_machine_package_and_measurements(measured_card: tuple[str, Path]) -> None:
     card = json.loads(measured_card[1].read_text())
     assert card["card_version"] == CARD_VERSION
     assert {"name", "cpu", "features", "os", "libraries"} <= set(card["machine"])
@@ -80,36 +82,37 @@ def test_card_says_what_was_measured_where_and_with_what(measured_card: tuple[st
     for stage in ("camera", "hand", "find", "preprocess", "inference", "decode", "frame_to_letter"):
         spread = card["whole"][stage]
         assert 0 <= spread["p50"] <= spread["p95"] <= spread["p99"] <= spread["max"]
-    parts = sum(card["whole"][stage]["p50"] for stage in ("preprocess", "inference"))
-    assert parts <= card["whole"]["hand"]["p99"]
+    parts_ms = sum(card["whole"][stage]["p50"] for stage in ("preprocess", "inference"))
+    assert parts_ms <= card["whole"]["hand"]["p99"]
     assert card["start_to_first_letter_s"] > card["start_to_first_frame_s"] > 0
     assert 0 < card["memory_mb"]["steady"] <= card["memory_mb"]["peak"]
-    assert (card["cold"], card["sustained"]) == (None, None)  # three seconds are neither
+    assert (card["cold"], card["sustained"]) == (None, None)  # the run is too short for both
 
 
-def test_measuring_costs_less_than_2_percent_of_what_it_measures() -> None:
+def test_measuring_takes_less_than_2_percent_of_the_processor_time() -> None:
     measured = measure(Settings(camera="synthetic:HI"), 4.0, threading.Event())  # the shipped model
     assert measured.own_fraction < 0.02
 
 
-def test_replayed_folder_is_played_again_until_the_time_is_over(tiny_folder: Path, tmp_path: Path) -> None:
+def test_recording_repeats_for_the_whole_duration(tiny_folder: Path, tmp_path: Path) -> None:
     for number in range(3):
         save(tmp_path / f"{number}.png", scene(number))
-    settings = replace(settings_of(tiny_folder), camera=f"replay:{tmp_path}")
+    settings = replace(settings_for(tiny_folder), camera=f"replay:{tmp_path}")
     measured = measure(settings, 0.5, threading.Event())
     assert len(measured.table) > 6
     assert measured.video_s == pytest.approx(len(measured.table) / settings.fps)
-    assert (measured.table[:, 1 : 1 + len(STAGES)][:, [0, 1, 7]] >= 0).all()
+    for stage in ("camera", "hand", "frame_to_letter"):
+        assert (measured.table[:, ROW.index(stage)] >= 0).all()
 
 
-def test_frames_in_which_palms_were_looked_for_are_counted(tiny_folder: Path) -> None:
-    measured = made(10.0)
+def test_frames_that_the_palm_detector_searched_are_counted(tiny_folder: Path) -> None:
+    measured = make_run(10.0)
     measured.table[[0, 7, 8], ROW.index("find")] = 0.003
-    assert make_card(measured, settings_of(tiny_folder))["frames"]["searched"] == 3
+    assert make_card(measured, settings_for(tiny_folder))["frames"]["searched"] == 3
 
 
-def test_long_run_shows_cold_and_sustained_side_by_side(tiny_folder: Path) -> None:
-    card = make_card(made(120.0, ("throttled",)), settings_of(tiny_folder))
+def test_long_run_shows_its_first_and_last_seconds_side_by_side(tiny_folder: Path) -> None:
+    card = make_card(make_run(120.0, ("throttled",)), settings_for(tiny_folder))
     assert (card["cold"]["hand"]["p50"], card["sustained"]["hand"]["p50"]) == (5, 9)
     lines = format_card(card)
     assert max(map(len, lines)) <= 80
@@ -119,15 +122,14 @@ def test_long_run_shows_cold_and_sustained_side_by_side(tiny_folder: Path) -> No
     assert "throttled             yes" in lines
 
 
-def test_board_without_a_sign_of_throttling_is_printed_so(tiny_folder: Path) -> None:
-    assert "throttled             no sign of it" in format_card(
-        make_card(made(10.0), settings_of(tiny_folder))
-    )
+def test_absence_of_throttling_is_printed(tiny_folder: Path) -> None:
+    lines = format_card(make_card(make_run(10.0), settings_for(tiny_folder)))
+    assert "throttled             no sign of it" in lines
 
 
 @pytest.mark.parametrize("number", [1, 2, 5])
 def test_cards_are_compared_in_80_columns_with_ratios(tiny_folder: Path, number: int) -> None:
-    card = make_card(made(10.0), settings_of(tiny_folder))
+    card = make_card(make_run(10.0), settings_for(tiny_folder))
     faster = json.loads(json.dumps(card))
     faster["whole"]["hand"]["p50"] = card["whole"]["hand"]["p50"] / 2
     lines = compare_cards([card, *[faster] * (number - 1)], [f"{n}.json" for n in range(number)])
@@ -135,16 +137,16 @@ def test_cards_are_compared_in_80_columns_with_ratios(tiny_folder: Path, number:
     assert sum("x0.50" in line for line in lines) == number // 2
 
 
-def test_boards_whose_names_begin_alike_are_told_apart(tiny_folder: Path) -> None:
-    cards = [make_card(made(10.0), settings_of(tiny_folder)) for _ in range(2)]
+def test_boards_with_similar_names_are_distinguished(tiny_folder: Path) -> None:
+    cards = [make_card(make_run(10.0), settings_for(tiny_folder)) for _ in range(2)]
     cards[0]["machine"]["board"] = "Raspberry Pi 5 Model B Rev 1.0"
     cards[1]["machine"]["board"] = "Raspberry Pi 4 Model B Rev 1.4"
     lines = compare_cards(cards, ["new.json", "old.json"])
     assert lines[:2] == ["new: Raspberry Pi 5 Model B Rev 1.0", "old: Raspberry Pi 4 Model B Rev 1.4"]
 
 
-def test_card_of_a_known_board_stands_beside_the_published_figures(tiny_folder: Path) -> None:
-    card = make_card(made(10.0), settings_of(tiny_folder))
+def test_card_of_a_known_board_is_compared_with_published_times(tiny_folder: Path) -> None:
+    card = make_card(make_run(10.0), settings_for(tiny_folder))
     card["machine"]["board"] = "Raspberry Pi 4 Model B Rev 1.4"
     card["settings"]["threads"] = 4
     text = "\n".join(compare_cards([card], ["pi4.json"]))
@@ -153,14 +155,14 @@ def test_card_of_a_known_board_stands_beside_the_published_figures(tiny_folder: 
     assert "Tencent/ncnn" in text
 
 
-def test_published_figures_have_a_source() -> None:
+def test_published_times_have_a_source() -> None:
     table = json.loads(PUBLISHED.read_text())
     assert "a4d2ea1" in table["source"]
     assert len(table["boards"]) == 6
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
         (["--duration", "0"], "--duration must be more than 0 and at most 86400 s, got 0"),
         (["--duration", "-3"], "at most 86400 s, got -3"),
@@ -174,16 +176,14 @@ def test_published_figures_have_a_source() -> None:
         (["--json", "/nowhere/card.json"], "can't be written"),
     ],
 )
-def test_impossible_measurement_is_one_sentence(arguments: list[str], says: str) -> None:
-    assert says in refused(asl_edge("bench", *arguments))
+def test_invalid_arguments_are_refused(arguments: list[str], message: str) -> None:
+    assert message in read_refusal(asl_edge("bench", *arguments))
 
 
-def test_package_that_does_not_verify_is_one_sentence(tiny_folder: Path, tmp_path: Path) -> None:
-    import shutil
-
+def test_package_with_a_wrong_checksum_is_refused(tiny_folder: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(tiny_folder, tmp_path / "package")
     (folder / "tiny.int8.onnx").write_bytes(b"x" * (folder / "tiny.int8.onnx").stat().st_size)
-    assert "sha256 differs" in refused(asl_edge("bench", "--model", folder))
+    assert "sha256 differs" in read_refusal(asl_edge("bench", "--model", folder))
 
 
 EMPTY = '"machine": {}, "package": {}, "settings": {}, "whole": {}, "frames": {}, "memory_mb": {}, '
@@ -199,12 +199,12 @@ EMPTY = '"machine": {}, "package": {}, "settings": {}, "whole": {}, "frames": {}
         f'{{"card_version": {CARD_VERSION}, {EMPTY} "cpu_s_per_minute_of_video": 1}}',
     ],
 )
-def test_card_that_is_none_or_of_another_version_is_one_sentence(tmp_path: Path, card: str) -> None:
+def test_invalid_card_or_card_of_another_version_is_refused(tmp_path: Path, card: str) -> None:
     (tmp_path / "card.json").write_text(card)
-    assert "card" in refused(asl_edge("bench", "--compare", tmp_path / "card.json"))
+    assert "card" in read_refusal(asl_edge("bench", "--compare", tmp_path / "card.json"))
 
 
-def test_late_reader_of_drawn_pictures_misses_some_and_they_are_counted() -> None:
+def test_late_reader_of_a_looped_camera_misses_frames_that_are_counted() -> None:
     now = [0.0]
 
     def sleep(seconds: float) -> None:
@@ -213,20 +213,20 @@ def test_late_reader_of_drawn_pictures_misses_some_and_they_are_counted() -> Non
     pictures = [np.full((4, 4, 3), 60 * n, np.uint8) for n in range(4)]
     with LoopedCamera("drawn", pictures, 10.0, lambda: now[0], sleep) as camera:
         frames = iter(camera)
-        seen = [next(frames) for _ in range(2)]
+        read = [next(frames) for _ in range(2)]
         now[0] += 0.35
-        seen += [next(frames) for _ in range(2)]
-    assert [frame.index for frame in seen] == [0, 1, 4, 5]
+        read += [next(frames) for _ in range(2)]
+    assert [frame.index for frame in read] == [0, 1, 4, 5]
     assert camera.dropped == 2
-    assert [int(frame.image.mean()) for frame in seen] == pytest.approx([0, 60, 0, 60], abs=4)
+    assert [int(frame.image.mean()) for frame in read] == pytest.approx([0, 60, 0, 60], abs=4)
 
 
-def test_camera_without_pictures_is_no_camera_to_measure() -> None:
+def test_looped_camera_without_pictures_is_refused() -> None:
     with pytest.raises(CameraError, match="delivered no picture"):
         LoopedCamera("drawn", [], 10.0)
 
 
-def test_pictures_that_find_no_room_are_one_sentence(full_after: FullAfter) -> None:
+def test_full_disk_for_looped_pictures_is_a_camera_error(full_after: FullAfter) -> None:
     pictures = [np.zeros((480, 640, 3), np.uint8)] * 2
     with full_after(600_000), pytest.raises(CameraError, match=r"the pictures of drawn can't be kept in /"):
         LoopedCamera("drawn", pictures, 10.0)
@@ -235,23 +235,21 @@ def test_pictures_that_find_no_room_are_one_sentence(full_after: FullAfter) -> N
 # --tune
 
 
-def test_best_way_is_the_cheapest_of_those_that_are_nearly_the_fastest() -> None:
-    ways = [(1, 4.5, 16.0), (2, 3.5, 18.0), (3, 3.4, 40.0), (4, 9.0, 1.0)]
-    trials = [Trial(Settings(threads=n), hand_ms, cpu_s) for n, hand_ms, cpu_s in ways]
-    assert best_of(trials).settings.threads == 2
+def test_tuning_chooses_the_cheapest_of_nearly_equally_fast_trials() -> None:
+    measurements = [(1, 4.5, 16.0), (2, 3.5, 18.0), (3, 3.4, 40.0), (4, 9.0, 1.0)]
+    trials = [Trial(Settings(threads=n), hand_ms, cpu_s) for n, hand_ms, cpu_s in measurements]
+    assert choose_best(trials).settings.threads == 2
 
 
-@pytest.mark.parametrize(("float_reads", "tried"), [(0.8, True), (0.79, False), (None, False)])
-def test_variant_that_reads_worse_or_was_not_measured_is_not_tried(
-    tiny_folder: Path, float_reads: float | None, tried: bool
+@pytest.mark.parametrize(("float_accuracy", "tried"), [(0.8, True), (0.79, False), (None, False)])
+def test_tuning_skips_variants_that_are_less_accurate_or_not_measured(
+    tiny_folder: Path, float_accuracy: float | None, tried: bool
 ) -> None:
-    from edge.package import open_package
-
     package = open_package(tiny_folder)
     package.files.pop("dynamic")
-    variants: dict[str, Any] = {"int8": {"accuracy": 0.8}, "float": {"accuracy": float_reads}}
+    variants: dict[str, Any] = {"int8": {"accuracy": 0.8}, "float": {"accuracy": float_accuracy}}
     package.metadata["accuracy"] = [{"variants": variants}]
-    ways, left_out = candidates(settings_of(tiny_folder), package)
-    assert ({way.variant for way in ways} == {"int8", "float"}) is tried
-    assert len(left_out) == (not tried)
-    assert len({(way.variant, way.threads, way.thread_spinning) for way in ways}) == len(ways)
+    candidates, reasons = list_candidates(settings_for(tiny_folder), package)
+    assert ({settings.variant for settings in candidates} == {"int8", "float"}) is tried
+    assert len(reasons) == (not tried)
+    assert len({(s.variant, s.threads, s.thread_spinning) for s in candidates}) == len(candidates)

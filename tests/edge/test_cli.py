@@ -15,7 +15,14 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 from support.broken_pictures import png_of_zeros
-from support.command_line import ASL_EDGE, ENVIRONMENT, asl_edge, json_lines, refused, started
+from support.command_line import (
+    ASL_EDGE,
+    ENVIRONMENT,
+    asl_edge,
+    parse_json_lines,
+    read_refusal,
+    start_asl_edge,
+)
 from support.made_pictures import save, scene
 from support.videos import N_FRAMES, write_video
 
@@ -43,18 +50,18 @@ def test_help_lists_the_commands_and_imports_no_library() -> None:
 
 @pytest.mark.parametrize("arguments", [[], ["fly"], ["predict", "--speed", "9"], ["run", "--threads", "x"]])
 def test_wrong_command_line_is_one_sentence(arguments: list[str]) -> None:
-    assert "--help)" in refused(asl_edge(*arguments))
+    assert "--help)" in read_refusal(asl_edge(*arguments))
 
 
 def test_predict_without_files_is_one_sentence() -> None:
-    assert "predict got no files" in refused(asl_edge("predict"))
+    assert "predict got no files" in read_refusal(asl_edge("predict"))
 
 
 def test_predict_prints_a_line_per_picture_in_the_order_given(tiny_folder: Path, tmp_path: Path) -> None:
     files = [save(tmp_path / name, scene(i, 90, 120)) for i, name in enumerate(("b.png", "a.webp", "c.bmp"))]
     done = asl_edge("predict", "--model", tiny_folder, *files)
     assert (done.returncode, done.stderr) == (0, "")
-    answers = json_lines(done.stdout)
+    answers = parse_json_lines(done.stdout)
     assert [answer["file"] for answer in answers] == [str(file) for file in files]
     for answer in answers:
         assert list(answer) == ["file", "letter", "confidence", "top", "box_xyxy"]
@@ -67,7 +74,7 @@ def test_predict_prints_a_line_per_picture_in_the_order_given(tiny_folder: Path,
 def test_predict_gives_no_letter_below_the_minimum_confidence(tiny_folder: Path, tmp_path: Path) -> None:
     picture = save(tmp_path / "a.png", scene(1))
     done = asl_edge("predict", "--model", tiny_folder, "--min-confidence", "1", picture)
-    (answer,) = json_lines(done.stdout)
+    (answer,) = parse_json_lines(done.stdout)
     assert answer["letter"] is None
     assert 0 < answer["confidence"] < 1
 
@@ -83,7 +90,7 @@ def test_predict_reports_bad_pictures_reads_the_rest_and_exits_with_1(
     bad["text.jpg"].write_text("no picture")
     done = asl_edge("predict", "--model", tiny_folder, *bad.values(), tmp_path, good)
     assert (done.returncode, done.stderr) == (1, "")
-    *errors, last = json_lines(done.stdout)
+    *errors, last = parse_json_lines(done.stdout)
     assert [list(answer) for answer in errors] == [["file", "error"]] * 6
     assert [answer["file"] for answer in errors] == [*map(str, bad.values()), str(tmp_path)]
     assert (last["file"], last["letter"]) == (str(good), "F")
@@ -96,13 +103,13 @@ def test_predict_reads_pictures_of_every_kind(tiny_folder: Path, tmp_path: Path)
         (picture.convert("L") if mode == "I;16" else picture).convert(mode).save(tmp_path / name)
     done = asl_edge("predict", "--model", tiny_folder, *(tmp_path / name for name in kinds))
     assert done.returncode == 0, done.stdout
-    assert len(json_lines(done.stdout)) == len(kinds)
+    assert len(parse_json_lines(done.stdout)) == len(kinds)
 
 
 def test_predict_reads_a_name_from_standard_input_before_the_next_arrives(
     tiny_folder: Path, tmp_path: Path
 ) -> None:
-    with started("predict", "--model", tiny_folder, "-") as program:
+    with start_asl_edge("predict", "--model", tiny_folder, "-") as program:
         assert program.stdin is not None
         assert program.stdout is not None
         for i in range(3):
@@ -126,14 +133,14 @@ def test_names_from_standard_input_can_be_any_bytes_between_other_names(
         names.write(b"odd \xff name.png\n\n\r\nof windows.png\r\nlast.png")
     with (tmp_path / "names").open("rb") as names:
         done = asl_edge("predict", "--model", tiny_folder, "a.png", "-", "a.png", cwd=tmp_path, stdin=names)
-    files = [answer["file"] for answer in json_lines(done.stdout)]
+    files = [answer["file"] for answer in parse_json_lines(done.stdout)]
     assert files == ["a.png", odd, "of windows.png", "last.png", "a.png"]
     assert done.returncode == 0
 
 
 def test_empty_name_is_one_sentence_and_the_others_are_read(tiny_folder: Path, tmp_path: Path) -> None:
     done = asl_edge("predict", "--model", tiny_folder, "", save(tmp_path / "a.png", scene(1)))
-    empty, read = json_lines(done.stdout)
+    empty, read = parse_json_lines(done.stdout)
     assert empty == {"file": "", "error": "the name is empty"}
     assert "letter" in read
     assert done.returncode == 1
@@ -144,12 +151,12 @@ def test_closed_standard_input_is_one_sentence(tiny_folder: Path) -> None:
     done = subprocess.run(
         ["bash", "-c", command], capture_output=True, text=True, check=False, env=ENVIRONMENT
     )
-    assert "standard input can't be read" in refused(done)
+    assert "standard input can't be read" in read_refusal(done)
 
 
 def test_predict_ends_quietly_when_its_output_is_closed(tiny_folder: Path, tmp_path: Path) -> None:
     picture = save(tmp_path / "a.png", scene(1))
-    with started("predict", "--model", tiny_folder, *[picture] * 300) as program:
+    with start_asl_edge("predict", "--model", tiny_folder, *[picture] * 300) as program:
         assert program.stdout is not None
         assert program.stderr is not None
         program.stdout.readline()
@@ -179,14 +186,14 @@ def test_torchscript_variant_reads_the_same_letter(tiny_folder: Path, tmp_path: 
     picture = save(tmp_path / "a.png", scene(1))
     done = asl_edge("predict", "--model", tiny_folder, "--variant", "dynamic", picture)
     assert (done.returncode, done.stderr) == (0, "")
-    assert json_lines(done.stdout)[0]["letter"] == "F"
+    assert parse_json_lines(done.stdout)[0]["letter"] == "F"
 
 
 def test_run_reads_a_recording_and_prints_a_summary(tiny_folder: Path, tmp_path: Path) -> None:
     video = write_video(tmp_path / "v.avi")
     done = asl_edge("run", "--model", tiny_folder, "--camera", f"replay:{video}", "--no-skip-still-frames")
     assert done.returncode == 0
-    (event,) = json_lines(done.stdout)
+    (event,) = parse_json_lines(done.stdout)
     assert (event["letter"], event["text"], event["t_start"], event["t_end"]) == ("F", "F", 0.0, 0.5)
     assert done.stderr == f"asl-edge: {N_FRAMES} frames read, 0 dropped, 1 letters\n"
 
@@ -207,7 +214,7 @@ def test_run_takes_settings_from_a_file_and_flags_override_them(tiny_folder: Pat
         f'[camera]\nsource = "replay:{video}"\n[model]\nfolder = "{tiny_folder}"\n[letters]\nhold_s = 9.0\n'
     )
     assert asl_edge("run", "--config", config).stdout == ""
-    assert json_lines(asl_edge("run", "--config", config, "--hold-s", "1").stdout)[0]["t_end"] == 1.0
+    assert parse_json_lines(asl_edge("run", "--config", config, "--hold-s", "1").stdout)[0]["t_end"] == 1.0
 
 
 def test_old_flags_work_and_name_the_new_ones(tiny_folder: Path, tmp_path: Path) -> None:
@@ -215,7 +222,7 @@ def test_old_flags_work_and_name_the_new_ones(tiny_folder: Path, tmp_path: Path)
     old = ["--no-rest-when-still", "--gap-s", "0.3", "--engine", "torchscript"]
     done = asl_edge("run", "--model", tiny_folder, "--camera", f"replay:{video}", *old)
     assert done.returncode == 0
-    assert json_lines(done.stdout)[0]["letter"] == "F"
+    assert parse_json_lines(done.stdout)[0]["letter"] == "F"
     *warnings, summary = done.stderr.splitlines()
     assert [line.split(";")[0] for line in warnings] == [
         "asl-edge: --rest-when-still is now --skip-still-frames",
@@ -229,7 +236,7 @@ def test_old_flags_work_and_name_the_new_ones(tiny_folder: Path, tmp_path: Path)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signal_ends_run_cleanly(tiny_folder: Path, number: signal.Signals) -> None:
     camera = "synthetic:" + "ABCDEFGHIKLMNOPQRSTUVWXY" * 4
-    with started("run", "--model", tiny_folder, "--camera", camera, "--fps", "10") as program:
+    with start_asl_edge("run", "--model", tiny_folder, "--camera", camera, "--fps", "10") as program:
         assert program.stdout is not None
         assert program.stderr is not None
         assert json.loads(program.stdout.readline())["letter"] == "F"
@@ -240,7 +247,7 @@ def test_signal_ends_run_cleanly(tiny_folder: Path, number: signal.Signals) -> N
 
 def test_run_ends_quietly_when_its_output_is_closed(tiny_folder: Path, tmp_path: Path) -> None:
     video = write_video(tmp_path / "v.avi")
-    with started("run", "--model", tiny_folder, "--camera", f"replay:{video}") as program:
+    with start_asl_edge("run", "--model", tiny_folder, "--camera", f"replay:{video}") as program:
         assert program.stdout is not None
         assert program.stderr is not None
         program.stdout.close()
@@ -261,13 +268,13 @@ def test_run_ends_quietly_when_its_output_is_closed(tiny_folder: Path, tmp_path:
 def test_camera_that_can_not_be_opened_is_one_sentence(
     tiny_folder: Path, tmp_path: Path, camera: str, says: str
 ) -> None:
-    assert says in refused(asl_edge("run", "--model", tiny_folder, "--camera", camera, cwd=tmp_path))
+    assert says in read_refusal(asl_edge("run", "--model", tiny_folder, "--camera", camera, cwd=tmp_path))
 
 
 def test_wrong_setting_is_one_sentence(tmp_path: Path) -> None:
     config = tmp_path / "settings.toml"
     config.write_text("[letters]\nhold = 1\n")
-    sentence = refused(asl_edge("run", "--config", config))
+    sentence = read_refusal(asl_edge("run", "--config", config))
     assert f"{config} line 2: there is no setting 'hold' in [letters]; did you mean 'hold_s'?" in sentence
 
 
@@ -276,12 +283,12 @@ def test_broken_package_is_refused_before_the_camera_is_opened(tiny_folder: Path
     with (package / "tiny.int8.onnx").open("ab") as file:
         file.write(b"!")
     done = asl_edge("run", "--model", package, "--camera", "usb:97")
-    assert "tiny.int8.onnx has " in refused(done)
+    assert "tiny.int8.onnx has " in read_refusal(done)
 
 
 @pytest.mark.parametrize("command", [["predict", "a.png"], ["run"], ["demo", "F"]])
 def test_folder_without_a_package_is_one_sentence(tmp_path: Path, command: list[str]) -> None:
-    assert "is no deployment package" in refused(asl_edge(*command, "--model", tmp_path))
+    assert "is no deployment package" in read_refusal(asl_edge(*command, "--model", tmp_path))
 
 
 @pytest.mark.parametrize("command", [["predict"], ["demo", "F", "--model"], ["doctor", "--model"]])
@@ -337,7 +344,7 @@ def test_demo_succeeds_only_if_the_text_is_the_word(tiny_folder: Path, tmp_path:
 
 @pytest.mark.parametrize("word", ["", "TWO WORDS", "H3LLO", "ÉTÉ"])
 def test_demo_without_a_word_is_one_sentence(word: str) -> None:
-    assert "demo spells one word of the letters A to Z" in refused(asl_edge("demo", word))
+    assert "demo spells one word of the letters A to Z" in read_refusal(asl_edge("demo", word))
 
 
 def test_doctor_exits_with_1_if_something_is_bad(tiny_folder: Path, tmp_path: Path) -> None:
@@ -375,7 +382,7 @@ def test_nothing_is_written_when_a_program_imports_the_engine_itself(
 
 def test_opencv_and_ffmpeg_print_nothing_beside_our_sentence(tiny_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "broken.mp4").write_bytes(cv2.imencode(".jpg", scene(1))[1].tobytes()[:60])
-    sentence = refused(
+    sentence = read_refusal(
         asl_edge("run", "--model", tiny_folder, "--camera", f"replay:{tmp_path / 'broken.mp4'}")
     )
     assert "OpenCV can't read" in sentence

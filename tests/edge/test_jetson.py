@@ -1,4 +1,4 @@
-"""The real GStreamer with videotestsrc instead of nvarguscamerasrc: killed, stopped, truncated, orphaned."""
+"""The Jetson's driver with the real GStreamer, and videotestsrc in the place of nvarguscamerasrc."""
 
 import os
 import shutil
@@ -25,32 +25,30 @@ needs_gstreamer = pytest.mark.skipif(
     shutil.which("gst-launch-1.0") is None,
     reason="gst-launch-1.0 is not installed: apt install gstreamer1.0-tools gstreamer1.0-plugins-base",
 )
-SNOW = "videotestsrc is-live=true pattern=smpte ! videoconvert"  # with a corner of noise, as a camera has
-TIMEOUTS = Timeouts(open_s=60.0)  # a busy machine may take long to start GStreamer
+BARS = "videotestsrc is-live=true pattern=smpte ! videoconvert"  # its corner of noise changes in each frame
+TIMEOUTS = Timeouts(open_s=60.0)  # GStreamer may start slowly on a busy machine
 
 
-def piped(
-    elements: str, size_px: tuple[int, int] = SIZE_PX, orientation: Orientation = AS_MOUNTED
-) -> ReconnectingCamera:
-    driver = gstreamer_driver("test:0", elements, size_px, orientation)
-    return ReconnectingCamera(LiveSource("test:0", driver, size_px, close_s=5.0), timeouts=TIMEOUTS)
+def camera_with(elements: str, orientation: Orientation = AS_MOUNTED) -> ReconnectingCamera:
+    driver = gstreamer_driver("test:0", elements, SIZE_PX, orientation)
+    return ReconnectingCamera(LiveSource("test:0", driver, SIZE_PX, close_s=5.0), timeouts=TIMEOUTS)
 
 
 def next_frame(camera: ReconnectingCamera) -> Frame:
     return next(frame for frame in camera if frame is not None)
 
 
-def children() -> list[int]:
-    """Every gst-launch-1.0 that this process started and that still lives."""
+def find_children() -> list[int]:
+    """Return the process IDs of the running gst-launch-1.0 that this process started."""
     tasks = Path("/proc/self/task").iterdir()
     pids = {int(pid) for task in tasks for pid in (task / "children").read_text().split()}
     return [pid for pid in pids if Path(f"/proc/{pid}/comm").read_text().startswith("gst-launch")]
 
 
-def soon(true: Callable[[], bool], within_s: float = 20.0) -> bool:
-    end_s = time.monotonic() + within_s
-    while not true():
-        if time.monotonic() > end_s:
+def becomes_true(condition: Callable[[], bool], within_s: float = 20.0) -> bool:
+    end_t = time.monotonic() + within_s
+    while not condition():
+        if time.monotonic() > end_t:
             return False
         time.sleep(0.02)
     return True
@@ -60,23 +58,17 @@ def soon(true: Callable[[], bool], within_s: float = 20.0) -> bool:
 @pytest.mark.parametrize(
     ("pattern", "rgb"), [("red", [255, 0, 0]), ("blue", [0, 0, 255]), ("white", [255] * 3)]
 )
-def test_colours_come_out_as_rgb(pattern: str, rgb: list[int]) -> None:
-    with piped(f"videotestsrc is-live=true pattern={pattern} ! videoconvert") as camera:
+def test_frames_are_rgb(pattern: str, rgb: list[int]) -> None:
+    with camera_with(f"videotestsrc is-live=true pattern={pattern} ! videoconvert") as camera:
         frame = next_frame(camera)
     assert frame.image.shape == (SIZE_PX[1], SIZE_PX[0], 3)
-    assert (
-        frame.image.reshape(-1, 3).max(axis=0).tolist()
-        == frame.image.reshape(-1, 3).min(axis=0).tolist()
-        == rgb
-    )
+    assert (frame.image == rgb).all()
 
 
 @needs_gstreamer
-def test_quarter_turn_is_done_after_the_pipe() -> None:
-    # from the left: white, yellow, cyan, ... and after a clockwise turn the first bar lies on top
-    with piped(
-        "videotestsrc is-live=true pattern=smpte ! videoconvert", orientation=Orientation(rotation_deg=90)
-    ) as camera:
+def test_rotation_by_90_degrees_is_done_in_software() -> None:
+    # bars from the left: white, yellow, cyan, ...; after a clockwise rotation, white is at the top
+    with camera_with(BARS, Orientation(rotation_deg=90)) as camera:
         image = next_frame(camera).image
     assert image.shape == (SIZE_PX[0], SIZE_PX[1], 3)
     assert image[10, -10].tolist() == [255, 255, 255]
@@ -85,7 +77,7 @@ def test_quarter_turn_is_done_after_the_pipe() -> None:
 
 @needs_gstreamer
 def test_late_reader_gets_the_newest_frame() -> None:
-    with piped(SNOW) as camera:
+    with camera_with(BARS) as camera:
         next_frame(camera)
         time.sleep(1.0)
         frame = next_frame(camera)
@@ -96,64 +88,65 @@ def test_late_reader_gets_the_newest_frame() -> None:
 
 @needs_gstreamer
 def test_killed_child_is_started_again() -> None:
-    with piped(SNOW) as camera:
+    with camera_with(BARS) as camera:
         next_frame(camera)
-        os.kill(children()[0], signal.SIGKILL)
-        killed_s = time.monotonic()
+        os.kill(find_children()[0], signal.SIGKILL)
+        killed_t = time.monotonic()
         next(frame for frame in camera if frame is None)
         frame = next(frame for frame in camera if frame is not None and camera.state().reopened == 1)
-        assert frame.t > killed_s
-        print(f"GStreamer killed: a picture {frame.t - killed_s:.1f} s later")
-        assert len(children()) == 1
-    assert children() == []
+        assert frame.t > killed_t
+        print(f"GStreamer killed: a picture {frame.t - killed_t:.1f} s later")
+        assert len(find_children()) == 1
+    assert find_children() == []
 
 
 @needs_gstreamer
-def test_stopped_child_is_left_killed_and_replaced() -> None:
-    with piped(SNOW) as camera:
+def test_stopped_child_is_killed_and_replaced() -> None:
+    with camera_with(BARS) as camera:
         next_frame(camera)
-        stuck = children()[0]
-        os.kill(stuck, signal.SIGSTOP)
-        turns_s = [time.monotonic()]
-        stopped_s = turns_s[0]
+        stopped = find_children()[0]
+        os.kill(stopped, signal.SIGSTOP)
+        step_times = [time.monotonic()]
         for frame in camera:
-            turns_s.append(time.monotonic())
+            step_times.append(time.monotonic())
             if frame is not None and camera.state().reopened == 1:
                 break
-        print(f"GStreamer stopped: a picture {time.monotonic() - stopped_s:.1f} s later")
-        assert max(b - a for a, b in pairwise(turns_s)) < 1.0
-        assert soon(lambda: stuck not in children())
-    assert children() == []
+        print(f"GStreamer stopped: a picture {step_times[-1] - step_times[0]:.1f} s later")
+        assert max(b - a for a, b in pairwise(step_times)) < 1.0
+        assert becomes_true(lambda: stopped not in find_children())
+    assert find_children() == []
 
 
 @needs_gstreamer
-def test_picture_that_is_cut_off_is_an_error_and_no_picture() -> None:
-    pictures = gstreamer_driver("test:0", SNOW, SIZE_PX)(threading.Event())
-    next(pictures)  # and then nobody reads: the child fills the pipe with the next one's beginning, and waits
+def test_truncated_frame_is_an_error() -> None:
+    pictures = gstreamer_driver("test:0", BARS, SIZE_PX)(threading.Event())
+    next(pictures)  # from now on nobody reads: the child fills the pipe with a part of the next frame
     time.sleep(1.0)
-    os.kill(children()[0], signal.SIGKILL)
+    os.kill(find_children()[0], signal.SIGKILL)
     with pytest.raises(
-        CameraError, match=r"in the middle of a picture \(\d+ of 921600 bytes\): it said nothing"
+        CameraError, match=r"in the middle of a picture \(\d+ of 921600 bytes\): it printed no error"
     ):
         list(pictures)
 
 
 @needs_gstreamer
-def test_child_is_asked_to_end_and_ends_in_order(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_child_shuts_its_pipeline_down_when_the_camera_closes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("GST_DEBUG", "GST_STATES:4")
     monkeypatch.setenv("GST_DEBUG_FILE", str(tmp_path / "log"))
-    with piped(SNOW) as camera:
+    with camera_with(BARS) as camera:
         next_frame(camera)
     log = (tmp_path / "log").read_text()
     assert "completed state change to PLAYING" in log
-    assert log.count("completed state change to NULL") >= 3  # source, converter, sink: all put away
+    assert log.count("completed state change to NULL") >= 3  # source, converter and sink
 
 
 @needs_gstreamer
 def test_child_ends_when_its_parent_is_killed() -> None:
     code = (
         "from edge.cameras.jetson import gstreamer_driver; import threading, time\n"
-        f"pictures = gstreamer_driver('test:0', {SNOW!r}, (640, 360))(threading.Event()); next(pictures)\n"
+        f"pictures = gstreamer_driver('test:0', {BARS!r}, (640, 360))(threading.Event()); next(pictures)\n"
         "print(open('/proc/thread-self/children').read(), flush=True); time.sleep(60)"
     )
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
@@ -161,28 +154,29 @@ def test_child_ends_when_its_parent_is_killed() -> None:
     child = int(parent.stdout.readline())
     parent.kill()
     parent.communicate()
-    assert soon(lambda: not Path(f"/proc/{child}").exists() or "Z" in Path(f"/proc/{child}/stat").read_text())
+    status = Path(f"/proc/{child}/stat")  # Z: a zombie
+    assert becomes_true(lambda: not status.exists() or " Z " in status.read_text())
 
 
 @needs_gstreamer
-def test_gstreamer_s_own_words_are_in_the_error() -> None:
+def test_error_for_a_missing_element_quotes_gstreamer() -> None:
     with (
-        piped("nosuchsrc ! videoconvert") as camera,
+        camera_with("nosuchsrc ! videoconvert") as camera,
         pytest.raises(CameraError, match='no element "nosuchsrc"'),
     ):
         next_frame(camera)
 
 
 @needs_gstreamer
-def test_camera_that_gives_too_little_says_what_gstreamer_said() -> None:
+def test_error_for_a_missing_source_quotes_gstreamer() -> None:
     with (
-        piped("filesrc location=/nonexistent ! rawvideoparse") as camera,
+        camera_with("filesrc location=/nonexistent ! rawvideoparse") as camera,
         pytest.raises(CameraError, match=r"ERROR: from element .*filesrc.*: Resource not found"),
     ):
         next_frame(camera)
 
 
-def test_missing_gstreamer_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_for_missing_gstreamer_names_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     with (
         open_camera("jetson") as camera,
@@ -202,20 +196,20 @@ def test_missing_gstreamer_says_what_to_install(monkeypatch: pytest.MonkeyPatch)
     ],
     ids=str,
 )
-def test_flips_are_left_to_the_hardware(orientation: Orientation, method: int) -> None:
+def test_flips_are_done_by_the_hardware(orientation: Orientation, method: int) -> None:
     assert f"nvvidconv flip-method={method}" in argus_elements(1, 30.0, orientation)
 
 
 @needs_gstreamer
-def test_pipeline_of_a_jetson_runs_with_three_names_exchanged(tmp_path: Path) -> None:
-    """What the Jetson gets, word for word, but for NVIDIA's two elements and its memory."""
+def test_jetson_pipeline_runs_with_substitutes_for_nvidias_elements(tmp_path: Path) -> None:
+    """The pipeline is that of a Jetson, except for NVIDIA's two elements and its memory type."""
     shim = tmp_path / "gst-launch-1.0"
     shim.write_text(
         "#!/usr/bin/env python3\n"
         "import os, sys\n"
-        "plain = {'nvarguscamerasrc': ['videotestsrc', 'is-live=true', 'pattern=smpte'], 'sensor-id=0': [],\n"
-        "         'nvvidconv': ['videoconvert', '!', 'videoscale'], 'flip-method=0': []}\n"
-        "words = [w for word in sys.argv for w in plain.get(word, [word.replace('(memory:NVMM)', '')])]\n"
+        "subs = {'nvarguscamerasrc': ['videotestsrc', 'is-live=true', 'pattern=smpte'], 'sensor-id=0': [],\n"
+        "        'nvvidconv': ['videoconvert', '!', 'videoscale'], 'flip-method=0': []}\n"
+        "words = [w for word in sys.argv for w in subs.get(word, [word.replace('(memory:NVMM)', '')])]\n"
         f"os.execv({shutil.which('gst-launch-1.0')!r}, words)\n"
     )
     shim.chmod(0o755)

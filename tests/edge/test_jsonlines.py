@@ -1,4 +1,4 @@
-"""Events as JSON lines: what stands in them, when they are written, and what happens when nobody reads."""
+"""Events as JSON lines: their content, when they are written, and errors of streams and files."""
 
 import contextlib
 import io
@@ -30,32 +30,32 @@ def test_event_is_one_line_of_json() -> None:
     }
 
 
-def test_line_is_written_at_once() -> None:
+def test_line_is_flushed_at_once() -> None:
     read_end, write_end = os.pipe()
     with os.fdopen(read_end, "rb") as reader, os.fdopen(write_end, "w") as stream:
         JsonLines(stream, threading.Event())(EVENT)
         assert os.read(reader.fileno(), 1000).endswith(b"}\n")
 
 
-def test_reader_that_went_away_stops_the_loop_without_an_error() -> None:
+def test_closed_reader_stops_the_loop_without_an_error() -> None:
     read_end, write_end = os.pipe()
     os.close(read_end)
     stop = threading.Event()
     stream = os.fdopen(write_end, "w")
     JsonLines(stream, stop)(EVENT)
     assert stop.is_set()
-    with contextlib.suppress(BrokenPipeError):  # it tries the line once more
+    with contextlib.suppress(BrokenPipeError):  # close() tries to write the line again
         stream.close()
 
 
-def test_file_is_appended_to(tmp_path: Path) -> None:
+def test_events_are_appended_to_the_file(tmp_path: Path) -> None:
     file = tmp_path / "letters.jsonl"
     for _ in range(2):
         JsonFile(file)(EVENT)
     assert [json.loads(line)["letter"] for line in file.read_text().splitlines()] == ["A", "A"]
 
 
-def test_full_file_is_renamed_and_a_few_old_ones_are_kept(tmp_path: Path) -> None:
+def test_full_file_is_renamed_and_only_the_newest_old_ones_are_kept(tmp_path: Path) -> None:
     file = tmp_path / "letters.jsonl"
     sink = JsonFile(file)
     for n in range(OLD_FILES + 2):
@@ -67,16 +67,16 @@ def test_full_file_is_renamed_and_a_few_old_ones_are_kept(tmp_path: Path) -> Non
     assert (tmp_path / "letters.jsonl.1").read_text()[0] == str(OLD_FILES + 1)
 
 
-def test_file_that_was_moved_away_is_made_again(tmp_path: Path) -> None:
+def test_file_that_was_moved_is_created_again(tmp_path: Path) -> None:
     file = tmp_path / "letters.jsonl"
     sink = JsonFile(file)
     sink(EVENT)
-    file.rename(tmp_path / "taken")
+    file.rename(tmp_path / "moved")
     sink(EVENT)
-    assert file.read_text() == (tmp_path / "taken").read_text()
+    assert file.read_text() == (tmp_path / "moved").read_text()
 
 
-def test_full_disk_is_an_error_without_the_letter(capfd: pytest.CaptureFixture[str]) -> None:
+def test_error_for_a_full_disk_does_not_contain_the_letter(capfd: pytest.CaptureFixture[str]) -> None:
     sink = JsonFile(Path("/dev/full"))
     for _ in range(2):
         with pytest.raises(OSError, match="No space left on device: '/dev/full'") as caught:
@@ -85,7 +85,7 @@ def test_full_disk_is_an_error_without_the_letter(capfd: pytest.CaptureFixture[s
     assert capfd.readouterr() == ("", "")
 
 
-def test_half_a_line_that_a_full_disk_took_is_taken_back(tmp_path: Path, full_after: FullAfter) -> None:
+def test_partial_line_on_a_full_disk_is_removed(tmp_path: Path, full_after: FullAfter) -> None:
     file = tmp_path / "letters.jsonl"
     sink = JsonFile(file)
     sink(EVENT)
@@ -95,14 +95,14 @@ def test_half_a_line_that_a_full_disk_took_is_taken_back(tmp_path: Path, full_af
     assert [json.loads(line)["letter"] for line in file.read_text().splitlines()] == ["A", "A"]
 
 
-def test_file_that_can_not_be_written_is_one_sentence(tmp_path: Path) -> None:
+def test_file_that_cant_be_written_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"letters.output is \S+/letters, which .*: No such file"):
         JsonFile(tmp_path / "absent" / "letters")
     with pytest.raises(SettingsError, match="which can't be written: embedded null byte"):
         JsonFile(tmp_path / "\0letters")
 
 
-def test_named_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+def test_named_pipe_without_a_reader_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(SettingsError, match=r"letters.output is \S+/pipe, a named pipe: use '-'"):
         JsonFile(tmp_path / "pipe")

@@ -1,10 +1,11 @@
-"""MQTT with a real mosquitto that the test starts, stops and starts again."""
+"""MQTT with a real mosquitto, which the tests start, stop and restart."""
 
 import json
 import logging
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -22,12 +23,14 @@ from edge.sinks.mqtt import Mqtt, parse_broker
 MOSQUITTO = shutil.which("mosquitto") or (
     "/usr/sbin/mosquitto" if Path("/usr/sbin/mosquitto").exists() else ""
 )
-needs_mosquitto = pytest.mark.skipif(not MOSQUITTO, reason="no mosquitto here: apt install mosquitto")
-PATIENCE_S = 30
+needs_mosquitto = pytest.mark.skipif(
+    not MOSQUITTO, reason="mosquitto is not installed: apt install mosquitto"
+)
+TIMEOUT_S = 30
 
 
 class Broker:
-    """A mosquitto on a free port; `again` starts it on the same one, without what it kept."""
+    """A mosquitto on a free port. `start` after `end` uses the same port, with no retained messages."""
 
     def __init__(self, folder: Path, *lines: str) -> None:
         with socket.socket() as free:
@@ -37,7 +40,7 @@ class Broker:
         self._config.write_text("\n".join([f"listener {self.port} 127.0.0.1", "user root", *lines]) + "\n")
         self.process: subprocess.Popen[bytes] | None = None
 
-    def again(self) -> "Broker":
+    def start(self) -> "Broker":
         self.process = subprocess.Popen([MOSQUITTO, "-c", self._config], stderr=subprocess.DEVNULL)
         wait_until(self._listens, "the broker listens")
         return self
@@ -45,48 +48,55 @@ class Broker:
     def end(self) -> None:
         if self.process is not None:
             self.process.terminate()
-            self.process.wait(PATIENCE_S)
+            self.process.wait(TIMEOUT_S)
 
     def _listens(self) -> bool:
-        with socket.socket() as there:
-            return there.connect_ex(("127.0.0.1", self.port)) == 0
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
 
-class Listener:
-    """Whoever else is at the broker: the newest message of each topic."""
+class Subscriber:
+    """A subscriber to all topics, which keeps the newest message of each."""
 
-    def __init__(self, port: int, change: Callable[[paho.Client], None] = lambda client: None) -> None:
-        self.heard: dict[str, str] = {}
+    def __init__(self, port: int, configure: Callable[[paho.Client], None] = lambda client: None) -> None:
+        self.messages: dict[str, str] = {}
         self._client = paho.Client(paho.CallbackAPIVersion.VERSION2)
-        change(self._client)
+        configure(self._client)
         self._client.on_connect = lambda client, *_: client.subscribe("#")
-        self._client.on_message = lambda c, u, m: self.heard.update({m.topic: m.payload.decode()})
+        self._client.on_message = lambda c, u, m: self.messages.update({m.topic: m.payload.decode()})
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
 
-    def waits_for(self, topic: str, message: str | None = None) -> str:
-        wanted = lambda: topic in self.heard and message in (None, self.heard[topic])  # noqa: E731
-        wait_until(wanted, f"{message!r} at {topic}; heard {self.heard}")
-        return self.heard[topic]
+    def wait_for(self, topic: str, message: str | None = None) -> str:
+        """Wait for this message of the topic, or for any, and return it."""
+        wait_until(
+            lambda: topic in self.messages and message in (None, self.messages[topic]),
+            f"{message!r} at {topic}; received {self.messages}",
+        )
+        return self.messages[topic]
 
     def end(self) -> None:
         self._client.disconnect()
         self._client.loop_stop()
 
 
-def wait_until(holds: Callable[[], Any], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not holds():
-        assert time.monotonic() < deadline, f"waited {PATIENCE_S} s for this: {what}"
+def wait_until(condition: Callable[[], Any], description: str) -> None:
+    deadline = time.monotonic() + TIMEOUT_S
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {TIMEOUT_S} s until {description}"
         time.sleep(0.05)
 
 
-def snapshot(text: str, hint: Hint | None = None) -> Snapshot:
-    """A turn that read the text's last letter."""
+def make_snapshot(text: str, hint: Hint | None = None) -> Snapshot:
+    """Return the snapshot of a loop step that read the last letter of the text."""
     event = LetterEvent(text[-1], 0.9, 1.0, 1.5, text) if text else None
     camera = CameraState("usb:0", "live", 0, 0.0, 0)
     hint = hint or Hint("", "")
     return Snapshot(0, 0.0, LoopStep(camera, event=event), None, text, hint, 15.0, 0.02, 0.0, (), 1, 1)
+
+
+def wait_for_log(caplog: pytest.LogCaptureFixture, words: str) -> None:
+    wait_until(lambda: words in caplog.text, f"the log contains {words!r}")
 
 
 @pytest.fixture
@@ -101,69 +111,73 @@ def settings_for(broker: Broker, **changes: Any) -> Settings:
 
 
 @needs_mosquitto
-def test_letters_text_and_availability_reach_the_broker(broker: Broker) -> None:
-    listener = Listener(broker.again().port)
+def test_letters_text_status_and_availability_are_published(broker: Broker) -> None:
+    subscriber = Subscriber(broker.start().port)
     with Mqtt(settings_for(broker)) as mqtt:
-        listener.waits_for("asl-edge/hall_board/availability", "online")
-        mqtt(snapshot("H", Hint("unsure", "Not sure between M and N.")))
-        listener.waits_for("asl-edge/hall_board/text", "H")
-        assert json.loads(listener.waits_for("asl-edge/hall_board/letter"))["letter"] == "H"
-        listener.waits_for("asl-edge/hall_board/status", "Not sure between M and N.")
-    listener.waits_for("asl-edge/hall_board/availability", "offline")
-    listener.end()
+        subscriber.wait_for("asl-edge/hall_board/availability", "online")
+        mqtt(make_snapshot("H", Hint("unsure", "Not sure between M and N.")))
+        subscriber.wait_for("asl-edge/hall_board/text", "H")
+        assert json.loads(subscriber.wait_for("asl-edge/hall_board/letter"))["letter"] == "H"
+        subscriber.wait_for("asl-edge/hall_board/status", "Not sure between M and N.")
+    subscriber.wait_for("asl-edge/hall_board/availability", "offline")
+    subscriber.end()
 
 
 @needs_mosquitto
-def test_home_assistant_is_told_of_three_sensors(broker: Broker) -> None:
-    listener = Listener(broker.again().port)
+def test_three_sensors_are_announced_to_home_assistant(broker: Broker) -> None:
+    subscriber = Subscriber(broker.start().port)
     with Mqtt(settings_for(broker)):
         for topic in ("letter", "text", "status"):
             config = json.loads(
-                listener.waits_for(f"homeassistant/sensor/asl_edge_hall_board/{topic}/config")
+                subscriber.wait_for(f"homeassistant/sensor/asl_edge_hall_board/{topic}/config")
             )
             assert config["state_topic"] == f"asl-edge/hall_board/{topic}"
             assert config["availability_topic"] == "asl-edge/hall_board/availability"
             assert config["device"]["name"] == "hall board"
             assert config["unique_id"] == f"asl_edge_hall_board_{topic}"
-    listener.end()
+    subscriber.end()
 
 
 @needs_mosquitto
-def test_broker_that_is_down_at_the_start_goes_and_comes_back_gets_the_newest(broker: Broker) -> None:
+def test_newest_messages_are_published_whenever_the_broker_comes_back(broker: Broker) -> None:
     with Mqtt(settings_for(broker)) as mqtt:
-        began_s = time.monotonic()
+        began_t = time.monotonic()
         for text in ("A", "AB", "ABC"):
-            mqtt(snapshot(text))
-        assert time.monotonic() - began_s < 0.1  # nothing waits for a broker that is not there
-        listener = Listener(broker.again().port)
-        listener.waits_for("asl-edge/hall_board/text", "ABC")
-        assert json.loads(listener.waits_for("asl-edge/hall_board/letter"))["letter"] == "C"
-        listener.end()
+            mqtt(make_snapshot(text))
+        assert time.monotonic() - began_t < 0.1  # the calls don't wait for an absent broker
+        subscriber = Subscriber(broker.start().port)
+        subscriber.wait_for("asl-edge/hall_board/text", "ABC")
+        assert json.loads(subscriber.wait_for("asl-edge/hall_board/letter"))["letter"] == "C"
+        subscriber.end()
         broker.end()
-        mqtt(snapshot("ABCD"))
-        mqtt(snapshot("ABCDE"))
-        listener = Listener(broker.again().port)
-        listener.waits_for("asl-edge/hall_board/text", "ABCDE")
-        listener.waits_for("asl-edge/hall_board/availability", "online")
-        listener.end()
+        mqtt(make_snapshot("ABCD"))
+        mqtt(make_snapshot("ABCDE"))
+        subscriber = Subscriber(broker.start().port)
+        subscriber.wait_for("asl-edge/hall_board/text", "ABCDE")
+        subscriber.wait_for("asl-edge/hall_board/availability", "online")
+        subscriber.end()
 
 
 @needs_mosquitto
-def test_board_that_vanishes_is_offline_by_its_last_will(broker: Broker) -> None:
-    listener = Listener(broker.again().port)
-    mqtt = Mqtt(settings_for(broker)).__enter__()
-    listener.waits_for("asl-edge/hall_board/availability", "online")
-    mqtt._client.socket().shutdown(socket.SHUT_RDWR)  # as when its cable is pulled: no goodbye
-    listener.waits_for("asl-edge/hall_board/availability", "offline")
-    mqtt.__exit__(None, None, None)
-    listener.end()
+def test_broker_publishes_offline_when_the_board_vanishes(broker: Broker) -> None:
+    code = (
+        "import sys, time; from edge.settings import Settings; from edge.sinks.mqtt import Mqtt\n"
+        "with Mqtt(Settings(mqtt=sys.argv[1], mqtt_name='hall board')): time.sleep(600)"
+    )
+    subscriber = Subscriber(broker.start().port)
+    board = subprocess.Popen([sys.executable, "-c", code, settings_for(broker).mqtt])
+    subscriber.wait_for("asl-edge/hall_board/availability", "online")
+    board.kill()  # its connection ends without a DISCONNECT
+    board.wait()
+    subscriber.wait_for("asl-edge/hall_board/availability", "offline")
+    subscriber.end()
 
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """ca.pem signs server.pem for 127.0.0.1; other.pem is another CA."""
+    """Return a folder: ca.pem is a CA, server.pem its certificate for 127.0.0.1, other.pem another CA."""
     if not shutil.which("openssl"):
-        pytest.skip("no openssl here: apt install openssl")
+        pytest.skip("openssl is not installed: apt install openssl")
     folder = tmp_path_factory.mktemp("certificates")
 
     def openssl(*arguments: str) -> None:
@@ -172,18 +186,8 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("ca", "other"):
         openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}",
                 "-keyout", f"{name}.key", "-out", f"{name}.pem")  # fmt: skip
-    openssl(
-        "req",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-subj",
-        "/CN=broker",
-        "-keyout",
-        "server.key",
-        "-out",
-        "s.csr",
-    )
+    openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=broker",
+            "-keyout", "server.key", "-out", "s.csr")  # fmt: skip
     (folder / "names").write_text("subjectAltName=IP:127.0.0.1")
     openssl("x509", "-req", "-in", "s.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
             "-days", "2", "-extfile", "names", "-out", "server.pem")  # fmt: skip
@@ -191,9 +195,9 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @needs_mosquitto
-# paho leaves the socket of a refused handshake to the garbage collector
+# paho leaves the socket of a failed handshake to the garbage collector
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_tls_and_password_are_taken_and_a_wrong_one_is_one_sentence(
+def test_tls_and_password_work_and_each_failure_is_logged(
     tmp_path: Path, certificates: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     passwords = tmp_path / "passwords"
@@ -203,49 +207,49 @@ def test_tls_and_password_are_taken_and_a_wrong_one_is_one_sentence(
         f"{key} {certificates / file}"
         for key, file in (("certfile", "server.pem"), ("keyfile", "server.key"))
     ]
-    broker = Broker(tmp_path, *lines, "allow_anonymous false", f"password_file {passwords}").again()
+    broker = Broker(tmp_path, *lines, "allow_anonymous false", f"password_file {passwords}").start()
     (tmp_path / "password").write_text("secret\n")
     (tmp_path / "wrong").write_text("guess\n")
 
-    def trusting(client: paho.Client) -> None:
+    def configure(client: paho.Client) -> None:
         client.tls_set(str(certificates / "ca.pem"))
         client.username_pw_set("board", "secret")
 
-    right = replace(
+    settings = replace(
         settings_for(broker),
         mqtt=f"mqtts://127.0.0.1:{broker.port}",
         mqtt_user="board",
         mqtt_password_file=str(tmp_path / "password"),
         mqtt_ca_file=str(certificates / "ca.pem"),
     )
-    listener = Listener(broker.port, trusting)
+    subscriber = Subscriber(broker.port, configure)
     try:
         with caplog.at_level(logging.WARNING):
-            with Mqtt(replace(right, mqtt_ca_file=str(certificates / "other.pem"))):
-                wait_until(lambda: "certificate is not trusted" in caplog.text, "a warning")
-            with Mqtt(replace(right, mqtt=f"mqtts://localhost:{broker.port}")):
-                wait_until(lambda: "use the host name in the certificate" in caplog.text, "a warning")
-            with Mqtt(replace(right, mqtt_password_file=str(tmp_path / "wrong"))):
-                wait_until(lambda: "the broker refuses the connection" in caplog.text, "a warning")
-        assert not any("availability" in topic for topic in listener.heard)
-        with Mqtt(right) as mqtt:
-            mqtt(snapshot("H"))
-            listener.waits_for("asl-edge/hall_board/text", "H")
+            with Mqtt(replace(settings, mqtt_ca_file=str(certificates / "other.pem"))):
+                wait_for_log(caplog, "certificate is not trusted")
+            with Mqtt(replace(settings, mqtt=f"mqtts://localhost:{broker.port}")):
+                wait_for_log(caplog, "use the host name in the certificate")
+            with Mqtt(replace(settings, mqtt_password_file=str(tmp_path / "wrong"))):
+                wait_for_log(caplog, "the broker refuses the connection")
+        assert not any("availability" in topic for topic in subscriber.messages)
+        with Mqtt(settings) as mqtt:
+            mqtt(make_snapshot("H"))
+            subscriber.wait_for("asl-edge/hall_board/text", "H")
         assert "secret" not in caplog.text
         assert "guess" not in caplog.text
     finally:
-        listener.end()
+        subscriber.end()
         broker.end()
 
 
 @needs_mosquitto
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # as above
-def test_broker_without_tls_is_one_sentence(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    broker = Broker(tmp_path, "allow_anonymous true").again()
+def test_broker_without_tls_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    broker = Broker(tmp_path, "allow_anonymous true").start()
     settings = replace(settings_for(broker), mqtt=f"mqtts://127.0.0.1:{broker.port}")
     try:
         with caplog.at_level(logging.WARNING), Mqtt(settings):
-            wait_until(lambda: "the TLS handshake failed" in caplog.text, "a warning")
+            wait_for_log(caplog, "the TLS handshake failed")
     finally:
         broker.end()
 
@@ -253,12 +257,12 @@ def test_broker_without_tls_is_one_sentence(tmp_path: Path, caplog: pytest.LogCa
 @pytest.mark.parametrize(
     "url", ["broker", "http://broker", "mqtt://", "mqtt://b:x", "mqtt://b:99999", "mqtt://b/a", "mqtt://[::1"]
 )
-def test_broker_that_is_no_broker_is_refused(url: str) -> None:
+def test_invalid_broker_url_is_refused(url: str) -> None:
     with pytest.raises(SettingsError, match="must be mqtt://HOST:PORT or mqtts://HOST:PORT"):
         parse_broker(url)
 
 
-def test_password_in_the_url_is_refused_and_not_repeated() -> None:
+def test_password_in_the_url_is_refused_without_repeating_it() -> None:
     for url in (
         "mqtt://board:secret@broker",
         "mqtt://board:secret@[::1",
@@ -270,7 +274,7 @@ def test_password_in_the_url_is_refused_and_not_repeated() -> None:
         assert "secret" not in str(caught.value)
 
 
-def test_ports_are_the_usual_ones() -> None:
+def test_default_ports_are_1883_and_8883() -> None:
     assert parse_broker("mqtt://broker") == ("mqtt", "broker", 1883)
     assert parse_broker("mqtts://[::1]") == ("mqtts", "::1", 8883)
 
@@ -282,7 +286,7 @@ def test_ca_file_without_tls_is_refused() -> None:
 
 
 @pytest.mark.parametrize("content", [None, "no certificate"])
-def test_ca_file_that_is_none_is_refused(tmp_path: Path, content: str | None) -> None:
+def test_absent_or_invalid_ca_file_is_refused(tmp_path: Path, content: str | None) -> None:
     if content:
         (tmp_path / "ca.pem").write_text(content)
     settings = replace(Settings(), mqtt="mqtts://broker", mqtt_ca_file=str(tmp_path / "ca.pem"))

@@ -1,4 +1,4 @@
-"""The camera `synthetic:WORD`, on a clock that the test sets."""
+"""The camera `synthetic:WORD`, on a simulated clock."""
 
 from itertools import pairwise
 
@@ -13,7 +13,7 @@ SMALL = (160, 120)
 
 
 class Clock:
-    """A clock that moves only when somebody sleeps."""
+    """A simulated clock, which advances when `sleep` is called."""
 
     def __init__(self) -> None:
         self.now_s = 100.0
@@ -26,67 +26,72 @@ class Clock:
         self.now_s += seconds
 
 
-def frames_of(word, **settings):
+def read_all(word, **settings):
+    """Return all frames of a word, without waiting."""
     with open_synthetic(word, **{"size": SMALL, "realtime": False, **settings}) as camera:
         return list(camera)
 
 
 def letter_at(word: str, t: float) -> str | None:
-    """The letter that is held at t, if any."""
+    """Return the letter that is held at `t` seconds; None between letters."""
     pose, raised = pose_at(signing_plan(word, 1.2, 0.4), t)
     return next((name for name, ideal in POSES.items() if raised == 1 and np.array_equal(pose, ideal)), None)
 
 
-def test_word_takes_its_time_and_ends():
-    frames = frames_of("hi")
-    # out of view, two letters, lowered
+def test_word_lasts_as_long_as_its_parts_and_ends():
+    frames = read_all("hi")
+    # out of view, two times moved and held, lowered, out of view
     assert len(frames) == round((0.6 + 2 * (0.4 + 1.2) + 0.4 + 1.0) * 15)
     assert [frame.index for frame in frames] == list(range(len(frames)))
     assert [frame.t for frame in frames] == [index / 15 for index in range(len(frames))]
     assert all(frame.image.shape == (120, 160, 3) and frame.image.dtype == np.uint8 for frame in frames)
 
 
-def test_letters_are_held_in_their_order():
-    held = [letter_at("Dog", t) for t in np.arange(0, 8, 0.05)]
-    changes = [after for before, after in pairwise(held) if after != before and after]
+def test_letters_are_held_in_the_order_of_the_word():
+    letters = [letter_at("Dog", t) for t in np.arange(0, 8, 0.05)]
+    changes = [after for before, after in pairwise(letters) if after != before and after]
     assert changes == ["D", "O", "G"]
-    assert all(held.count(letter) >= 22 for letter in "DOG")  # about 1.2 s of 0.05 s
+    assert all(letters.count(letter) >= 22 for letter in "DOG")  # about 1.2 s in steps of 0.05 s
 
 
 @pytest.mark.parametrize("word", ["LL", "L L"])
 def test_hand_is_lowered_between_double_letters_and_words(word):
     plan = signing_plan(word, 1.2, 0.4)
     raised = [pose_at(plan, t)[1] for t in np.arange(0, plan[-1][0], 0.05)]
-    ups = sum(before < 1 <= after for before, after in pairwise(raised))
-    assert ups == 2
+    times_raised = sum(before < 1 <= after for before, after in pairwise(raised))
+    assert times_raised == 2
     first, last = raised.index(1), len(raised) - raised[::-1].index(1)
     assert 0 in raised[first:last]
 
 
-def test_hand_is_in_view_while_a_letter_is_held_and_out_of_view_before_and_after():
-    frames = frames_of("A", size=(320, 240))
-    empty = frames[0].image.astype(int)
-    shares = {
-        t: (np.abs(frames[round(t * 15)].image - empty).max(axis=2) > 40).mean() for t in (0.3, 1.5, 2.0, 3.5)
-    }
-    assert shares[0.3] < 0.002
-    assert shares[1.5] > 0.05
-    assert shares[2.0] > 0.05
-    assert shares[3.5] < 0.002
+def changed_fraction(image, empty):
+    """Return the fraction of pixels that differ from the picture of the empty room."""
+    return (np.abs(image.astype(int) - empty.astype(int)).max(axis=2) > 40).mean()
 
 
-def test_held_hand_is_never_quite_still():
-    frames = frames_of("B")
+def test_hand_is_in_view_only_while_a_letter_is_held():
+    frames = read_all("A", size=(320, 240))
+    before, held, still_held, after = (
+        changed_fraction(frames[round(t * 15)].image, frames[0].image) for t in (0.3, 1.5, 2.0, 3.5)
+    )
+    assert before < 0.002
+    assert held > 0.05
+    assert still_held > 0.05
+    assert after < 0.002
+
+
+def test_held_hand_sways():
+    frames = read_all("B")
     assert frames[18].image.tobytes() != frames[19].image.tobytes()
 
 
-def test_pictures_come_from_the_seed_alone():
-    one, two, other = (frames_of("C", seed=seed)[20].image for seed in (4, 4, 5))
-    assert one.tobytes() == two.tobytes()
-    assert one.tobytes() != other.tobytes()
+def test_pictures_depend_only_on_the_seed():
+    first, repeated, other = (read_all("C", seed=seed)[20].image for seed in (4, 4, 5))
+    assert first.tobytes() == repeated.tobytes()
+    assert first.tobytes() != other.tobytes()
 
 
-def test_reader_in_time_gets_every_frame_when_it_is_due():
+def test_punctual_reader_gets_every_frame_when_it_is_due():
     clock = Clock()
     with open_synthetic("A", size=SMALL, clock=clock, sleep=clock.sleep) as camera:
         for frame in camera:
@@ -96,19 +101,19 @@ def test_reader_in_time_gets_every_frame_when_it_is_due():
     assert frame.index == round(3.6 * 15) - 1
 
 
-def test_late_reader_gets_the_newest_frame_and_the_rest_are_counted():
+def test_late_reader_gets_the_newest_frame_and_the_others_count_as_dropped():
     clock = Clock()
     indices = []
     with open_synthetic("A", size=SMALL, clock=clock, sleep=clock.sleep) as camera:
         for frame in camera:
             indices.append(frame.index)
             assert clock.now_s - frame.t < 1 / 15
-            clock.now_s += 3.5 / 15  # the reader's work
+            clock.now_s += 3.5 / 15  # the reader takes this long
     assert indices[:4] == [0, 3, 7, 10]
     assert len(indices) + camera.dropped == round(3.6 * 15)
 
 
-def test_reader_that_is_away_until_the_end_gets_no_old_frames():
+def test_reader_that_returns_after_the_end_gets_no_old_frames():
     clock = Clock()
     with open_synthetic("A", size=SMALL, clock=clock, sleep=clock.sleep) as camera:
         next(iter(camera))
@@ -117,29 +122,28 @@ def test_reader_that_is_away_until_the_end_gets_no_old_frames():
         assert camera.dropped == round(3.6 * 15) - 1
 
 
-def test_repeated_word_begins_again_where_it_ended():
-    once = frames_of("a")
+def test_repeated_word_continues_with_rising_numbers_and_times():
+    once = read_all("a")
     with open_synthetic("a", size=SMALL, realtime=False, repeat=True) as camera:
         frames = [next(camera) for _ in range(2 * len(once))]
     assert [frame.index for frame in frames] == list(range(2 * len(once)))
     assert all(a.t < b.t for a, b in pairwise(frames))
-    empty = frames[0].image.astype(int)
-    hand = [(np.abs(frame.image - empty).max(axis=2) > 40).mean() > 0.03 for frame in frames]
-    assert sum(after and not before for before, after in pairwise(hand)) == 2
+    in_view = [changed_fraction(frame.image, frames[0].image) > 0.03 for frame in frames]
+    assert sum(after and not before for before, after in pairwise(in_view)) == 2
 
 
-def test_closed_camera_gives_no_more_frames():
+def test_closed_camera_delivers_no_more_frames():
     with open_synthetic("A", size=SMALL, realtime=False) as camera:
         next(iter(camera))
     assert list(camera) == []
 
 
 def test_case_and_outer_spaces_make_no_difference():
-    assert len(frames_of("  sos ")) == len(frames_of("SOS"))
+    assert len(read_all("  sos ")) == len(read_all("SOS"))
 
 
 @pytest.mark.parametrize("word", ["", "   ", "H3LLO", "HÉ", "ß", "A\n", "A-B"])
-def test_word_that_cant_be_spelled_is_one_sentence(word):
+def test_word_that_cant_be_spelled_is_refused(word):
     with pytest.raises(CameraError, match="must have letters from A to Z") as caught:
         open_synthetic(word)
     assert repr(word) in str(caught.value)
@@ -147,6 +151,6 @@ def test_word_that_cant_be_spelled_is_one_sentence(word):
 
 
 @pytest.mark.parametrize("wrong", [{"fps": 0}, {"fps": float("nan")}, {"hold_s": 0}, {"move_s": -1}])
-def test_impossible_timing_is_refused(wrong):
+def test_invalid_timing_is_refused(wrong):
     with pytest.raises(CameraError, match="must be above 0, got"):
         open_synthetic("A", **wrong)

@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from support.command_line import ENVIRONMENT, asl_edge, refused
+from support.command_line import ENVIRONMENT, asl_edge, read_refusal
 from support.page_board import TOKEN, Board, wait_until
 
 
@@ -147,7 +147,7 @@ def test_taken_port_is_one_sentence(page: Board, tiny_folder: Path) -> None:
     done = asl_edge(
         "run", "--camera", "synthetic:A", "--model", tiny_folder, "--page", f"127.0.0.1:{page.port}"
     )
-    assert "another program uses that port" in refused(done)
+    assert "another program uses that port" in read_refusal(done)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_taken_port_is_one_sentence(page: Board, tiny_folder: Path) -> None:
 def test_page_that_can_not_be_opened_is_one_sentence(
     tiny_folder: Path, flags: tuple[str, ...], says: str
 ) -> None:
-    assert says in refused(asl_edge("run", "--camera", "synthetic:A", "--model", tiny_folder, *flags))
+    assert says in read_refusal(asl_edge("run", "--camera", "synthetic:A", "--model", tiny_folder, *flags))
 
 
 def test_free_port_that_was_chosen_is_named(tiny_folder: Path, tmp_path: Path) -> None:
@@ -179,14 +179,14 @@ def test_empty_token_is_refused(tiny_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("\n")
     flags = ("--page", "127.0.0.1:0", "--page-token-file", tmp_path / "token")
     done = asl_edge("run", "--camera", "synthetic:A", "--model", tiny_folder, *flags)
-    assert "which is empty: write the secret into it" in refused(done)
+    assert "which is empty: write the secret into it" in read_refusal(done)
 
 
 def test_short_token_is_refused(tiny_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("1234")
     flags = ("--page", "0.0.0.0:0", "--page-token-file", tmp_path / "token")
     done = asl_edge("run", "--camera", "synthetic:A", "--model", tiny_folder, *flags)
-    assert "has 4 characters, expected at least 16" in refused(done)
+    assert "has 4 characters, expected at least 16" in read_refusal(done)
 
 
 @pytest.mark.parametrize(
@@ -209,5 +209,5 @@ def test_missing_extra_is_named_only_when_it_is_needed(
         command = [sys.executable, "-c", without, module, *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=False, env=ENVIRONMENT)
 
-    assert f"pip install '{extra}'" in refused(run(*flags))
+    assert f"pip install '{extra}'" in read_refusal(run(*flags))
     assert extra not in run().stderr

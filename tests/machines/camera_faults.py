@@ -1,6 +1,6 @@
-"""Inside the emulated machine: the camera layer reads the kernel's virtual camera, which is ill-treated.
+"""Runs in the emulated machine: faults of the kernel's virtual camera while edge.cameras reads it.
 
-Prints a JSON object a line; tests/machines/test_camera_machine.py says what they must be.
+Prints the measurements as JSON lines, which tests/machines/test_camera_machine.py checks.
 """
 
 import json
@@ -16,57 +16,56 @@ from edge.records import CameraState
 
 DEVICE = "/dev/video0"
 DRIVER = Path("/sys/bus/platform/drivers/vivid")
-STEADY_S = 12.0  # between two faults, so that each finds a camera that was well for a while
-SLOW_S = 300.0  # the machine is emulated: nothing is judged by its speed, but waiting ends some time
+STEADY_S = 12.0  # between two faults: longer than Timeouts.steady_s, so that pauses are short again
+SLOW_S = 300.0  # timeout for a slow emulated machine
 
 
 class Loop(threading.Thread):
-    """The frame loop as edge/pipeline.py has it, that notes when it turned and what it got."""
+    """A frame loop like that of edge/pipeline.py, which records its steps and frames."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
         self.stop = threading.Event()
-        self.frames, self.last_s, self.longest_turn_s, self.backwards = 0, 0.0, 0.0, 0
+        self.frames, self.newest_t, self.longest_step_s, self.backwards = 0, 0.0, 0.0, 0
         self.rgb: list[int] = []
         self.state: CameraState | None = None
 
     def run(self) -> None:
         with open_camera(f"usb:{DEVICE}", 30.0, self.stop) as camera:
-            turned_s = time.monotonic()
+            step_t = time.monotonic()
             for frame in camera:
                 now = time.monotonic()
-                self.longest_turn_s = max(self.longest_turn_s, now - turned_s)
-                turned_s = now
+                self.longest_step_s = max(self.longest_step_s, now - step_t)
+                step_t = now
                 self.state = camera.state()
                 if frame is not None:
-                    self.backwards += frame.t <= self.last_s
-                    self.frames, self.last_s = self.frames + 1, frame.t
+                    self.backwards += frame.t <= self.newest_t
+                    self.frames, self.newest_t = self.frames + 1, frame.t
                     height, width = frame.image.shape[:2]
                     self.rgb = frame.image[height // 2, width // 2].tolist()
 
-    def waits_for(self, *whats: str) -> float:
-        """Seconds until the camera's state is one of these."""
-        return seconds_until(lambda: self.state is not None and self.state.status in whats)
+    def wait_for(self, *statuses: str) -> float:
+        """Wait until the camera has one of these statuses; return the seconds, -1 after SLOW_S."""
+        return wait_until(lambda: self.state is not None and self.state.status in statuses)
 
-    def sees_again(self) -> float:
-        """Seconds until a picture comes that was captured after this call."""
-        called_s = time.monotonic()
-        return seconds_until(
-            lambda: self.last_s > called_s and self.waits_for("live", "black", "frozen") >= 0
-        )
+    def wait_for_picture(self) -> float:
+        """Wait for a picture that was captured after this call; return the seconds, -1 after SLOW_S."""
+        called_t = time.monotonic()
+        return wait_until(lambda: self.newest_t > called_t and self.wait_for("live", "black", "frozen") >= 0)
 
 
-def seconds_until(true: Callable[[], bool]) -> float:
-    began_s = time.monotonic()
-    while not true():
-        if time.monotonic() - began_s > SLOW_S:
+def wait_until(condition: Callable[[], bool]) -> float:
+    """Wait until the condition is true; return the seconds, -1 after SLOW_S."""
+    began_t = time.monotonic()
+    while not condition():
+        if time.monotonic() - began_t > SLOW_S:
             return -1.0
         time.sleep(0.02)
-    return time.monotonic() - began_s
+    return time.monotonic() - began_t
 
 
-def tell(fault: str, **facts: object) -> None:
-    rounded = {key: round(fact, 2) if isinstance(fact, float) else fact for key, fact in facts.items()}
+def report(fault: str, **values: object) -> None:
+    rounded = {key: round(value, 2) if isinstance(value, float) else value for key, value in values.items()}
     print(json.dumps({"fault": fault, **rounded}), flush=True)
 
 
@@ -80,27 +79,27 @@ def plug(in_or_out: str) -> None:
 
 
 def pattern(name: str) -> int:
-    """vivid's number of a test pattern, from the menu that it prints."""
+    """Return vivid's number of a test pattern."""
     menu = subprocess.run(["v4l2-ctl", "-d", DEVICE, "-L"], check=True, capture_output=True, text=True).stdout
     lines = menu[menu.index(" test_pattern ") :].splitlines()
     return next(int(line.split(":")[0]) for line in lines if line.strip().endswith(f": {name}"))
 
 
-def ill_treat(loop: Loop) -> None:
-    tell("first picture", seconds=loop.sees_again(), state=loop.state.status if loop.state else "")
-    frames, began_s = loop.frames, time.monotonic()
+def inject_faults(loop: Loop) -> None:
+    report("first picture", seconds=loop.wait_for_picture(), state=loop.state.status if loop.state else "")
+    frames, began_t = loop.frames, time.monotonic()
     time.sleep(5)
-    tell("steady", frames_per_s=(loop.frames - frames) / (time.monotonic() - began_s))
+    report("steady", frames_per_s=(loop.frames - frames) / (time.monotonic() - began_t))
 
     control(test_pattern=pattern("100% Red"), osd_text_mode=2)
-    said_s = loop.waits_for("frozen")
-    tell("red card", rgb=loop.rgb)
-    control(osd_text_mode=0)  # the time is painted into the picture again
-    tell("the same picture again and again", said_s=said_s, recovered_s=loop.waits_for("live"))
+    noticed_s = loop.wait_for("frozen")
+    report("red card", rgb=loop.rgb)
+    control(osd_text_mode=0)  # show the time in the picture again, so that pictures differ
+    report("the same picture again and again", noticed_s=noticed_s, recovered_s=loop.wait_for("live"))
     control(test_pattern=pattern("100% Black"), osd_text_mode=2)
-    said_s = loop.waits_for("black")
+    noticed_s = loop.wait_for("black")
     control(test_pattern=0, osd_text_mode=0)
-    tell("black pictures", said_s=said_s, recovered_s=loop.waits_for("live"))
+    report("black pictures", noticed_s=noticed_s, recovered_s=loop.wait_for("live"))
 
     reopened = loop.state.reopened if loop.state else -1
     wall_s = time.time()
@@ -109,44 +108,44 @@ def ill_treat(loop: Loop) -> None:
         time.sleep(3)
     time.clock_settime(time.CLOCK_REALTIME, wall_s)
     reopenings = (loop.state.reopened if loop.state else -1) - reopened
-    tell("clock set a day forward, then back", recovered_s=loop.sees_again(), reopenings=reopenings)
+    report("clock set a day forward, then back", recovered_s=loop.wait_for_picture(), reopenings=reopenings)
 
     for seconds in (3, 40):
         time.sleep(STEADY_S)
         plug("out")
-        noticed_s = loop.waits_for("blind")
+        noticed_s = loop.wait_for("blind")
         time.sleep(seconds)
         plug("in")
-        tell(f"unplugged for {seconds} s", noticed_s=noticed_s, recovered_s=loop.sees_again())
+        report(f"unplugged for {seconds} s", noticed_s=noticed_s, recovered_s=loop.wait_for_picture())
     for seconds in (8, 40):
         time.sleep(STEADY_S)
         control(percentage_of_dropped_buffers=100)
-        noticed_s = loop.waits_for("blind")
+        noticed_s = loop.wait_for("blind")
         time.sleep(seconds)
         control(percentage_of_dropped_buffers=0)
-        tell(f"stalled for {seconds} s", noticed_s=noticed_s, recovered_s=loop.sees_again())
+        report(f"stalled for {seconds} s", noticed_s=noticed_s, recovered_s=loop.wait_for_picture())
     for button in ("inject_fatal_streaming_error", "disconnect"):
         time.sleep(STEADY_S)
         control(**{button: 1})
-        noticed_s = loop.waits_for("blind")
-        tell(button, noticed_s=noticed_s, recovered_s=loop.sees_again())
-    tell("all of these", longest_turn_s=loop.longest_turn_s, times_back=loop.backwards, frames=loop.frames)
+        noticed_s = loop.wait_for("blind")
+        report(button, noticed_s=noticed_s, recovered_s=loop.wait_for_picture())
+    report("all of these", longest_step_s=loop.longest_step_s, times_back=loop.backwards, frames=loop.frames)
 
 
 def make_camera() -> None:
     vivid = ["vivid", "n_devs=1", "node_types=0x1", "num_inputs=1", "input_types=0"]  # one webcam
     subprocess.run(["modprobe", *vivid], check=True)
-    seconds_until(Path(DEVICE).exists)
+    wait_until(Path(DEVICE).exists)
 
 
 def stop_while_stalled(loop: Loop) -> None:
     control(percentage_of_dropped_buffers=100)
-    noticed_s = loop.waits_for("blind")
-    time.sleep(4)  # opened again, its thread waits in read()
+    noticed_s = loop.wait_for("blind")
+    time.sleep(4)  # it is reopened, and its thread blocks in read()
     loop.stop.set()
-    told_s = time.monotonic()
+    stopped_t = time.monotonic()
     loop.join(SLOW_S)
-    tell("stop while stalled", noticed_s=noticed_s, ended_s=time.monotonic() - told_s)
+    report("stop while stalled", noticed_s=noticed_s, ended_s=time.monotonic() - stopped_t)
     control(percentage_of_dropped_buffers=0)
 
 
@@ -154,7 +153,7 @@ def main() -> None:
     make_camera()
     loop = Loop()
     loop.start()
-    ill_treat(loop)
+    inject_faults(loop)
     stop_while_stalled(loop)
 
 

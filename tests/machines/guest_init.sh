@@ -1,5 +1,5 @@
 #!/bin/sh
-# The emulated machine's first and only program: runs what the second disk says, and switches the machine off.
+# Runs as init of the emulated machine: run the program that the second disk names, then shut down.
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
 mount -t proc proc /proc
 mount -t sysfs sys /sys

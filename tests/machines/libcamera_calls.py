@@ -1,7 +1,7 @@
-"""Inside the emulated machine: the Pi's driver on the real Picamera2, and libcamera's virtual camera.
+"""Runs in the emulated machine: the Pi's driver with the real Picamera2 and libcamera's virtual camera.
 
-It shows that our calls are accepted and that pictures come and stop, and nothing of a Pi's formats, controls
-and speed. What the virtual camera lacks of a Pi's is stood in for here, and nowhere else: six things.
+It tests the calls of the driver, not a Pi's formats, controls and speed.
+Six substitutes, all in this file, replace what the virtual camera lacks.
 """
 
 import inspect
@@ -15,7 +15,7 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from camera_faults import tell
+from camera_faults import report
 
 import edge.cameras.pi as pi
 from edge.cameras.reconnecting import ReconnectingCamera, Timeouts
@@ -37,12 +37,15 @@ CAMERA = """%YAML 1.1
 TIMEOUTS = Timeouts(open_s=60.0)
 
 
-def opened(number: int) -> ReconnectingCamera:
+def make_camera(number: int) -> ReconnectingCamera:
     return ReconnectingCamera(replace(pi.pi_source(number), close_s=20.0), timeouts=TIMEOUTS)
 
 
-def stand_in() -> None:
-    """1 modules for screens and raw files, 2 the heap's name, 3 raw modes, 4 NV12's two planes, 5 status."""
+def substitute() -> None:
+    """Replace 1 modules for screens and raw files, 2 the heap's name, 3 raw modes, 4 NV12 buffers, 5 a check.
+
+    The sixth substitute is the format in main().
+    """
     formats = ("RGB888", "BGR888", "XRGB8888", "XBGR8888", "YUV420", "YVU420", "NV12")
     for name, values in {
         "pykms": {"PixelFormat": types.SimpleNamespace(**dict.fromkeys(formats))},
@@ -61,67 +64,65 @@ def stand_in() -> None:
         return [{"size": (640, 480), "format": "SRGGB10", "crop_limits": (0, 0, 640, 480)}]
 
     def allocate(self: DmaAllocator, config: "libcamera.CameraConfiguration", use_case: object) -> None:
-        for wanted in config:
-            y_bytes, buffers = wanted.size.width * wanted.size.height, []
-            for number in range(wanted.buffer_count):
-                fd = self.dmaHeap.alloc(f"picamera2-{number}", wanted.frame_size).get()
+        for stream in config:
+            y_bytes, buffers = stream.size.width * stream.size.height, []
+            for number in range(stream.buffer_count):
+                fd = self.dmaHeap.alloc(f"picamera2-{number}", stream.frame_size).get()
                 planes = [libcamera.FrameBuffer.Plane(), libcamera.FrameBuffer.Plane()]
                 for plane, offset, length in zip(planes, (0, y_bytes), (y_bytes, y_bytes // 2), strict=True):
                     plane.fd, plane.offset, plane.length = fd, offset, length
                 self.open_fds.append(fd)
-                own_fd = planes[0].fd  # libcamera's copy of it, by which Picamera2 knows the buffer
+                own_fd = planes[0].fd  # libcamera's duplicate, by which Picamera2 identifies the buffer
                 self.libcamera_fds.append(own_fd)
                 self.mapped_buffers_used[own_fd] = False
                 buffers.append(libcamera.FrameBuffer(planes))
-                self.mapped_buffers[buffers[-1]] = mmap.mmap(fd, wanted.frame_size)
-            self.frame_buffers[wanted.stream] = buffers
+                self.mapped_buffers[buffers[-1]] = mmap.mmap(fd, stream.frame_size)
+            self.frame_buffers[stream.stream] = buffers
 
-    # libcamera 0.4's virtual camera leaves a frame's status as it finds it in memory: none is asked for here
+    # the virtual camera of libcamera 0.4 doesn't initialize a frame's status, so the check of it is removed
     source = textwrap.dedent(inspect.getsource(Picamera2.process_requests))
-    unasked = source.replace(".metadata.status == libcamera.FrameMetadata.Status.Success", ".metadata")
-    assert unasked != source
-    made: dict[str, object] = {}
-    exec(unasked, vars(sys.modules[Picamera2.__module__]), made)
-    Picamera2.process_requests = made["process_requests"]
+    without_check = source.replace(".metadata.status == libcamera.FrameMetadata.Status.Success", ".metadata")
+    assert without_check != source
+    namespace: dict[str, object] = {}
+    exec(without_check, vars(sys.modules[Picamera2.__module__]), namespace)
+    Picamera2.process_requests = namespace["process_requests"]
     Picamera2._get_raw_modes = raw_modes
     DmaAllocator.allocate = allocate
+
+
+def read_error(number: int) -> str:
+    """Return the error of reading a camera; "" if there is none."""
+    try:
+        with make_camera(number) as camera:
+            list(islice(camera, 500))
+    except CameraError as error:
+        return str(error)
+    return ""
 
 
 def main() -> None:
     folder = Path("/usr/share/libcamera/pipeline/virtual")
     folder.mkdir(parents=True)
     (folder / "virtual.yaml").write_text(CAMERA)
-    stand_in()
-
-    refused = ""
-    try:
-        with opened(0) as camera:
-            list(islice(camera, 500))
-    except CameraError as error:
-        refused = str(error)
-    tell("only NV12", said=refused)
+    substitute()
+    report("only NV12", error=read_error(0))
 
     pi.RGB_IN_MEMORY = "NV12"  # 6: the only format that the virtual camera has
     for opening in ("first", "second"):
-        with opened(0) as camera:
+        with make_camera(0) as camera:
             frames = list(islice((frame for frame in camera if frame is not None), 20))
             age_s = time.monotonic() - frames[-1].t
-        times_s = [frame.t for frame in frames]
-        tell(
+        times = [frame.t for frame in frames]
+        report(
             f"{opening} opening",
             frames=len(frames),
-            in_order=times_s == sorted(set(times_s)),
+            in_order=times == sorted(set(times)),
             age_s=age_s,
             shape=list(frames[-1].image.shape),
             differ=bool((frames[-1].image != frames[0].image).any()),
             threads=[thread.name for thread in threading.enumerate() if thread.name.startswith("camera ")],
         )
-    try:
-        with opened(1) as camera:
-            list(islice(camera, 500))
-    except CameraError as error:
-        refused = str(error)
-    tell("no second camera", said=refused)
+    report("no second camera", error=read_error(1))
 
 
 main()

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# An emulated machine: Debian trixie with its own kernel and libcamera, each of which has a virtual camera.
+# Builds the emulated machine: Debian trixie, whose kernel and libcamera each have a virtual camera.
 # Usage, as root: make_root.sh FOLDER UV -> FOLDER/root.img, FOLDER/vmlinuz, FOLDER/initrd
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -8,7 +8,7 @@ suite=trixie
 rm -rf "$out"
 mkdir -p "$out"
 
-# minbase and no systemd: the machine runs one program (guest_init.sh) and is switched off
+# minbase without systemd: the machine runs one program (guest_init.sh) and shuts down
 mmdebstrap --mode=root --variant=minbase --arch=amd64 \
   --include=linux-image-amd64,initramfs-tools,lz4,kmod,python3,v4l-utils \
   --include=python3-libcamera,libcamera-ipa,python3-pil,python3-av,python3-jsonschema,python3-piexif,python3-prctl \
@@ -20,10 +20,10 @@ mmdebstrap --mode=root --variant=minbase --arch=amd64 \
     printf "virtio_pci\nvirtio_blk\next4\n" > "$1/etc/initramfs-tools/modules"' \
   "$suite" "$out/root"
 
-# what a device installs, by hash, for this machine's Python
+# a device's packages, by hash, for the Python of the machine
 "$uv" pip install -q --target "$out/root/opt/site" --python-version 3.13 --python-platform x86_64-manylinux_2_28 \
   --only-binary :all: --require-hashes -r "$here/../../requirements/device.txt"
-# what Raspberry Pi OS has as python3-picamera2 and Debian has not
+# Picamera2, which Debian lacks; on Raspberry Pi OS it is python3-picamera2
 "$uv" pip install -q --target "$out/root/opt/site" --python-version 3.13 --python-platform x86_64-manylinux_2_28 \
   --only-binary :all: --require-hashes --no-deps -r "$here/picamera2.txt"
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that are missing, as root; anybody else is told which. Usage: need_packages.sh NAME...
+# Installs missing Debian packages if run as root; otherwise prints the command. Usage: need_packages.sh NAME...
 set -euo pipefail
 missing=()
 for name in "$@"; do
@@ -7,7 +7,7 @@ for name in "$@"; do
 done
 [ ${#missing[@]} -eq 0 ] && exit
 if [ "$(id -u)" -ne 0 ]; then
-  echo "missing, or not root to install them: sudo apt-get install ${missing[*]}" >&2
+  echo "packages are missing: sudo apt-get install ${missing[*]}" >&2
   exit 1
 fi
 apt-get update -q

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs one program of tests/machines in the emulated machine. Usage: run_machine.sh FOLDER PROGRAM SECONDS
-# What the program prints is FOLDER/printed, what else happened FOLDER/console.
+# The program's output goes to FOLDER/printed, its errors and the kernel's messages to FOLDER/console.
 set -euo pipefail
 machine=$(realpath "$1") program=$2 seconds=$3
 cd "$(dirname "$0")/../.."
@@ -13,8 +13,8 @@ find "$work/checkout" -name __pycache__ -prune -exec rm -r {} +
 echo "$program" > "$work/checkout/program"
 mke2fs -q -F -t ext4 -d "$work/checkout" "$work/checkout.img" 64M
 
-# no_timer_check: on a busy host the kernel finds its timer late, and panics
-# TCG, as a machine in a data centre seldom lets its guests have KVM; nothing of the run is kept on the disk
+# TCG, because most hosted machines have no KVM. -snapshot: the run leaves the disks unchanged. no_timer_check:
+# on a busy host the timer is late, and the kernel would panic.
 timeout "$seconds" qemu-system-x86_64 -machine q35,usb=off -accel tcg,thread=multi -cpu max -smp 2 -m 1536 \
   -nodefaults -display none -no-reboot -snapshot \
   -kernel "$machine/vmlinuz" -initrd "$machine/initrd" \

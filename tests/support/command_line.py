@@ -21,18 +21,18 @@ def asl_edge(*arguments: str | Path, **options: Any) -> subprocess.CompletedProc
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, **options)
 
 
-def started(*arguments: str | Path, **options: Any) -> subprocess.Popen[str]:
+def start_asl_edge(*arguments: str | Path, **options: Any) -> subprocess.Popen[str]:
     """Start `asl-edge` with pipes for its standard streams. The options are those of subprocess.Popen."""
     pipe = subprocess.PIPE
     options = {"env": ENVIRONMENT, "stdin": pipe, "stdout": pipe, "stderr": pipe, "text": True, **options}
     return subprocess.Popen([*ASL_EDGE, *map(str, arguments)], **options)
 
 
-def json_lines(text: str) -> list[dict[str, Any]]:
+def parse_json_lines(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def refused(done: subprocess.CompletedProcess[str]) -> str:
+def read_refusal(done: subprocess.CompletedProcess[str]) -> str:
     """Check that the program printed one line to standard error and exited with 2; return the line."""
     assert done.returncode == 2, done
     assert done.stdout == ""
