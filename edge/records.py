@@ -1,7 +1,7 @@
 """The vocabulary on one page: the values that flow from the camera to the observers.
 
 Frame -> Hand -> Prediction -> LetterEvent, all of one loop step in a LoopStep. Pictures are RGB; times are in
-seconds on the monotonic clock, taken when the frame was captured.
+seconds on the monotonic clock, taken when the frame was captured; those of a recording count from its start.
 """
 
 from collections.abc import Callable
@@ -34,7 +34,7 @@ class Frame:
     """One picture of a camera."""
 
     image: Image
-    t: float  # seconds, monotonic, at capture
+    t: float  # seconds at capture, monotonic; in a recording, since its start
     index: int  # counts every frame that the camera offered, dropped frames included
 
 
@@ -42,11 +42,12 @@ class Frame:
 class CameraState:
     """The state of a camera at one moment. `frozen` and `black` still deliver pictures, `blind` does not."""
 
-    name: str  # usb:0, pi:0, synthetic
+    name: str  # usb:0, pi:0, replay:FOLDER, synthetic
     status: CameraStatus
     reopened: int  # how often it was reopened since the start
     frame_age_s: float  # since the newest frame was captured; before the first one, since the start
     dropped: int  # frames that the camera offered and nobody read
+    is_recording: bool = False  # frame times count from the recording's start, not on the monotonic clock
 
     @property
     def problem(self) -> str:

@@ -13,6 +13,7 @@ from edge.declaration import Setting, check, setting
 from edge.errors import SettingsError
 from edge.models import DEFAULT_MODEL, DEFAULT_VARIANT, VARIANTS
 
+CAMERA_NAMES = "pi, jetson, usb:0, usb:/dev/video0, replay:FOLDER_OR_VIDEO or synthetic:WORD"
 TABLES = {
     "camera": "Where the pictures come from, and how they are turned.",
     "model": "Which model reads them, and how it runs on the processor.",
@@ -31,7 +32,7 @@ class Settings:
     camera: str = setting(
         "camera.source",
         "usb:0",
-        "pi, jetson, usb:0, usb:/dev/video0, replay:FOLDER_OR_VIDEO or synthetic:WORD",
+        CAMERA_NAMES,
         metavar="CAMERA",
     )
     fps: float = setting(

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from edge.bench.looped_camera import LoopedCamera
 from edge.bench.sampler import Sampler, read_memory_mb
 from edge.bench.stopwatch import Stopwatch, measure_stopwatch_cost_s
 from edge.build import build_camera, build_tracker
 from edge.cameras import Camera
-from edge.cameras.looped import LoopedCamera
 from edge.cameras.synthetic import open_synthetic
 from edge.errors import CameraError
 from edge.letters.filter import LetterFilter
@@ -62,8 +62,8 @@ def measure(
     """
     open_package(Path(settings.model))  # refuse a wrong package before drawing pictures, which takes seconds
     stopwatch_cost_s, began_s = measure_stopwatch_cost_s(), time.monotonic()
-    watch = Stopwatch(live=not settings.camera.startswith("replay:"))
     with Path(os.devnull).open("w") as devnull, _open_camera(settings, stop) as camera:
+        watch = Stopwatch(live=not camera.state().is_recording)
         drawing_s = time.monotonic() - began_s
         reset_peak_memory()
         tracker = build_tracker(settings, wrap_engine=watch.engine, wrap_palm_detector=watch.palm_detector)

@@ -17,14 +17,15 @@ from edge.cameras.driver import LiveSource
 from edge.cameras.orientation import AS_MOUNTED, Orientation
 from edge.errors import CameraError
 from edge.records import CameraState, Frame
-
-CHOICES = "pi, jetson, usb:0, usb:/dev/video0, replay:FOLDER_OR_VIDEO or synthetic:WORD"
+from edge.settings import CAMERA_NAMES
 
 
 class Camera(Protocol):
     """A context manager that yields frames. Raises CameraError if opening or reading fails.
 
-    A live camera without a picture yields None at least every 0.5 s, so that the loop keeps running.
+    A live camera yields its newest frame, and None at least every 0.5 s while it has none, so that the loop
+    keeps running. A recording yields every frame as fast as it is read, skips and counts unreadable ones in
+    `dropped`, and ends; its frame times count from its start.
     """
 
     dropped: int  # frames that the camera offered and the loop didn't read
@@ -63,7 +64,7 @@ def open_camera(
         return open_synthetic(device, fps=fps, realtime=realtime, repeat=realtime)
     source = _live_source(name, fps, orientation)
     if source is None:
-        raise CameraError(f"there is no camera '{name}': it must be {CHOICES}")
+        raise CameraError(f"there is no camera '{name}': it must be {CAMERA_NAMES}")
     from edge.cameras.reconnecting import ReconnectingCamera
 
     return ReconnectingCamera(source, stop)

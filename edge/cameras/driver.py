@@ -1,8 +1,11 @@
-"""The interface of a live camera's driver.
+"""The interface of a live camera's driver: a generator of pictures, and what is needed to supervise it.
 
-To add a camera, write `edge/cameras/NAME.py` with a function that returns a `LiveSource`, and give it a
-name in `_live_source` (`edge/cameras/__init__.py`). `reconnecting.py` does the rest: it delivers the newest
-frame, reports the camera's state and reopens the camera.
+To add a live camera, write `edge/cameras/NAME.py` with a function that returns a `LiveSource`, and name it in
+`_live_source` (`edge/cameras/__init__.py`). `reconnecting.py` does the rest: the newest frame, the camera's
+state, opening it again.
+
+To add a recording or a drawn camera, implement `Camera` (`edge/cameras/__init__.py`) instead, with
+`replay.py` as the model, and name it in `open_camera`.
 """
 
 import threading

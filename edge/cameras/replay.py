@@ -47,7 +47,7 @@ class FolderCamera:
         pass
 
     def state(self) -> CameraState:
-        return CameraState(f"replay:{self._folder}", "live", 0, 0.0, self.dropped)
+        return CameraState(f"replay:{self._folder}", "live", 0, 0.0, self.dropped, is_recording=True)
 
     def __iter__(self) -> Iterator[Frame]:
         for index, file in enumerate(self._files):
@@ -88,7 +88,7 @@ class VideoCamera:
         self._capture.release()
 
     def state(self) -> CameraState:
-        return CameraState(f"replay:{self._file}", "live", 0, 0.0, self.dropped)
+        return CameraState(f"replay:{self._file}", "live", 0, 0.0, self.dropped, is_recording=True)
 
     def __iter__(self) -> Iterator[Frame]:
         index, t = 0, -1.0

@@ -77,8 +77,7 @@ class SnapshotPublisher:
         """Update latency and frame rate; return how long the frame waited for the network."""
         waited_s = 0.0
         if step.frame is not None and not step.still:
-            # the frame times of a recording are not those of the clock
-            latency_s = 0.0 if step.camera.name.startswith("replay:") else now - step.frame.t
+            latency_s = 0.0 if step.camera.is_recording else now - step.frame.t
             waited_s = max(0.0, latency_s - step.inference_s)
             self._latency_s += (LATENCY_SMOOTHING if self._read else 1.0) * (latency_s - self._latency_s)
             self._read += 1

@@ -17,10 +17,10 @@ from support.made_pictures import save, scene
 from edge.bench.card import CARD_VERSION, make_card
 from edge.bench.card_text import format_card
 from edge.bench.compare import PUBLISHED, compare_cards
+from edge.bench.looped_camera import LoopedCamera
 from edge.bench.measure import BenchRun, measure
 from edge.bench.stopwatch import ROW
 from edge.bench.tune import Trial, choose_best, list_candidates
-from edge.cameras.looped import LoopedCamera
 from edge.errors import CameraError
 from edge.package import open_package
 from edge.settings import Settings

@@ -68,7 +68,7 @@ def test_age_of_the_newest_frame_grows_while_the_loop_hangs() -> None:
 
 def test_recording_has_no_latency() -> None:
     publisher = SnapshotPublisher(LetterFilter(), HintTracker())
-    publisher.observe(step(0, camera=replace(LIVE, name="replay:there")))
+    publisher.observe(step(0, camera=replace(LIVE, is_recording=True)))
     assert (newest(publisher).latency_s, newest(publisher).waited_s) == (0.0, 0.0)
 
 
