@@ -37,8 +37,8 @@ from edge.package import ModelSpec
 from edge.records import Array, Engine, Image, Output
 from export.to_onnx import OPSET
 from train.crops.store import NO_PICTURE, Crops, open_crops
-from train.fit.checkpoint import Checkpoint, load_checkpoint
-from train.model.landmark_head import fit_landmark_head, late_maps
+from train.fit.landmark_head import fit_landmark_head, late_maps
+from train.model.checkpoint import Checkpoint, load_checkpoint
 from train.model.landmark_network import HandNetwork
 from train.model.landmarker import SIZE_PX
 from train.model.network import BORDER_PX, AslNet, LandmarkHead, combine_logits, split_outputs

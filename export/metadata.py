@@ -17,7 +17,7 @@ from edge.package import FEATURES, METADATA_NAME, SCHEMA_VERSION, UPRIGHT, UPRIG
 from edge.preprocess import MEAN_RGB, STD_RGB
 from edge.records import LETTERS, N_LANDMARKS
 from export.to_onnx import INPUT_NAME, read_features_shape
-from train.fit.checkpoint import Checkpoint
+from train.model.checkpoint import Checkpoint
 
 FILE_NAMES = {
     "int8": "asl_resnet18.int8.onnx",

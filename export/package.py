@@ -37,7 +37,7 @@ from export.verify import (
     report_accuracy,
 )
 from train.data.prepared import Prepared, open_prepared
-from train.fit.checkpoint import Checkpoint, load_checkpoint
+from train.model.checkpoint import Checkpoint, load_checkpoint
 
 PREVIEW_PICTURES = 8  # from which the exported files are compared with the checkpoint
 

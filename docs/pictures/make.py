@@ -73,7 +73,7 @@ def wait_for(is_there) -> None:  # type: ignore[no-untyped-def]
 
 if __name__ == "__main__":
     make_hand(HERE / "hand-L.jpg")
-    if browser.is_here():
+    if browser.is_installed():
         make_live_page(HERE / "live-page.png")
     else:
         sys.exit(browser.MISSING)

@@ -17,7 +17,7 @@ from edge.records import LETTERS, N_LANDMARKS, Image
 from support.made_pictures import save, scene
 from train.data.prepare import prepare
 from train.data.prepared import Prepared
-from train.fit.checkpoint import write_checkpoint
+from train.model.checkpoint import write_checkpoint
 from train.model.network import LANDMARK_WEIGHT, AslNet
 
 SIZE_PX = 128

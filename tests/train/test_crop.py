@@ -18,9 +18,9 @@ from support.tiny_data import run_train, write_two_signers
 
 from edge.geometry import hand_direction_rad
 from train.crops.crop import ROTATION_ERROR_RAD, turn_upright
+from train.crops.labels import NO_LETTER, OTHER_SIGN
 from train.crops.store import ARRAYS, make_arrays, open_crops
-from train.fit.dataset import NO_LETTER, OTHER_SIGN
-from train.model.landmark_head import late_maps
+from train.fit.landmark_head import late_maps
 from train.model.landmark_network import HandNetwork
 
 

@@ -14,8 +14,9 @@ from train.crops.geometry import (
     letterbox,
     mask_hand,
 )
+from train.crops.labels import NO_LETTER, OTHER_SIGN, letter_index
 from train.crops.lighting import relight
-from train.fit.dataset import NO_LETTER, OTHER_SIGN, EpochPositions, letter_index
+from train.fit.dataset import EpochPositions
 from train.synthetic.drawn import draw_background, draw_hand
 
 SIZE_PX = 64

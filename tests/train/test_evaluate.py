@@ -30,7 +30,7 @@ from train.evaluate.evaluate import (
     main,
     open_models,
 )
-from train.fit.checkpoint import write_checkpoint
+from train.model.checkpoint import write_checkpoint
 from train.model.network import AslNet
 
 TRAINING = {"sources": ["anna"], "validated_on": ["ben"], "left_out": ["carl"]}

@@ -18,9 +18,9 @@ from edge.engines.golden import golden_picture
 from train.crops.store import open_crops
 from train.data.prepared import open_prepared
 from train.evaluate.evaluate import SEEN, group_rows
-from train.fit.checkpoint import load_checkpoint
 from train.fit.loss import normalise
 from train.fit.run_state import LAST_BLOCKS, RESNET, RunState
+from train.model.checkpoint import load_checkpoint
 from train.model.init_weights import init_model, restore_batch_norm
 from train.model.landmark_network import HandNetwork
 from train.model.network import input_px

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from edge.errors import DataError
-from train.plots import plot_confusion, plot_history
+from train.evaluate.plots import plot_confusion, plot_history
 
 
 def epoch(number: int, accuracy: float | None) -> dict[str, object]:

@@ -8,9 +8,9 @@ from edge.preprocess import crop_square
 from edge.records import LETTERS, N_LANDMARKS, Array, Image
 from train.crops import geometry, lighting
 from train.crops.geometry import Rng
+from train.crops.labels import NO_LETTER, OTHER_SIGN, balance, letter_index
 from train.crops.store import NO_PICTURE
 from train.data.prepared import Prepared
-from train.fit.dataset import NO_LETTER, OTHER_SIGN, balance, letter_index
 from train.model.landmarker import SIZE_PX
 from train.model.network import BORDER_PX
 from train.synthetic.drawn import draw_background, draw_hand

@@ -34,7 +34,7 @@ class Crops:
     about: dict[str, Any]
     # (N, P, P, 3) RGB, the part of a crop that the ResNet reads (train.model.network.crop_for_resnet)
     image: npt.NDArray[np.uint8]
-    letter: npt.NDArray[np.int64]  # (N,) 0..25, NO_LETTER or OTHER_SIGN (train.fit.dataset)
+    letter: npt.NDArray[np.int64]  # (N,) 0..25, NO_LETTER or OTHER_SIGN (train.crops.labels)
     presence: Array  # (N,) 0 or 1
     landmarks: Array  # (N, 21, 2) fractions of that part's side, NaN if unknown
     source: npt.NDArray[np.str_]  # (N,) whose hand and background it shows; "" if all of it is synthetic

@@ -26,8 +26,8 @@ from train.command_line import parse_names
 from train.data.prepared import SPLITS, Prepared, Rows, open_prepared
 from train.evaluate.calibration import change_temperature
 from train.evaluate.metrics import Metrics, Predictions, compute_metrics
+from train.evaluate.plots import plot_history
 from train.evaluate.tables import print_table, write_evaluation
-from train.plots import plot_history
 
 UNSEEN, CHOSE, SEEN = "unseen signers", "unseen signers that chose the epoch", "seen signers"
 UNKNOWN = "signers that may have been seen"
@@ -91,7 +91,7 @@ def open_models(
 
 
 def _open_checkpoint(path: Path) -> tuple[list[Model], list[dict[str, Any]]]:
-    from train.fit.checkpoint import load_checkpoint  # only here: evaluating a package needs no torch
+    from train.model.checkpoint import load_checkpoint  # only here: evaluating a package needs no torch
     from train.model.network import torch_engine
 
     checkpoint = load_checkpoint(path)

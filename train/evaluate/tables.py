@@ -9,7 +9,7 @@ from typing import Any
 from edge.errors import DataError, reason_of
 from edge.records import LETTERS
 from train.evaluate.metrics import Metrics, changed_fraction
-from train.plots import plot_confusion
+from train.evaluate.plots import plot_confusion
 
 Evaluation = dict[str, dict[str, Metrics]]  # by variant, then by what training knew of the signers
 

@@ -14,8 +14,8 @@ from tqdm import tqdm
 from edge.errors import DataError
 from train.crops.store import Crops
 from train.fit.epoch import schedule_rate
+from train.fit.landmark_head import late_maps
 from train.fit.loss import Losses, compute_losses
-from train.model.landmark_head import late_maps
 from train.model.network import AslNet
 
 BATCH = 64  # half of it turned upright

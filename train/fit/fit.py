@@ -26,12 +26,12 @@ from train.fit.distill import DistillNet
 from train.fit.distributed import DistContext, join_processes
 from train.fit.epoch import EpochPlan, train_epoch
 from train.fit.finetune import Finetuner
+from train.fit.landmark_head import fit_landmark_head, stored_features
 from train.fit.loss import normalise
 from train.fit.options import Options, add_arguments, read_options
 from train.fit.run_state import LAST_BLOCKS, RESNET, RunState, has_stopped_improving, read_resumable
 from train.fit.training_set import choose_crops, describe_training, hold_back
 from train.model.init_weights import MALVIZ, init_model, restore_batch_norm
-from train.model.landmark_head import fit_landmark_head, stored_features
 from train.model.landmark_network import HandNetwork
 from train.model.network import AslNet
 

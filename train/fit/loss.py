@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from edge.preprocess import MEAN_RGB, STD_RGB
-from train.fit.dataset import OTHER_SIGN, Sample
+from train.crops.labels import OTHER_SIGN
+from train.fit.dataset import Sample
 
 LABEL_SMOOTHING = 0.05  # handshapes vary between people and some labels are wrong (M, N, T above all)
 PRESENCE_WEIGHT = 1.0

@@ -13,10 +13,10 @@ from tqdm import tqdm
 
 from edge.errors import DataError, reason_of
 from train.data.prepared import Prepared
-from train.fit.checkpoint import read_checkpoint, write_checkpoint
 from train.fit.distributed import DistContext
 from train.fit.options import Options
 from train.fit.validate import Validation, validate
+from train.model.checkpoint import read_checkpoint, write_checkpoint
 from train.model.network import AslNet, input_px
 from train.replace import replaced_file
 

@@ -11,9 +11,10 @@ import torch
 from torch import nn
 
 from edge.records import LETTERS
+from train.crops.labels import letter_index
 from train.data.prepared import Prepared
 from train.evaluate.calibration import choose_temperature, compute_curve
-from train.fit.dataset import letter_index, plain_crop
+from train.fit.dataset import plain_crop
 from train.fit.loss import normalise
 
 BATCH = 64

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torchvision.models import ResNet18_Weights
 
 from edge.errors import DataError
-from train.fit.checkpoint import load_checkpoint
+from train.model.checkpoint import load_checkpoint
 from train.model.network import AslNet
 
 MALVIZ = "malvizv1"
