@@ -21,12 +21,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from edge.engines import open_engine
 from edge.hand.palm_detector import MediaPipePalmDetector
 from edge.hand.reader import HandReader
-from edge.letters.filter import MIN_EVENT_CONFIDENCE
 from edge.models import DEFAULT_MODEL
 from edge.package import open_package
 from edge.pictures import read_picture
 from edge.preprocess import crop_square
 from edge.records import LETTERS, Image, Prediction
+from edge.settings import Settings
 from train.crops.geometry import find_background
 from train.data.inputs import LANDMARK_COLUMNS
 
@@ -74,7 +74,7 @@ def main() -> None:
     print_row(
         f"all {sum(map(len, beside))} beside the hand", format_percents(np.concatenate(beside).mean(axis=0))
     )
-    print(f"the loop sends letters from {MIN_EVENT_CONFIDENCE:g} on")
+    print(f"the loop sends letters from {Settings().min_mean_confidence:g} on")
 
 
 def open_reader(folder: Path) -> tuple[HandReader, list[str]]:

@@ -25,8 +25,8 @@ In `[page]`, `[mqtt]` and `[log]` the table's name stands before it: `token_file
 `--model`, `--page`, `--mqtt`. A setting that is true or false has two flags, such as `--hflip` and
 `--no-hflip`.
 
-A wrong setting stops the program with one sentence that names file, line and key, and with exit code 2. A
-service that reloads its settings keeps the old ones and logs the sentence.
+A wrong setting stops the program with one sentence and exit code 2. The sentence names the setting, and for a
+mistake in a file its line. A service that reloads its settings keeps the old ones and logs the sentence.
 """
 OLD = """
 ## Names of asl-edge 0.1

@@ -43,8 +43,8 @@ class MotionGate:
     def rests(self, frame: Frame) -> bool:
         """Return whether the frame may stay unread.
 
-        A rest begins after a second without movement. The first frame that moved is read; if the next one has
-        moved too, the rest is over.
+        A rest begins `hold_s` and SETTLE_S after the last movement. The first frame that moved is read; if
+        the next one has moved too, the rest is over.
         """
         thumbnail = make_thumbnail(frame.image)
         suspected_before = self._suspected

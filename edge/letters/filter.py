@@ -3,6 +3,7 @@
 from collections import deque
 
 from edge.records import LetterEvent, Prediction
+from edge.settings import Settings
 
 # A letter counts if MIN_FRAMES and more than AGREEING_FRACTION of all frames agree: Frigate's rule, which its
 # users trust, but with "more than" instead of "at least", because A B A B A is a hand between two letters.
@@ -11,10 +12,10 @@ AGREEING_FRACTION = 0.6
 # A letter that was sent counts as released when this few frames show it. It is far below AGREEING_FRACTION,
 # so that a classifier that is right two times in three does not send a held letter repeatedly.
 RELEASED_FRACTION = 0.2
-# Mean confidence below which a held letter is not sent; see docs/experiments.md, "Confidence of an event".
-MIN_EVENT_CONFIDENCE = 0.6
 MAX_GAP_S = 2.0  # without a prediction; earlier predictions are then forgotten
 MAX_TEXT = 1000  # characters kept: a device runs for months
+ROUNDING_S = 1e-6  # of the times on a clock that has run for long, so that no hold needs a frame more
+DEFAULTS = Settings()
 
 
 class LetterFilter:
@@ -29,10 +30,10 @@ class LetterFilter:
 
     def __init__(
         self,
-        hold_s: float = 0.5,
-        release_s: float = 0.25,
-        space_s: float = 1.5,
-        min_mean_confidence: float = MIN_EVENT_CONFIDENCE,
+        hold_s: float = DEFAULTS.hold_s,
+        release_s: float = DEFAULTS.release_s,
+        space_s: float = DEFAULTS.space_s,
+        min_mean_confidence: float = DEFAULTS.min_mean_confidence,
     ) -> None:
         self._hold_s, self._release_s, self._space_s = hold_s, release_s, space_s
         self._min_mean_confidence = min_mean_confidence
@@ -120,7 +121,7 @@ class LetterFilter:
         tail: list[Prediction] = []
         for prediction in reversed(self._recent):
             tail.append(prediction)
-            if len(tail) >= MIN_FRAMES and now - prediction.t >= span_s:
+            if len(tail) >= MIN_FRAMES and now - prediction.t >= span_s - ROUNDING_S:
                 return tail[::-1]
         return []
 

@@ -9,8 +9,8 @@ from collections import deque
 import cv2
 import numpy as np
 
-from edge.letters.filter import MIN_EVENT_CONFIDENCE
 from edge.records import LETTERS, Array, Frame, Hint, Image, LetterEvent, Prediction
+from edge.settings import Settings
 
 MEASURE_S = 0.15  # between two measurements of pixels: light and sharpness do not change faster
 STABLE_S = 0.3  # a new kind of hint is shown when it has lasted this long: flickering text can't be read
@@ -22,15 +22,19 @@ FAST_PER_S = 1.0  # of the box's longer side: between two frames at 15 a second 
 BLURRED = 0.45  # of the sharpest hand in MEMORY_S: motion by more than a finger's breadth reduces it further
 SIDE_PX = 64  # of the hand's square in which sharpness is measured
 CLEAR_LEAD = 0.25  # by which the best letter's mean probability must exceed the second's
+MIN_WINDOW_S = 0.5  # of predictions, however short a letter must be held
 MIN_SHOWN_S = 0.15  # a letter shown for less was not meant
 
 NO_HINT = Hint("", "")
+DEFAULTS = Settings()
 
 
 class HintTracker:
     """`update` with each frame returns the hint; its `kind` is "" while a letter is read."""
 
-    def __init__(self, hold_s: float = 0.5, min_mean_confidence: float = MIN_EVENT_CONFIDENCE) -> None:
+    def __init__(
+        self, hold_s: float = DEFAULTS.hold_s, min_mean_confidence: float = DEFAULTS.min_mean_confidence
+    ) -> None:
         self._hold_s, self._min_mean_confidence = hold_s, min_mean_confidence
         self._reset()
 
@@ -55,7 +59,7 @@ class HintTracker:
             self._measured_t = now
             self._measure(frame.image, prediction, now)
         self._recent.append(prediction)
-        while now - self._recent[0].t > max(self._hold_s, 0.5):
+        while now - self._recent[0].t > max(self._hold_s, MIN_WINDOW_S):
             self._recent.popleft()
         self._follow_letter(prediction, event)
         return self._stabilise(self._find_hint(frame.image, prediction, now), now)

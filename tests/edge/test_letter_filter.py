@@ -54,6 +54,13 @@ def test_held_letter_is_sent_once() -> None:
     assert events[0].confidence == pytest.approx(0.9)
 
 
+@pytest.mark.parametrize("start_s", [0.0, 100.0, 1e6])
+@pytest.mark.parametrize("hold_s", [0.3, 0.5, 0.6])
+def test_held_letter_needs_as_many_frames_after_a_long_uptime(hold_s: float, start_s: float) -> None:
+    events = events_of(signed([("A", 2.0)], start_s=start_s), LetterFilter(hold_s))
+    assert events[0].t_end - start_s == pytest.approx(hold_s, abs=1e-6)
+
+
 def test_letter_held_too_briefly_is_not_sent() -> None:
     assert text_of([("A", 0.4), (NO_HAND, 1.0)]) == ""
 
