@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from edge.cameras import Camera
+from edge.errors import reason_of
 from edge.hand.motion_gate import MotionGate
 from edge.hand.tracker import HandTracker
 from edge.letters.filter import LetterFilter
@@ -96,5 +97,11 @@ def _notify(observers: Sequence[Observer], step: LoopStep, failed: set[int]) -> 
             observer(step)
         except Exception as error:  # whatever an observer does, the loop goes on
             if number not in failed:
-                log.warning("an observer failed and may miss letters: %s: %s", type(error).__name__, error)
+                log.warning("%s; letters may be missing", _describe(error))
             failed.add(number)
+
+
+def _describe(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename} can't be written: {reason_of(error)}"
+    return f"an observer of the loop failed: {type(error).__name__}: {error}"
