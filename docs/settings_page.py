@@ -7,7 +7,7 @@ BEFORE = """\
 
 <!-- Written by docs/settings_page.py: change edge/settings.py and run `make docs`. -->
 
-A setting is a flag of the command line, or a key in a TOML file that is named with `--config FILE`. Flags
+Each setting is a flag of the command line, and a key in the TOML file that `--config FILE` names. Flags
 override the file. `asl-edge COMMAND --help` lists the flags that a command takes; `run` takes all of them.
 
 ```toml
@@ -19,28 +19,29 @@ rotation_deg = 180
 hold_s = 0.4
 ```
 
-In `[camera]`, `[model]`, `[letters]` and `[personalize]` a key's flag is the key: `hold_s` is `--hold-s`.
-In `[page]`, `[mqtt]` and `[log]` the table's name stands before it: `token_file` in `[page]` is
-`--page-token-file`. The key that says what a table is about has the table's name as its flag: `--camera`,
-`--model`, `--page`, `--mqtt`. A setting that is true or false has two flags, such as `--hflip` and
-`--no-hflip`.
+In `[camera]`, `[model]`, `[letters]` and `[personalize]` the flag has the name of the key: `hold_s` is
+`--hold-s`. In `[page]`, `[mqtt]` and `[log]` it begins with the name of the table: `token_file` in `[page]`
+is `--page-token-file`. The first key of `[camera]`, `[model]`, `[page]` and `[mqtt]` has the name of the
+table as its flag: `--camera`, `--model`, `--page`, `--mqtt`. A setting that is true or false has two flags,
+such as `--hflip` and `--no-hflip`.
 
 A wrong setting stops the program with one sentence and exit code 2. The sentence names the setting, and for a
-mistake in a file its line. A service that reloads its settings keeps the old ones and logs the sentence.
+mistake in a file also the line. A service that reloads wrong settings keeps the old ones and logs the
+sentence.
 """
 OLD = """
 ## Names of asl-edge 0.1
 
-asl-edge 0.1 had no tables. Version 0.2 still reads such a file (`camera = "usb:0"`, `hold_s = 0.4`), and
-takes the old flags below. It warns once for each, and names the new form. Version 0.3 refuses them.
+asl-edge 0.1 had no tables. Version 0.2 still reads such a file (`camera = "usb:0"`, `hold_s = 0.4`) and
+accepts the old flags below. For each it logs a warning that names the new form. Version 0.3 will refuse them.
 `asl-edge bench --tune --config FILE` moves the settings of an old file into tables and keeps its comments.
 
 | old flag | old key | new flag | new key |
 | --- | --- | --- | --- |
 """
 AFTER = """
-`engine` is gone because the variant decides which engine runs it: `torchscript` is read as the variant
-`dynamic`.
+There is no setting `engine` any more, because each variant has one engine. The old value `torchscript` is
+read as the variant `dynamic`.
 """
 KEYS = "\n| key | flag | default | values | what it does |\n| --- | --- | --- | --- | --- |\n"
 

@@ -15,12 +15,12 @@ from edge.models import DEFAULT_MODEL, DEFAULT_VARIANT, VARIANTS
 
 CAMERA_NAMES = "pi, jetson, usb:0, usb:/dev/video0, replay:FOLDER_OR_VIDEO or synthetic:WORD"
 TABLES = {
-    "camera": "Where the pictures come from, and how they are turned.",
-    "model": "Which model reads them, and how it runs on the processor.",
-    "letters": "When a letter counts, and where it is written.",
+    "camera": "Where the pictures come from, and how they are rotated.",
+    "model": "Which model reads the pictures, and how it runs on the processor.",
+    "letters": "When a letter is sent, and where it is written.",
     "page": "The live page, a web server on this device.",
     "mqtt": "Letters and state at an MQTT broker.",
-    "personalize": "What this device learns from its signers.",
+    "personalize": "What people teach this device.",
     "log": "The log on standard error, or in the journal.",
 }
 
@@ -65,7 +65,7 @@ class Settings:
     variant: str = setting(
         "model.variant",
         DEFAULT_VARIANT,
-        "int8 and float run on onnxruntime, dynamic on PyTorch",
+        "int8 and float run on onnxruntime, dynamic on PyTorch; the shipped package has only int8",
         metavar="NAME",
         choices=VARIANTS,
         old_names=("engine",),
@@ -163,9 +163,9 @@ class Settings:
     mqtt_ca_file: str = setting(
         "mqtt.ca_file",
         "",
-        "certificates to trust, for mqtts://",
+        "file of certificates to trust, for mqtts://",
         metavar="FILE",
-        default_words="those of the system",
+        default_words="the system's certificates",
     )
 
     state_dir: str = setting(
