@@ -1,4 +1,4 @@
-"""A booted machine as a board: what is played on it, what is asked of it, and what must be so."""
+"""Use a booted machine as a board: run playbooks and scripts on it, and check the results."""
 
 import json
 import os
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from prove_arm import ArmMachine
 
 ANSIBLE = BUILD.parents[1] / "ansible"
-BACK_S = 10  # what a fault may cost after its end
-WATCHDOG_S = 15  # WatchdogSec= of the unit: a frozen process is found no sooner
+BACK_S = 10  # the longest recovery after the end of a fault
+WATCHDOG_S = 15  # WatchdogSec= of the unit: systemd detects a frozen process after this time
 LETTERS = "/run/asl-edge/letters.jsonl"
 VARIABLES = {
     "ansible_host": ADDRESS,
     "ansible_user": "pi",
     "ansible_ssh_common_args": " ".join(SSH_OPTIONS),
     "asl_edge_camera": "synthetic:HELLO",
-    # few frames and one thread: the machine shares its processor with whoever tests
+    # few frames and one thread, because the machine shares its processor with the host
     "asl_edge_settings": {"letters": {"output": LETTERS}, "camera": {"fps": 5}, "model": {"threads": 1}},
     "asl_edge_watch_s": 10,
     "asl_edge_limit_ms": 100,
@@ -36,15 +36,18 @@ def say(text: str) -> None:
     print(f"{time.monotonic() - STARTED:6.0f} s  {text}", flush=True)
 
 
-def expect(right: object, what: str, why: str = "") -> None:
-    """The proof ends at the first thing that is wrong."""
-    if not right:
-        sys.exit(f"NOT AS IT SHOULD BE: {what}\n{why}")
-    say(what)
+def expect(condition: object, text: str, details: str = "") -> None:
+    """Print the text if the condition holds; otherwise exit with the text and the details."""
+    if not condition:
+        sys.exit(f"FAILED: {text}\n{details}")
+    say(text)
 
 
 def fault(name: str, happened: str, back_s: float | None = None, limit_s: float = BACK_S) -> None:
-    """A row of the table. `back_s`: from the fault's end to frames being read; None: it never stopped."""
+    """Add a row to the table and check its time.
+
+    `back_s` is the time from the end of the fault to the next frame; None if reading was not interrupted.
+    """
     FAULTS.append((name, happened, back_s))
     expect(
         back_s is None or back_s <= limit_s, f"{name}: {happened}" + (f", {back_s:.1f} s" if back_s else "")
@@ -52,7 +55,7 @@ def fault(name: str, happened: str, back_s: float | None = None, limit_s: float 
 
 
 class Board:
-    """The machine as a board: what is played on it and what is asked of it."""
+    """A machine on which playbooks and scripts are run, as on a board."""
 
     def __init__(self, machine: "Machine | ArmMachine", group: str = "debian_x86") -> None:
         self.machine = machine
@@ -61,10 +64,10 @@ class Board:
         self.inventory.write_text(json.dumps({"asl_edge": {"children": hosts}}))
 
     def playing(self, name: str, *more: str) -> subprocess.Popen[str]:
-        """A playbook, begun."""
+        """Start a playbook and return its process."""
         command = ["ansible-playbook", "-i", str(self.inventory), f"{name}.yml", *more]
-        # A connection that is kept must not outlive its machine, nor be taken for another's of the same
-        # address; and a socket's path has at most 108 characters.
+        # A folder per boot: ansible must not reuse a connection to an earlier machine at the same address.
+        # It is short because the path of a socket has at most 108 characters.
         connections = RUN / f"ssh-{self.machine.name}-{self.machine.boots}"
         environment = os.environ | {"ANSIBLE_NOCOLOR": "1"}
         environment["ANSIBLE_SSH_CONTROL_PATH_DIR"] = str(connections)
@@ -80,29 +83,29 @@ class Board:
     def play(
         self, name: str, *more: str, good: bool = True, variables: Mapping[str, object] | None = None
     ) -> str:
-        """A playbook, to its end; what it printed. `good`: how it must end."""
-        began = time.monotonic()
-        given = BUILD / "given.json"
-        given.write_text(json.dumps(variables))
-        playing = self.playing(name, *more, *(("-e", f"@{given}") if variables else ()))
-        printed = playing.communicate()[0]
+        """Run a playbook to its end and return its output; check that it succeeds, or fails if not `good`."""
+        start_t = time.monotonic()
+        variables_file = BUILD / "variables.json"
+        variables_file.write_text(json.dumps(variables))
+        playing = self.playing(name, *more, *(("-e", f"@{variables_file}") if variables else ()))
+        output = playing.communicate()[0]
         with (BUILD / "played.log").open("a") as log:
-            log.write(printed)
-        told = " ".join([f"{name}.yml", *more, *(variables or ())])
-        ended = f"{told}: exit code {playing.returncode}, {time.monotonic() - began:.0f} s"
-        expect((playing.returncode == 0) == good, ended, printed)
-        return printed
+            log.write(output)
+        command = " ".join([f"{name}.yml", *more, *(variables or ())])
+        result = f"{command}: exit code {playing.returncode}, {time.monotonic() - start_t:.0f} s"
+        expect((playing.returncode == 0) == good, result, output)
+        return output
 
     def ask(self, script: str) -> str:
-        """What a script as root says."""
+        """Run a script as root and return its standard output."""
         return self.machine.run(script).stdout.strip()
 
     def model(self) -> str:
-        """The name of the package that the link points to."""
+        """Return the name of the package that the link points to."""
         return self.ask("basename $(readlink /var/lib/asl-edge/model)")
 
     def reads(self) -> bool:
-        """The service is READY, and a letter or a frame came since it started."""
+        """Return whether the service is active and its status shows a frame rate above 0."""
         state = self.ask("systemctl show -p ActiveState -p StatusText asl-edge")
         return (
             "ActiveState=active" in state
@@ -110,28 +113,28 @@ class Board:
         )
 
     def letters(self) -> int:
-        """How many lines of letters there are."""
+        """Return the number of letters that the service has written."""
         return int(self.ask(f"cat {LETTERS}* 2>/dev/null | wc -l") or 0)
 
     def until_reads(self, limit_s: float = 60) -> float:
-        """Seconds until it reads frames again."""
+        """Wait until the service reads frames; return the seconds waited."""
         return until(self.reads, limit_s)
 
     def pid(self) -> str:
-        """The service's process."""
+        """Return the process id of the service."""
         return self.ask("systemctl show -p MainPID --value asl-edge")
 
 
-def until(true: Callable[[], bool], limit_s: float) -> float:
-    """Seconds until it is so; the proof ends where it does not come."""
-    began = time.monotonic()
-    while not true():
-        if time.monotonic() - began > limit_s:
-            sys.exit(f"NOT AS IT SHOULD BE: waited {limit_s} s in vain for {true.__qualname__}")
+def until(condition: Callable[[], bool], limit_s: float) -> float:
+    """Wait until the condition holds and return the seconds waited; exit if that exceeds the limit."""
+    start_t = time.monotonic()
+    while not condition():
+        if time.monotonic() - start_t > limit_s:
+            sys.exit(f"FAILED: {condition.__qualname__} did not become true within {limit_s} s")
         time.sleep(0.2)
-    return time.monotonic() - began
+    return time.monotonic() - start_t
 
 
-def changed(printed: str) -> int:
-    """What ansible's recap says."""
-    return int(re.findall(r"changed=(\d+)", printed)[-1])
+def changed(output: str) -> int:
+    """Return the number of changes in ansible's recap."""
+    return int(re.findall(r"changed=(\d+)", output)[-1])

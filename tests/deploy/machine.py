@@ -1,7 +1,7 @@
-"""A Debian machine with a systemd of its own, in a network of its own: systemd-nspawn over a disk image.
+"""A Debian machine with its own systemd and its own network: systemd-nspawn on a disk image.
 
-What it can't show: it has no kernel of its own, so no MemoryMax, no real power cut (the page cache outlives
-it), no udev and no camera.
+It shares the kernel of the host, whose page cache survives it. So it can't test MemoryMax, a real power cut,
+udev or a camera.
 """
 
 import contextlib
@@ -15,15 +15,15 @@ HERE = Path(__file__).parent
 BUILD = HERE.parents[1] / "build/deploy"
 RUN = Path("/run")
 ADDRESS, WORKSTATION = "10.77.0.2", "10.77.0.1"
-DISK_MB = 1800  # small, so that it can be filled
-IN_IT = "gstreamer1.0-tools,gstreamer1.0-plugins-base"  # what a vendor's image has besides make_root.sh's
+DISK_MB = 1800  # small enough to fill quickly
+IN_IT = "gstreamer1.0-tools,gstreamer1.0-plugins-base"  # also in a vendor's image
 TOOLS = ("mmdebstrap", "systemd-nspawn", "ssh", "ip", "mosquitto_passwd", "mosquitto_sub", "curl")
 PACKAGES = "mmdebstrap systemd-container openssh-client iproute2 arch-test debian-archive-keyring"
 PACKAGES += " mosquitto mosquitto-clients curl"
 
 
 class Machine:
-    """Boots at `start`, dies at `cut` (as if unplugged), leaves nothing behind after `remove`."""
+    """A machine that boots at `start`, stops without a shutdown at `cut`, and is deleted by `remove`."""
 
     def __init__(self, name: str, suite: str = "bookworm") -> None:
         need_tools()
@@ -37,7 +37,7 @@ class Machine:
         self._make_network()
 
     def _make_base(self, suite: str) -> None:
-        """With a key that opens it; once (about a minute)."""
+        """Build the base system and its SSH key, if they don't exist (about a minute)."""
         if not (BUILD / "key").exists():
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", BUILD / "key"], check=True)
         part, made = self.base.with_suffix(".part"), self.base.with_suffix(".made")
@@ -53,9 +53,8 @@ class Machine:
         subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", "-m", "0", image], check=True)
 
     def _make_network(self) -> None:
-        name = (
-            self.name
-        )  # the machine is in `name`, whoever plays is in `namec`; no route leads out of the two
+        # the machine is in `name`, ansible is in `namec`; neither has a route to the outside
+        name = self.name
         for line in (
             f"netns add {name}",
             f"netns add {name}c",
@@ -70,20 +69,20 @@ class Machine:
             subprocess.run(["ip", *line.split()], check=True)
 
     def start(self) -> float:
-        """Seconds until it answers over SSH."""
-        began = time.monotonic()
+        """Boot the machine and return the seconds until SSH responds."""
+        start_t = time.monotonic()
         self.boots += 1
         log = (BUILD / f"{self.name}.log").open("ab")
         command = ["unshare", "-m", HERE / "boot.sh", self.name, self.base, self.disk, "-b"]
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         while self.run("true").returncode != 0:
-            if time.monotonic() - began > 120 or self._process.poll() is not None:
-                raise SystemExit(f"the machine does not boot: see {BUILD / self.name}.log")
+            if time.monotonic() - start_t > 120 or self._process.poll() is not None:
+                raise SystemExit(f"the machine did not boot; see {BUILD / self.name}.log")
             time.sleep(0.2)
-        return time.monotonic() - began
+        return time.monotonic() - start_t
 
     def cut(self) -> None:
-        """The end without a warning, of every process in it."""
+        """Kill every process of the machine without a shutdown."""
         if self._process is not None:
             leader = subprocess.run(
                 ["pgrep", "-P", str(self._process.pid)], capture_output=True, text=True, check=False
@@ -93,14 +92,14 @@ class Machine:
                     os.kill(int(pid), 9)
             self._process.wait()
             self._process = None
-            time.sleep(1)  # the kernel takes the mounts of the dead namespace down
+            time.sleep(1)  # until the kernel has unmounted the file systems of the namespace
 
     def command(self) -> list[str]:
-        """What runs a program beside the machine, where its address can be reached."""
+        """Return the command prefix that runs a program in the network of the machine."""
         return ["ip", "netns", "exec", f"{self.name}c"]
 
     def run(self, script: str, timeout_s: float = 300) -> subprocess.CompletedProcess[str]:
-        """A script as root on the machine."""
+        """Run a script as root on the machine."""
         ssh = ["ssh", *SSH_OPTIONS, "-o", "ConnectTimeout=10", f"pi@{ADDRESS}", "sudo", "bash", "-s"]
         return subprocess.run(
             [*self.command(), *ssh],
@@ -112,7 +111,7 @@ class Machine:
         )
 
     def remove(self) -> None:
-        """Everything but the base."""
+        """Delete everything except the base system."""
         self.cut()
         for name in (self.name, f"{self.name}c"):
             subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
@@ -129,15 +128,15 @@ SSH_OPTIONS = [
 
 
 def need_tools() -> None:
-    """Installs what the host lacks, where that can be done; else SystemExit says what to install."""
+    """Install the missing tools; raise SystemExit with the packages to install if that fails."""
     if os.geteuid() != 0:
-        raise SystemExit("a machine can be booted by root alone: sudo make test-deploy")
+        raise SystemExit("only root can boot a machine; run sudo make test-deploy")
     if all(shutil.which(tool) for tool in TOOLS):
         return
     print(f"installing {PACKAGES}", flush=True)
     subprocess.run(["apt-get", "update", "-q"], check=False, stdout=subprocess.DEVNULL)
-    done = subprocess.run(
+    installation = subprocess.run(
         ["apt-get", "install", "-y", "-q", "--no-install-recommends", *PACKAGES.split()], check=False
     )
-    if done.returncode:
-        raise SystemExit(f"these packages are needed and can't be installed: {PACKAGES}")
+    if installation.returncode:
+        raise SystemExit(f"these required packages can't be installed: {PACKAGES}")

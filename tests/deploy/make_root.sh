@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# make_root.sh ROOT PUBLIC_KEY [SUITE] [ARCHITECTURE] [PACKAGES]: a Debian root in the folder ROOT, as a vendor's
-# image would be: systemd, SSH, Python with venv, a user `pi` who may sudo. Its packages are Debian's own.
+# make_root.sh ROOT PUBLIC_KEY [SUITE] [ARCHITECTURE] [PACKAGES]: build a Debian root in the folder ROOT, like a
+# vendor's image: systemd, SSH, Python with venv, and a user `pi` with sudo. All packages come from Debian.
 set -euo pipefail
 root=$1 public_key=$(readlink -f "$2") suite=${3:-bookworm} architecture=${4:-$(dpkg --print-architecture)} more=${5:-}
 base=systemd,systemd-sysv,dbus,udev,openssh-server,python3,python3-venv,python3-apt,sudo,iproute2,ca-certificates

@@ -1,4 +1,4 @@
-"""Packages for update.yml, made from the shipped one: one that is good, and three that no board may keep."""
+"""Build packages for update.yml from the shipped one: a good one, and three that a board must reject."""
 
 import hashlib
 import json
@@ -8,11 +8,14 @@ from pathlib import Path
 import onnx
 
 SHIPPED = Path(__file__).parents[2] / "edge/default_model"
-EXTRA_LAYERS = 120  # each a convolution of 64 channels with 3 x 3: slow also on an idle, fast machine
+EXTRA_LAYERS = 120  # 3 x 3 convolutions of 64 channels: slow even on a fast, idle machine
 
 
 def copy_shipped(folder: Path, note: str) -> dict[str, object]:
-    """A copy in `folder`, another package by its note; its metadata."""
+    """Copy the shipped package into `folder` and return its metadata with the note added.
+
+    The note gives the package another checksum, and so another name on the board.
+    """
     shutil.copytree(SHIPPED, folder, dirs_exist_ok=True)
     metadata = json.loads((folder / "model_metadata.json").read_text())
     metadata["note"] = note
@@ -20,7 +23,7 @@ def copy_shipped(folder: Path, note: str) -> dict[str, object]:
 
 
 def write(folder: Path, metadata: dict[str, object]) -> Path:
-    """Signs the files anew, as an export does."""
+    """Write the metadata with the current sizes and checksums of the files, as an export does."""
     for entry in metadata["files"].values():
         data = (folder / entry["name"]).read_bytes()
         entry |= {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
@@ -29,12 +32,12 @@ def write(folder: Path, metadata: dict[str, object]) -> Path:
 
 
 def good(folder: Path, note: str = "good") -> Path:
-    """The shipped network under another name."""
+    """Copy the shipped package under another name."""
     return write(folder, copy_shipped(folder, note))
 
 
 def corrupt(folder: Path) -> Path:
-    """One byte in the middle of the network is another one, as after a broken transfer."""
+    """Change one byte in the middle of the network, as a faulty transfer might."""
     write(folder, copy_shipped(folder, "corrupt"))
     network = next(folder.glob("*.onnx"))
     data = bytearray(network.read_bytes())
@@ -44,22 +47,22 @@ def corrupt(folder: Path) -> Path:
 
 
 def wrong(folder: Path) -> Path:
-    """Whole and signed, but the golden answer is not the one that this network gives."""
+    """Write a valid package whose golden output differs from the output of its network."""
     metadata = copy_shipped(folder, "wrong")
     metadata["golden"]["letters"]["int8"] = [-x for x in metadata["golden"]["letters"]["int8"]]
     return write(folder, metadata)
 
 
 def slow(folder: Path) -> Path:
-    """Right in every answer, with work in front that changes none of them: 0 times what convolutions say."""
+    """Put slow convolutions before the network, and multiply their result by 0 to keep every output."""
     metadata = copy_shipped(folder, "slow")
     path = next(folder.glob("*.onnx"))
     model = onnx.load(path)
-    graph, made = model.graph, []
+    graph, added = model.graph, []
     image = graph.input[0].name
 
     def node(kind: str, inputs: list[str], output: str, **attributes: object) -> str:
-        made.append(onnx.helper.make_node(kind, inputs, [output], name=output, **attributes))
+        added.append(onnx.helper.make_node(kind, inputs, [output], name=output, **attributes))
         return output
 
     def constant(name: str, shape: list[int], value: float) -> str:
@@ -83,7 +86,7 @@ def slow(folder: Path) -> Path:
     out = node("Add", [image, out], "slow_image")
     for later in graph.node:
         later.input[:] = [out if name == image else name for name in later.input]
-    for number, new in enumerate(made):
+    for number, new in enumerate(added):
         graph.node.insert(number, new)
     onnx.save(model, path)
     return write(folder, metadata)
