@@ -3,7 +3,8 @@
     python benchmarks/sure.py PACKAGE... [--most 200] [--data MANIFEST]
 
 Each package reads pictures of the sources that its training left out, as `predict` does, at the temperature
-of the shipped model. One picture stands for one event, which `edge.letters.filter` sends from the setting `min_mean_confidence` on.
+of the shipped model. One picture stands for one event, which `edge.letters.filter` sends from the setting
+`min_mean_confidence` on.
 Pictures without a letter are those labelled so, and squares cut beside the hands: faces, arms, rooms.
 """
 
