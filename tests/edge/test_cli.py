@@ -1,4 +1,4 @@
-"""The real program, started as a user starts it."""
+"""Start the real program as a user does."""
 
 import json
 import os
@@ -49,34 +49,34 @@ def test_help_lists_the_commands_and_imports_no_library() -> None:
 
 
 @pytest.mark.parametrize("arguments", [[], ["fly"], ["predict", "--speed", "9"], ["run", "--threads", "x"]])
-def test_wrong_command_line_is_one_sentence(arguments: list[str]) -> None:
+def test_wrong_command_line_is_reported_in_one_sentence(arguments: list[str]) -> None:
     assert "--help)" in read_refusal(asl_edge(*arguments))
 
 
-def test_predict_without_files_is_one_sentence() -> None:
+def test_predict_without_files_is_reported_in_one_sentence() -> None:
     assert "predict got no files" in read_refusal(asl_edge("predict"))
 
 
-def test_predict_prints_a_line_per_picture_in_the_order_given(tiny_folder: Path, tmp_path: Path) -> None:
+def test_predict_prints_a_line_per_picture_in_the_given_order(tiny_folder: Path, tmp_path: Path) -> None:
     files = [save(tmp_path / name, scene(i, 90, 120)) for i, name in enumerate(("b.png", "a.webp", "c.bmp"))]
     done = asl_edge("predict", "--model", tiny_folder, *files)
     assert (done.returncode, done.stderr) == (0, "")
-    answers = parse_json_lines(done.stdout)
-    assert [answer["file"] for answer in answers] == [str(file) for file in files]
-    for answer in answers:
-        assert list(answer) == ["file", "letter", "confidence", "top", "box_xyxy"]
-        assert answer["letter"] == "F"
-        assert answer["top"][0] == ["F", answer["confidence"]]
-        assert len(answer["top"]) == 3
-        assert len(answer["box_xyxy"]) == 4
+    results = parse_json_lines(done.stdout)
+    assert [result["file"] for result in results] == [str(file) for file in files]
+    for result in results:
+        assert list(result) == ["file", "letter", "confidence", "top", "box_xyxy"]
+        assert result["letter"] == "F"
+        assert result["top"][0] == ["F", result["confidence"]]
+        assert len(result["top"]) == 3
+        assert len(result["box_xyxy"]) == 4
 
 
-def test_predict_gives_no_letter_below_the_minimum_confidence(tiny_folder: Path, tmp_path: Path) -> None:
+def test_predict_prints_no_letter_below_the_minimum_confidence(tiny_folder: Path, tmp_path: Path) -> None:
     picture = save(tmp_path / "a.png", scene(1))
     done = asl_edge("predict", "--model", tiny_folder, "--min-confidence", "1", picture)
-    (answer,) = parse_json_lines(done.stdout)
-    assert answer["letter"] is None
-    assert 0 < answer["confidence"] < 1
+    (result,) = parse_json_lines(done.stdout)
+    assert result["letter"] is None
+    assert 0 < result["confidence"] < 1
 
 
 def test_predict_reports_bad_pictures_reads_the_rest_and_exits_with_1(
@@ -91,8 +91,8 @@ def test_predict_reports_bad_pictures_reads_the_rest_and_exits_with_1(
     done = asl_edge("predict", "--model", tiny_folder, *bad.values(), tmp_path, good)
     assert (done.returncode, done.stderr) == (1, "")
     *errors, last = parse_json_lines(done.stdout)
-    assert [list(answer) for answer in errors] == [["file", "error"]] * 6
-    assert [answer["file"] for answer in errors] == [*map(str, bad.values()), str(tmp_path)]
+    assert [list(result) for result in errors] == [["file", "error"]] * 6
+    assert [result["file"] for result in errors] == [*map(str, bad.values()), str(tmp_path)]
     assert (last["file"], last["letter"]) == (str(good), "F")
 
 
@@ -121,24 +121,24 @@ def test_predict_reads_a_name_from_standard_input_before_the_next_arrives(
         assert program.wait(60) == 0
 
 
-def test_names_from_standard_input_can_be_any_bytes_between_other_names(
+def test_names_from_standard_input_may_hold_any_bytes_and_keep_their_place(
     tiny_folder: Path, tmp_path: Path
 ) -> None:
     save(tmp_path / "a.png", scene(1))
     odd = os.fsdecode(b"odd \xff name.png")
-    for name in (odd, "of windows.png", "last.png"):
+    for name in (odd, "windows.png", "last.png"):
         shutil.copy(tmp_path / "a.png", tmp_path / name)
     with (tmp_path / "names").open("wb") as names:
-        # empty lines, line ends of Windows, and no newline at the end
-        names.write(b"odd \xff name.png\n\n\r\nof windows.png\r\nlast.png")
+        # with empty lines, line endings of Windows, and no newline at the end
+        names.write(b"odd \xff name.png\n\n\r\nwindows.png\r\nlast.png")
     with (tmp_path / "names").open("rb") as names:
         done = asl_edge("predict", "--model", tiny_folder, "a.png", "-", "a.png", cwd=tmp_path, stdin=names)
-    files = [answer["file"] for answer in parse_json_lines(done.stdout)]
-    assert files == ["a.png", odd, "of windows.png", "last.png", "a.png"]
+    files = [result["file"] for result in parse_json_lines(done.stdout)]
+    assert files == ["a.png", odd, "windows.png", "last.png", "a.png"]
     assert done.returncode == 0
 
 
-def test_empty_name_is_one_sentence_and_the_others_are_read(tiny_folder: Path, tmp_path: Path) -> None:
+def test_empty_name_is_reported_and_the_others_are_read(tiny_folder: Path, tmp_path: Path) -> None:
     done = asl_edge("predict", "--model", tiny_folder, "", save(tmp_path / "a.png", scene(1)))
     empty, read = parse_json_lines(done.stdout)
     assert empty == {"file": "", "error": "the name is empty"}
@@ -146,7 +146,7 @@ def test_empty_name_is_one_sentence_and_the_others_are_read(tiny_folder: Path, t
     assert done.returncode == 1
 
 
-def test_closed_standard_input_is_one_sentence(tiny_folder: Path) -> None:
+def test_closed_standard_input_is_reported_in_one_sentence(tiny_folder: Path) -> None:
     command = " ".join([*ASL_EDGE, "predict", "--model", str(tiny_folder), "-", "<&-"])
     done = subprocess.run(
         ["bash", "-c", command], capture_output=True, text=True, check=False, env=ENVIRONMENT
@@ -217,7 +217,7 @@ def test_run_takes_settings_from_a_file_and_flags_override_them(tiny_folder: Pat
     assert parse_json_lines(asl_edge("run", "--config", config, "--hold-s", "1").stdout)[0]["t_end"] == 1.0
 
 
-def test_old_flags_work_and_name_the_new_ones(tiny_folder: Path, tmp_path: Path) -> None:
+def test_old_flags_work_and_their_warnings_name_the_new_ones(tiny_folder: Path, tmp_path: Path) -> None:
     video = write_video(tmp_path / "v.avi")
     old = ["--no-rest-when-still", "--gap-s", "0.3", "--engine", "torchscript"]
     done = asl_edge("run", "--model", tiny_folder, "--camera", f"replay:{video}", *old)
@@ -256,7 +256,7 @@ def test_run_ends_quietly_when_its_output_is_closed(tiny_folder: Path, tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("camera", "says"),
+    ("camera", "message"),
     [
         ("usb:97", "there is no camera /dev/video97"),
         ("replay:absent.mp4", "there is no folder or video absent.mp4"),
@@ -265,13 +265,13 @@ def test_run_ends_quietly_when_its_output_is_closed(tiny_folder: Path, tmp_path:
         ("synthetic:H3LLO", "must have letters from A to Z, e.g. synthetic:HELLO, got 'H3LLO'"),
     ],
 )
-def test_camera_that_can_not_be_opened_is_one_sentence(
-    tiny_folder: Path, tmp_path: Path, camera: str, says: str
+def test_camera_that_cannot_be_opened_is_reported_in_one_sentence(
+    tiny_folder: Path, tmp_path: Path, camera: str, message: str
 ) -> None:
-    assert says in read_refusal(asl_edge("run", "--model", tiny_folder, "--camera", camera, cwd=tmp_path))
+    assert message in read_refusal(asl_edge("run", "--model", tiny_folder, "--camera", camera, cwd=tmp_path))
 
 
-def test_wrong_setting_is_one_sentence(tmp_path: Path) -> None:
+def test_wrong_setting_is_reported_in_one_sentence(tmp_path: Path) -> None:
     config = tmp_path / "settings.toml"
     config.write_text("[letters]\nhold = 1\n")
     sentence = read_refusal(asl_edge("run", "--config", config))
@@ -287,32 +287,34 @@ def test_broken_package_is_refused_before_the_camera_is_opened(tiny_folder: Path
 
 
 @pytest.mark.parametrize("command", [["predict", "a.png"], ["run"], ["demo", "F"]])
-def test_folder_without_a_package_is_one_sentence(tmp_path: Path, command: list[str]) -> None:
+def test_folder_without_a_package_is_reported_in_one_sentence(tmp_path: Path, command: list[str]) -> None:
     assert "is no deployment package" in read_refusal(asl_edge(*command, "--model", tmp_path))
 
 
 @pytest.mark.parametrize("command", [["predict"], ["demo", "F", "--model"], ["doctor", "--model"]])
-def test_full_output_is_one_sentence(tiny_folder: Path, tmp_path: Path, command: list[str]) -> None:
-    """If letters are written, their sink fails first and says so as well."""
+def test_full_output_is_reported_in_one_sentence(
+    tiny_folder: Path, tmp_path: Path, command: list[str]
+) -> None:
+    """Commands that write letters also report that the sink of letters failed."""
     save(tmp_path / "one.png", scene(1))
-    what = [tmp_path / "one.png", "--model", tiny_folder] if command == ["predict"] else [tiny_folder]
+    arguments = [tmp_path / "one.png", "--model", tiny_folder] if command == ["predict"] else [tiny_folder]
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            [*ASL_EDGE, *command, *map(str, what)],
+            [*ASL_EDGE, *command, *map(str, arguments)],
             stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=ENVIRONMENT,
         )  # fmt: skip
     assert done.returncode == 2, done.stderr
     *before, last = done.stderr.splitlines()
     assert last == "asl-edge: standard output can't be written: no space left on device"
-    assert [line for line in before if "<stdout>" not in line] == []
+    assert [line for line in before if "<stdout> can't be written" not in line] == []
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
-@pytest.mark.parametrize("what", ["predict", "run"])
-def test_closed_output_is_not_an_error(tiny_folder: Path, tmp_path: Path, what: str, closed: str) -> None:
+@pytest.mark.parametrize("command", ["predict", "run"])
+def test_closed_output_is_not_an_error(tiny_folder: Path, tmp_path: Path, command: str, closed: str) -> None:
     save(tmp_path / "one.png", scene(1))
-    which = ["one.png"] if what == "predict" else ["--camera", "replay:.", "--log-level", "warning"]
-    line = f"exec {shlex.join([*ASL_EDGE, what, *which, '--model', str(tiny_folder)])} {closed}"
+    source = ["one.png"] if command == "predict" else ["--camera", "replay:.", "--log-level", "warning"]
+    line = f"exec {shlex.join([*ASL_EDGE, command, *source, '--model', str(tiny_folder)])} {closed}"
     done = subprocess.run(
         ["sh", "-c", line], capture_output=True, text=True, check=False, env=ENVIRONMENT, cwd=tmp_path
     )
@@ -334,16 +336,17 @@ def test_demo_succeeds_only_if_the_text_is_the_word(tiny_folder: Path, tmp_path:
     assert (right.returncode, right.stderr) == (0, "")
     event, text = right.stdout.splitlines()
     assert (json.loads(event)["text"], text) == ("F", "F")
-    (tmp_path / "turned.toml").write_text("[camera]\nhflip = true\nrotation_deg = 90\n")  # of a live camera
-    turned = asl_edge("demo", "--model", tiny_folder, "--config", tmp_path / "turned.toml", "f")
-    assert (turned.returncode, turned.stdout) == (0, right.stdout)
+    # the demo ignores the orientation of a live camera
+    (tmp_path / "rotated.toml").write_text("[camera]\nhflip = true\nrotation_deg = 90\n")
+    rotated = asl_edge("demo", "--model", tiny_folder, "--config", tmp_path / "rotated.toml", "f")
+    assert (rotated.returncode, rotated.stdout) == (0, right.stdout)
     wrong = asl_edge("demo", "--model", tiny_folder, "Hi")
     assert (wrong.returncode, wrong.stderr) == (1, "asl-edge: the word was HI\n")
     assert wrong.stdout.splitlines()[-1] == "F"
 
 
 @pytest.mark.parametrize("word", ["", "TWO WORDS", "H3LLO", "ÉTÉ"])
-def test_demo_without_a_word_is_one_sentence(word: str) -> None:
+def test_demo_without_a_word_is_reported_in_one_sentence(word: str) -> None:
     assert "demo spells one word of the letters A to Z" in read_refusal(asl_edge("demo", word))
 
 
@@ -365,9 +368,7 @@ def test_nothing_is_written_into_the_home_folder(tiny_folder: Path, tmp_path: Pa
     assert list(home.rglob("*")) == []
 
 
-def test_nothing_is_written_when_a_program_imports_the_engine_itself(
-    tiny_folder: Path, tmp_path: Path
-) -> None:
+def test_nothing_is_written_if_a_program_imports_the_engine(tiny_folder: Path, tmp_path: Path) -> None:
     code = (
         "import sys; from edge.engines.onnx import OnnxEngine; from edge.engines.golden import check_golden\n"
         "from edge.package import open_package; from pathlib import Path\n"
@@ -380,7 +381,7 @@ def test_nothing_is_written_when_a_program_imports_the_engine_itself(
     assert list(tmp_path.rglob("*")) == []
 
 
-def test_opencv_and_ffmpeg_print_nothing_beside_our_sentence(tiny_folder: Path, tmp_path: Path) -> None:
+def test_opencv_and_ffmpeg_print_nothing_besides_our_sentence(tiny_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "broken.mp4").write_bytes(cv2.imencode(".jpg", scene(1))[1].tobytes()[:60])
     sentence = read_refusal(
         asl_edge("run", "--model", tiny_folder, "--camera", f"replay:{tmp_path / 'broken.mp4'}")

@@ -1,4 +1,4 @@
-"""Every kind of picture file that people have, and every fault that such a file can have."""
+"""Decode every common kind of picture file, and refuse broken ones in one sentence."""
 
 import io
 import json
@@ -17,8 +17,6 @@ from edge.pictures import MAX_BYTES, MAX_SIDE_PX, MIN_SIDE_PX, decode_picture, r
 
 ORIENTATION = 0x0112  # the EXIF tag
 RED, BLUE = (255, 0, 0), (0, 0, 255)
-
-
 ROOT = Path(__file__).parents[2]
 
 
@@ -28,32 +26,32 @@ def red_left_blue_right(width: int = 100, height: int = 60) -> Pillow.Image:
     return picture
 
 
-def encoded(picture: Pillow.Image, kind: str, **options: object) -> bytes:
+def encode(picture: Pillow.Image, kind: str, **options: object) -> bytes:
     file = io.BytesIO()
     picture.save(file, kind, **options)
     return file.getvalue()
 
 
-def near(pixel: np.ndarray, colour: tuple[int, int, int], tolerance: int = 6) -> bool:
+def is_near(pixel: np.ndarray, colour: tuple[int, int, int], tolerance: int = 6) -> bool:
     return bool(np.abs(pixel.astype(int) - colour).max() <= tolerance)
 
 
-def test_picture_that_is_too_long_is_refused() -> None:
+def test_picture_with_a_side_that_is_too_long_is_refused() -> None:
     with pytest.raises(PictureError, match=r"strip: 12001x16 px is too long; at most 12000 px a side"):
         decode_picture(png_of_zeros(MAX_SIDE_PX + 1, 16), "strip")
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "AVIF"])
 def test_picture_is_decoded_as_rgb(kind: str) -> None:
-    image = decode_picture(encoded(red_left_blue_right(), kind), "picture")
+    image = decode_picture(encode(red_left_blue_right(), kind), "picture")
     assert (image.shape, image.dtype) == ((60, 100, 3), np.uint8)
-    assert near(image[30, 10], RED)
-    assert near(image[30, 90], BLUE)
+    assert is_near(image[30, 10], RED)
+    assert is_near(image[30, 90], BLUE)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
 @pytest.mark.parametrize(
-    ("orientation", "red", "blue"),  # where they are once the picture stands upright: row, column
+    ("orientation", "red", "blue"),  # (row, column) of each in the upright picture
     [(3, (30, 90), (30, 10)), (6, (10, 30), (90, 30)), (8, (90, 30), (10, 30)), (2, (30, 90), (30, 10))],
 )
 def test_picture_with_an_exif_rotation_is_rotated_upright(
@@ -61,87 +59,85 @@ def test_picture_with_an_exif_rotation_is_rotated_upright(
 ) -> None:
     tags = Pillow.Exif()
     tags[ORIENTATION] = orientation
-    image = decode_picture(encoded(red_left_blue_right(), kind, exif=tags), "picture")
+    image = decode_picture(encode(red_left_blue_right(), kind, exif=tags), "picture")
     assert image.shape == ((100, 60, 3) if orientation > 4 else (60, 100, 3))
-    assert near(image[red], RED)
-    assert near(image[blue], BLUE)
+    assert is_near(image[red], RED)
+    assert is_near(image[blue], BLUE)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP"])
 def test_alpha_channel_is_dropped(kind: str) -> None:
     picture = red_left_blue_right().convert("RGBA")
     picture.putalpha(128)
-    image = decode_picture(
-        encoded(picture, kind, **({"lossless": True} if kind == "WEBP" else {})), "picture"
-    )
+    image = decode_picture(encode(picture, kind, **({"lossless": True} if kind == "WEBP" else {})), "picture")
     assert image.shape == (60, 100, 3)
-    assert near(image[30, 10], RED)
+    assert is_near(image[30, 10], RED)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF"])
 def test_grey_picture_gets_three_equal_channels(kind: str) -> None:
-    image = decode_picture(encoded(Pillow.new("L", (40, 40), 130), kind), "picture")
+    image = decode_picture(encode(Pillow.new("L", (40, 40), 130), kind), "picture")
     assert image.shape == (40, 40, 3)
-    assert near(image[20, 20], (130, 130, 130))
+    assert is_near(image[20, 20], (130, 130, 130))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
 def test_sixteen_bits_become_eight(kind: str) -> None:
     grey = Pillow.fromarray(np.full((40, 40), 130 * 257, np.uint16))
     assert grey.mode == "I;16"
-    image = decode_picture(encoded(grey, kind), "picture")
-    assert near(image[20, 20], (130, 130, 130))
+    image = decode_picture(encode(grey, kind), "picture")
+    assert is_near(image[20, 20], (130, 130, 130))
 
 
 def test_cmyk_jpeg_keeps_its_colours() -> None:
-    image = decode_picture(encoded(red_left_blue_right().convert("CMYK"), "JPEG"), "picture")
+    image = decode_picture(encode(red_left_blue_right().convert("CMYK"), "JPEG"), "picture")
     assert image.shape == (60, 100, 3)
-    assert near(image[30, 10], RED, 12)
-    assert near(image[30, 90], BLUE, 12)
+    assert is_near(image[30, 10], RED, 12)
+    assert is_near(image[30, 90], BLUE, 12)
 
 
 def test_palette_picture_keeps_its_colours() -> None:
-    image = decode_picture(encoded(red_left_blue_right().convert("P"), "PNG"), "picture")
-    assert near(image[30, 10], RED)
+    image = decode_picture(encode(red_left_blue_right().convert("P"), "PNG"), "picture")
+    assert is_near(image[30, 10], RED)
 
 
 @pytest.mark.parametrize(
-    ("data", "sentence"),
+    ("data", "message"),
     [
         (b"", "x.png: the file is empty (0 bytes)"),
         (b"no picture", "x.png: not a picture that OpenCV can decode, or truncated"),
-        (encoded(Pillow.new("RGB", (1, 1)), "PNG"), "x.png: 1x1 px is too small; at least 16 px a side"),
+        (encode(Pillow.new("RGB", (1, 1)), "PNG"), "x.png: 1x1 px is too small; at least 16 px a side"),
         (
-            encoded(red_left_blue_right(), "PNG")[:40],
+            encode(red_left_blue_right(), "PNG")[:40],
             "x.png: not a picture that OpenCV can decode, or truncated",
         ),
         (png_of_zeros(20_000, 10_000), "x.png: larger than 64 megapixels; scale it down first"),
     ],
     ids=["empty", "text", "one-pixel", "cut", "200-megapixels"],
 )
-def test_bad_picture_is_one_sentence(data: bytes, sentence: str) -> None:
+def test_bad_picture_is_reported_in_one_sentence(data: bytes, message: str) -> None:
     with pytest.raises(PictureError) as caught:
         decode_picture(data, "x.png")
-    assert str(caught.value) == sentence
+    assert str(caught.value) == message
 
 
 def test_smallest_picture_is_read() -> None:
-    picture = encoded(Pillow.new("RGB", (MIN_SIDE_PX, MIN_SIDE_PX)), "PNG")
+    picture = encode(Pillow.new("RGB", (MIN_SIDE_PX, MIN_SIDE_PX)), "PNG")
     assert decode_picture(picture, "picture").shape == (MIN_SIDE_PX, MIN_SIDE_PX, 3)
 
 
 @pytest.mark.parametrize("name", ["absent.jpg", ".", "zero\0byte.jpg"])
-def test_name_that_is_no_file_is_one_sentence(tmp_path: Path, name: str) -> None:
+def test_name_that_is_not_a_file_is_reported_in_one_sentence(tmp_path: Path, name: str) -> None:
     with pytest.raises(PictureError, match=r"no such file|is a directory|null byte|null character"):
         read_picture(tmp_path / name)
 
 
-def test_device_without_an_end_is_not_read() -> None:
+def test_endless_device_is_refused() -> None:
     with pytest.raises(PictureError, match="/dev/zero: a device, not a picture file"):
         read_picture(Path("/dev/zero"))
 
 
-def test_file_larger_than_any_picture_is_not_read(tmp_path: Path) -> None:
+def test_file_larger_than_any_picture_is_refused(tmp_path: Path) -> None:
     with (tmp_path / "disk.img").open("wb") as file:
         file.truncate(MAX_BYTES + 1)
     with pytest.raises(PictureError, match=r"disk\.img: 512 MB is too large for a picture"):

@@ -1,4 +1,4 @@
-"""`asl-edge run` as systemd starts it: the real program on a real notification socket."""
+"""Start `asl-edge run` as systemd does: the real program with a real notification socket."""
 
 import os
 import re
@@ -18,43 +18,43 @@ from edge.records import CameraState, LoopStep
 from edge.system.systemd import Service, notify
 
 ROOT = Path(__file__).parents[2]
-LIMIT_S = 90  # for a busy machine; usually everything takes seconds
+LIMIT_S = 90  # for a busy machine; on an idle one each test takes seconds
 WATCHDOG_S = 3.0
 
 
 class Systemd:
-    """systemd's end of the socket; `told` holds each line with the time at which it arrived."""
+    """systemd's end of the socket; `received` holds each line with its time of arrival."""
 
     def __init__(self, address: str) -> None:
         self.address = address
-        self.told: list[tuple[float, str]] = []
+        self.received: list[tuple[float, str]] = []
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind("\0" + address[1:] if address.startswith("@") else address)
 
     def close(self) -> None:
         self._socket.close()
 
-    def hear(self, seconds: float) -> list[str]:
+    def receive(self, seconds: float) -> list[str]:
         """Return the lines that arrive within this time."""
-        end, heard = time.monotonic() + seconds, []
-        while (left := end - time.monotonic()) > 0:
-            self._socket.settimeout(left)
+        end_t, lines = time.monotonic() + seconds, []
+        while (remaining_s := end_t - time.monotonic()) > 0:
+            self._socket.settimeout(remaining_s)
             try:
-                lines = self._socket.recv(4096).decode().splitlines()
+                message = self._socket.recv(4096).decode().splitlines()
             except TimeoutError:
                 break
-            self.told += [(time.monotonic(), line) for line in lines]
-            heard += lines
-        return heard
+            self.received += [(time.monotonic(), line) for line in message]
+            lines += message
+        return lines
 
-    def wait_for(self, line: str) -> str:
-        """Return the next line that begins with `line`."""
+    def wait_for(self, beginning: str) -> str:
+        """Return the next line with this beginning."""
         deadline = time.monotonic() + LIMIT_S
         while time.monotonic() < deadline:
-            for heard in self.hear(0.2):
-                if heard.startswith(line):
-                    return heard
-        return pytest.fail(f"systemd did not hear {line}; it heard {self.told}")
+            for line in self.receive(0.2):
+                if line.startswith(beginning):
+                    return line
+        return pytest.fail(f"expected a line with {beginning}, systemd received {self.received}")
 
 
 Start = Callable[..., subprocess.Popen[str]]
@@ -83,7 +83,7 @@ def start(systemd: Systemd, settings: Path, tmp_path: Path) -> Iterator[Start]:
     """Start `asl-edge run`, or another program, with systemd's environment and a file as standard error."""
     programs: list[subprocess.Popen[str]] = []
 
-    def begin(*command: str) -> subprocess.Popen[str]:
+    def start_program(*command: str) -> subprocess.Popen[str]:
         environment = {
             **os.environ,
             "PYTHONPATH": str(ROOT),
@@ -102,7 +102,7 @@ def start(systemd: Systemd, settings: Path, tmp_path: Path) -> Iterator[Start]:
         programs.append(program)
         return program
 
-    yield begin
+    yield start_program
     for program in programs:
         program.kill()
         program.wait()
@@ -112,22 +112,22 @@ def start(systemd: Systemd, settings: Path, tmp_path: Path) -> Iterator[Start]:
 
 def end(program: subprocess.Popen[Any], number: signal.Signals = signal.SIGTERM) -> float:
     """Send the signal and return the seconds until the program ended with exit code 0."""
-    asked_t = time.monotonic()
+    signal_t = time.monotonic()
     program.send_signal(number)
     assert program.wait(LIMIT_S) == 0
-    return time.monotonic() - asked_t
+    return time.monotonic() - signal_t
 
 
-def test_absent_camera_is_waited_for_after_the_start(
+def test_run_waits_for_a_camera_that_is_absent_at_the_start(
     systemd: Systemd, start: Start, settings: Path, tmp_path: Path
 ) -> None:
-    later = tmp_path / "pictures"
-    settings.write_text(settings.read_text().replace("synthetic:F", f"replay:{later}"))
+    pictures = tmp_path / "pictures"
+    settings.write_text(settings.read_text().replace("synthetic:F", f"replay:{pictures}"))
     program = start()
     assert "pictures" in systemd.wait_for("STATUS=waiting for the camera")
     assert program.poll() is None
-    later.mkdir()
-    save(later / "1.png", scene(0, 200, 200))
+    pictures.mkdir()
+    save(pictures / "1.png", scene(0, 200, 200))
     systemd.wait_for("READY=1")
     assert program.wait(LIMIT_S) == 0
     assert (tmp_path / "stderr").read_text().count("asl-edge tries again") == 1
@@ -143,20 +143,22 @@ def test_signal_ends_the_wait_for_a_camera_at_once(systemd: Systemd, start: Star
 def test_first_frame_sends_ready_and_the_watchdog_is_fed_in_time(systemd: Systemd, start: Start) -> None:
     program = start()
     systemd.wait_for("READY=1")
-    systemd.hear(3 * WATCHDOG_S)
-    fed = [t for t, line in systemd.told if line == "WATCHDOG=1"]
+    systemd.receive(3 * WATCHDOG_S)
+    fed = [t for t, line in systemd.received if line == "WATCHDOG=1"]
     assert len(fed) >= 3
-    assert len(fed) <= 12, "the watchdog is fed more often than needed"
-    assert [line for _, line in systemd.told].count("READY=1") == 1
+    assert len(fed) <= 12, "the watchdog is fed more often than necessary"
+    assert [line for _, line in systemd.received].count("READY=1") == 1
     end(program)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_end_is_announced_and_clean(systemd: Systemd, start: Start, number: signal.Signals) -> None:
+def test_signal_ends_the_service_cleanly_and_announces_it(
+    systemd: Systemd, start: Start, number: signal.Signals
+) -> None:
     program = start()
     systemd.wait_for("READY=1")
     assert end(program, number) < 10  # usually 1 s
-    assert "STOPPING=1" in systemd.hear(0.2)
+    assert "STOPPING=1" in systemd.receive(0.2)
 
 
 def test_status_shows_rate_and_camera_but_no_letter(systemd: Systemd, start: Start, settings: Path) -> None:
@@ -178,15 +180,15 @@ def test_letters_reach_neither_the_log_nor_systemd_by_default(
     deadline = time.monotonic() + LIMIT_S
     while not (letters.exists() and letters.read_text()):
         assert time.monotonic() < deadline
-        systemd.hear(0.2)
+        systemd.receive(0.2)
     end(program)
-    systemd.hear(0.2)
-    said = (tmp_path / "stderr").read_text() + "".join(line for _, line in systemd.told)
+    systemd.receive(0.2)
+    output = (tmp_path / "stderr").read_text() + "".join(line for _, line in systemd.received)
     assert '"letter": "F"' in letters.read_text()
     assert program.stdout is not None
     assert program.stdout.read() == ""
-    assert re.findall(r"\b[A-Z]\b", said) == []
-    assert " frames read, " in said
+    assert re.findall(r"\b[A-Z]\b", output) == []
+    assert " frames read, " in output
 
 
 def test_debug_log_contains_letters(systemd: Systemd, start: Start, settings: Path, tmp_path: Path) -> None:
@@ -198,7 +200,7 @@ def test_debug_log_contains_letters(systemd: Systemd, start: Start, settings: Pa
     assert "read F" in (tmp_path / "stderr").read_text()
 
 
-def test_reload_takes_over_good_settings_in_the_same_process(
+def test_reload_applies_valid_settings_in_the_same_process(
     systemd: Systemd, start: Start, settings: Path, tmp_path: Path
 ) -> None:
     program = start()
@@ -206,9 +208,9 @@ def test_reload_takes_over_good_settings_in_the_same_process(
     settings.write_text(settings.read_text().replace('"none"', '"-"'))
     program.send_signal(signal.SIGHUP)
     systemd.wait_for("RELOADING=1")
-    said = [line for _, line in systemd.told] + systemd.hear(2)
-    assert any(re.fullmatch(r"MONOTONIC_USEC=\d+", line) for line in said)
-    assert "READY=1" in said[said.index("RELOADING=1") :]
+    lines = [line for _, line in systemd.received] + systemd.receive(2)
+    assert any(re.fullmatch(r"MONOTONIC_USEC=\d+", line) for line in lines)
+    assert "READY=1" in lines[lines.index("RELOADING=1") :]
     assert program.stdout is not None
     assert '"letter": "F"' in program.stdout.readline()
     end(program)
@@ -216,7 +218,7 @@ def test_reload_takes_over_good_settings_in_the_same_process(
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "says"),
+    ("old", "new", "message"),
     [
         (
             "[letters]",
@@ -229,8 +231,8 @@ def test_reload_takes_over_good_settings_in_the_same_process(
         ('"none"', '"/nowhere/letters"', "letters.output is /nowhere/letters, which can't be written"),
     ],
 )
-def test_reload_logs_bad_settings_and_keeps_the_old_ones(
-    systemd: Systemd, start: Start, settings: Path, tmp_path: Path, old: str, new: str, says: str
+def test_reload_logs_invalid_settings_and_keeps_the_old_ones(
+    systemd: Systemd, start: Start, settings: Path, tmp_path: Path, old: str, new: str, message: str
 ) -> None:
     program = start()
     systemd.wait_for("READY=1")
@@ -240,39 +242,40 @@ def test_reload_logs_bad_settings_and_keeps_the_old_ones(
     systemd.wait_for("STATUS=")
     systemd.wait_for("STATUS=")
     end(program)
-    (sentence,) = (
-        said for said in (tmp_path / "stderr").read_text().splitlines() if "settings are not used" in said
+    (line,) = (
+        line for line in (tmp_path / "stderr").read_text().splitlines() if "settings are not used" in line
     )
-    assert says in sentence
+    assert message in line
 
 
-def stuck(tiny_folder: Path, what: str) -> tuple[str, ...]:
-    return (sys.executable, str(ROOT / "tests/support/stuck.py"), str(tiny_folder), what)
+def stuck(tiny_folder: Path, part: str) -> tuple[str, ...]:
+    """Return the command of a program whose `engine` or `camera` hangs."""
+    return (sys.executable, str(ROOT / "tests/support/stuck.py"), str(tiny_folder), part)
 
 
 @pytest.mark.slow
-def test_loop_that_hangs_in_the_engine_does_not_feed_the_watchdog(
+def test_hanging_engine_stops_the_watchdog_notifications(
     systemd: Systemd, start: Start, tiny_folder: Path
 ) -> None:
     start(*stuck(tiny_folder, "engine"))
     systemd.wait_for("STATUS=")  # the engine works for its first five seconds
-    while "WATCHDOG=1" in systemd.hear(2 * WATCHDOG_S):
-        assert len(systemd.told) < 200
-    assert systemd.hear(2 * WATCHDOG_S) == []
+    while "WATCHDOG=1" in systemd.receive(2 * WATCHDOG_S):
+        assert len(systemd.received) < 200
+    assert systemd.receive(2 * WATCHDOG_S) == []
 
 
 @pytest.mark.slow
-def test_camera_that_hangs_in_its_device_delays_neither_the_watchdog_nor_the_end(
+def test_hanging_camera_delays_neither_the_watchdog_nor_the_exit(
     systemd: Systemd, start: Start, tiny_folder: Path
 ) -> None:
     program = start(*stuck(tiny_folder, "camera"))
     while "usb:0 blind" not in systemd.wait_for("STATUS="):
-        assert len(systemd.told) < 200
-    assert "WATCHDOG=1" in systemd.hear(2 * WATCHDOG_S)
+        assert len(systemd.received) < 200
+    assert "WATCHDOG=1" in systemd.receive(2 * WATCHDOG_S)
     assert end(program) < 10  # usually 1 s
 
 
-def test_turns_without_a_frame_feed_the_watchdog_and_are_not_ready(
+def test_steps_without_a_frame_feed_the_watchdog_but_do_not_send_ready(
     systemd: Systemd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NOTIFY_SOCKET", systemd.address)
@@ -280,13 +283,13 @@ def test_turns_without_a_frame_feed_the_watchdog_and_are_not_ready(
     monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()))
     service = Service()
     blind = CameraState("usb:0", "blind", 3, 9.0, 0)
-    start_t, told = time.monotonic(), []
+    start_t, lines = time.monotonic(), []
     while time.monotonic() - start_t < 3:
         service.observe(LoopStep(blind))
-        told += systemd.hear(0.05)  # a socket keeps ten messages for whoever is slow to read
-    assert 3 <= told.count("WATCHDOG=1") <= 31
-    assert "READY=1" not in told
-    assert "STATUS=0.0 frames/s, no letter yet, usb:0 blind, reopened 3 times" in told
+        lines += systemd.receive(0.05)  # often, because the socket queues only ten messages
+    assert 3 <= lines.count("WATCHDOG=1") <= 31
+    assert "READY=1" not in lines
+    assert "STATUS=0.0 frames/s, no letter yet, usb:0 blind, reopened 3 times" in lines
 
 
 def test_watchdog_of_another_process_is_not_fed(systemd: Systemd, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -294,10 +297,12 @@ def test_watchdog_of_another_process_is_not_fed(systemd: Systemd, monkeypatch: p
     monkeypatch.setenv("WATCHDOG_USEC", "300000")
     monkeypatch.setenv("WATCHDOG_PID", "1")
     Service().observe(LoopStep(CameraState("usb:0", "live", 0, 0.0, 0)))
-    assert "WATCHDOG=1" not in systemd.hear(0.2)
+    assert "WATCHDOG=1" not in systemd.receive(0.2)
 
 
-def test_absent_or_busy_systemd_does_not_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_notification_of_an_absent_or_busy_systemd_does_not_block(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "absent"))
     assert not notify("WATCHDOG=1")
     manager = Systemd(str(tmp_path / "full"))

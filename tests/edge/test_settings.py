@@ -1,4 +1,4 @@
-"""Settings from a file and from flags. Each mistake is one sentence with file, line and key."""
+"""Settings from a file and from flags; each error is one sentence with file, line and key."""
 
 import dataclasses
 import logging
@@ -21,7 +21,7 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "settings.toml"
 
 
-def test_file_changes_what_it_names_and_nothing_else(file: Path) -> None:
+def test_file_changes_only_the_settings_that_it_names(file: Path) -> None:
     file.write_text(
         '# my camera\n[camera]\nsource = "usb:/dev/video2"\n[letters]\nhold_s = 1  # second\n'
         "[model]\nthread_spinning = true\n"
@@ -34,7 +34,7 @@ def test_file_changes_what_it_names_and_nothing_else(file: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[camera]\n", "# nothing\n"])
-def test_file_without_settings_is_all_defaults(file: Path, text: str) -> None:
+def test_file_without_settings_gives_the_defaults(file: Path, text: str) -> None:
     file.write_text(text)
     assert read_settings(file) == Settings()
 
@@ -45,19 +45,19 @@ def test_tables_can_be_written_as_dotted_keys_and_inline(file: Path) -> None:
     assert (settings.camera, settings.fps, settings.hold_s) == ("pi", 15.0, 1.0)
 
 
-def test_settings_can_not_be_changed() -> None:
+def test_settings_cannot_be_changed() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         Settings().hold_s = 1.0  # type: ignore[misc]
 
 
-def test_every_setting_stands_in_a_table_with_its_own_key_and_a_help_text() -> None:
+def test_every_setting_has_a_table_a_unique_key_and_a_help_text() -> None:
     assert {setting.table for setting in SETTINGS.values()} == set(TABLES)
     assert len({setting.path for setting in SETTINGS.values()}) == len(SETTINGS)
     assert all(setting.help for setting in SETTINGS.values())
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         (
             "\n[letters]\nholds = 0.4\n",
@@ -102,11 +102,11 @@ def test_every_setting_stands_in_a_table_with_its_own_key_and_a_help_text() -> N
         ),
     ],
 )  # fmt: skip
-def test_wrong_setting_names_file_line_and_key(file: Path, text: str, says: str) -> None:
+def test_wrong_setting_names_file_line_and_key(file: Path, text: str, message: str) -> None:
     file.write_text(text)
     with pytest.raises(SettingsError) as caught:
         read_settings(file)
-    assert str(caught.value).startswith(f"{file} {says}")
+    assert str(caught.value).startswith(f"{file} {message}")
 
 
 @pytest.mark.parametrize("text", ["[log]\nhold_s = = 1", "[log]\n[log]", "[log]\nlevel = info"])
@@ -133,24 +133,24 @@ def test_flags_override_the_file_and_absent_flags_do_not() -> None:
     assert (flagged.camera, flagged.hold_s, flagged.threads) == ("usb:2", 0.7, 1)
 
 
-def test_wrong_flag_is_named_as_it_is_typed() -> None:
+def test_wrong_flag_is_named_as_typed() -> None:
     with pytest.raises(SettingsError, match=r"^--min-confidence must be from 0 to 1, got 2\.0"):
         with_flags(Settings(), {"min_confidence": 2.0})
 
 
-def test_page_of_all_settings_is_what_its_command_prints() -> None:
+def test_settings_page_is_up_to_date() -> None:
     page = runpy.run_path(str(REPOSITORY / "docs/settings_page.py"))["settings_page"]()
     assert (REPOSITORY / "docs/settings.md").read_text() == page, "run make docs"
 
 
-# the names of asl-edge 0.1
+# names of asl-edge 0.1
 
 
-def test_flat_file_of_the_last_release_is_read_with_a_warning_for_each_key(
+def test_flat_file_of_the_last_release_is_read_with_a_warning_per_key(
     file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     file.write_text('camera = "pi"\ngap_s = 1\nspinning = true\npage = "[::1]:80"\n[mqtt]\nname = "hall"\n')
-    for _ in range(2):  # a reload warns no second time
+    for _ in range(2):  # a reload does not repeat the warnings
         settings = read_settings(file)
     assert settings == dataclasses.replace(
         Settings(), camera="pi", release_s=1.0, thread_spinning=True, page="[::1]:80", mqtt_name="hall"
@@ -184,13 +184,13 @@ def test_key_that_only_moved_into_a_table_is_named_once(file: Path, caplog: pyte
         ('engine = "onnx"\nvariant = ""', "int8"),
     ],
 )
-def test_engine_of_the_last_release_decides_the_variant(file: Path, text: str, variant: str) -> None:
+def test_engine_of_the_last_release_selects_the_variant(file: Path, text: str, variant: str) -> None:
     file.write_text(text)
     assert read_settings(file).variant == variant
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ('fps = 5\nengine = "tensorrt"', "line 2: engine must be one of onnx, torchscript, got 'tensorrt'"),
         (
@@ -202,14 +202,16 @@ def test_engine_of_the_last_release_decides_the_variant(file: Path, text: str, v
         ("gap_s = 20", "line 1: gap_s must be from 0.05 to 10, got 20"),
     ],
 )  # fmt: skip
-def test_wrong_setting_of_the_last_release_names_file_line_and_key(file: Path, text: str, says: str) -> None:
+def test_wrong_setting_of_the_last_release_names_file_line_and_key(
+    file: Path, text: str, message: str
+) -> None:
     file.write_text(text)
     with pytest.raises(SettingsError) as caught:
         read_settings(file)
-    assert str(caught.value).startswith(f"{file} {says}")
+    assert str(caught.value).startswith(f"{file} {message}")
 
 
-def test_old_flag_is_taken_with_a_warning_that_names_the_new_one(caplog: pytest.LogCaptureFixture) -> None:
+def test_old_flag_is_accepted_with_a_warning_that_names_the_new_one(caplog: pytest.LogCaptureFixture) -> None:
     settings = with_flags(Settings(), {"engine": "torchscript", "gap_s": 1.0, "flip": True})
     assert (settings.variant, settings.release_s, settings.hflip) == ("dynamic", 1.0, True)
     assert [record.message for record in caplog.records] == [
@@ -229,6 +231,6 @@ def test_named_pipe_is_refused_without_waiting(tmp_path: Path) -> None:
         read_settings(tmp_path / "pipe")
 
 
-def test_file_without_an_end_is_refused() -> None:
+def test_endless_file_is_refused() -> None:
     with pytest.raises(SettingsError, match="/dev/zero is too large for a settings file"):
         read_settings(Path("/dev/zero"))

@@ -1,4 +1,4 @@
-"""The ResNet is computed for hands as they are held, and skipped for hands that were turned upright."""
+"""The branch computes the ResNet for hands as they are held, and skips it for hands rotated upright."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from train.model.network import AslNet
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Export the network as a plain list of nodes, and with the branch."""
+    """Export the network twice, without and with the branch."""
     folder = tmp_path_factory.mktemp("branch")
     exported, plain, branched = (folder / f"{name}.onnx" for name in ("exported", "plain", "branched"))
     torch.manual_seed(0)
@@ -30,15 +30,15 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 @pytest.mark.parametrize("upright", [HELD, TURNED])
 def test_branch_changes_no_output(files: tuple[Path, Path], upright: np.ndarray) -> None:
     noise = np.random.default_rng(0).normal(size=(1, 3, SIZE_PX, SIZE_PX)).astype(np.float32)
-    wanted, got = (
+    expected, actual = (
         ort.InferenceSession(str(file), providers=["CPUExecutionProvider"]).run(None, feed(noise, upright))
         for file in files
     )
-    for w, g in zip(wanted, got, strict=True):
-        np.testing.assert_allclose(g, w, atol=1e-5)
+    for expected_output, output in zip(expected, actual, strict=True):
+        np.testing.assert_allclose(output, expected_output, atol=1e-5)
 
 
-def test_branch_holds_all_of_the_resnet_and_nothing_else(files: tuple[Path, Path]) -> None:
+def test_branch_holds_exactly_the_resnet(files: tuple[Path, Path]) -> None:
     plain, branched = (onnx.load(str(file)).graph for file in files)
     (branch,) = (node for node in branched.node if node.op_type == "If")
     inside, outside = onnx.helper.get_node_attr_value(branch, "then_branch").node, branched.node
@@ -56,7 +56,7 @@ def test_weights_are_stored_once(files: tuple[Path, Path]) -> None:
 
 def test_inlined_model_equals_the_original(files: tuple[Path, Path]) -> None:
     plain, branched = (onnx.load(str(file)) for file in files)
-    again = inline_conditional(branched)
-    onnx.checker.check_model(again)
-    assert {node.name for node in again.graph.node} >= {node.name for node in plain.graph.node}
-    assert len(again.graph.initializer) == len(plain.graph.initializer) + 1  # half
+    inlined = inline_conditional(branched)
+    onnx.checker.check_model(inlined)
+    assert {node.name for node in inlined.graph.node} >= {node.name for node in plain.graph.node}
+    assert len(inlined.graph.initializer) == len(plain.graph.initializer) + 1  # half

@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a folder with prepared/, model.pt, and deployment_package/ with all three variants."""
+    """Build a folder with prepared/, model.pt, and deployment_package/ with all three variants."""
     folder = tmp_path_factory.mktemp("export")
     trained_checkpoint(folder / "model.pt", prepared_pictures(folder))
     assert export(folder, "--output", folder / "deployment_package") == 0
@@ -67,13 +67,13 @@ def test_folder_holds_exactly_the_files_of_a_package(tiny: Path) -> None:
 
 
 @pytest.mark.parametrize("variant", ["float", "int8"])
-def test_onnx_files_are_standard_and_readable_by_old_boards(tiny: Path, variant: str) -> None:
+def test_onnx_files_use_standard_operators_that_old_boards_support(tiny: Path, variant: str) -> None:
     package = open_package(tiny / "deployment_package")
     model = onnx.load(str(package.file(variant)))
     assert [(entry.domain, entry.version <= 15) for entry in model.opset_import] == [("", True)]
     assert model.ir_version <= 8
     assert {node.domain for node in model.graph.node} == {""}
-    # the ResNet's are folded into its convolutions; those of the two landmark heads remain
+    # those of the ResNet are folded into its convolutions; those of the two landmark heads remain
     assert [node.op_type for node in model.graph.node].count("BatchNormalization") == 2
     assert (package.metadata["opset"], package.metadata["ir_version"]) == (
         model.opset_import[0].version,
@@ -99,7 +99,7 @@ def test_accuracy_is_measured_on_the_source_that_training_left_out(tiny: Path) -
         assert figures["answers_changed"] == 0
 
 
-def test_metadata_tells_how_int8_was_chosen_and_no_folder_of_the_workstation(tiny: Path) -> None:
+def test_metadata_records_the_choice_of_int8_and_no_local_folder(tiny: Path) -> None:
     text = (tiny / "deployment_package" / METADATA_NAME).read_text()
     metadata = json.loads(text)
     chosen = [trial for trial in metadata["quantisation_trials"] if trial["chosen"]]
@@ -116,13 +116,13 @@ def test_metadata_tells_how_int8_was_chosen_and_no_folder_of_the_workstation(tin
 
 @pytest.fixture(scope="module")
 def one_variant(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Export the dynamic variant only, measured on the signer that training saw."""
+    """Export only the dynamic variant, measured on the signer that training saw."""
     folder = tmp_path_factory.mktemp("one") / "package"
     assert export(tiny, "--output", folder, "--variants", "dynamic", "--sources", "anna") == 0
     return folder
 
 
-def test_single_variant_is_packaged_and_float_is_also_measured(one_variant: Path) -> None:
+def test_single_variant_is_packaged_and_measured_beside_float(one_variant: Path) -> None:
     package = open_package(one_variant)
     assert sorted(path.name for path in package.folder.iterdir()) == [
         "MODEL_CARD.md", "asl_resnet18.dynamic.pt", "model_metadata.json",
@@ -153,7 +153,7 @@ def test_model_card_says_if_unseen_signers_were_not_measured(one_variant: Path) 
     assert "These results are too good." in card
 
 
-def test_model_card_says_what_it_is_not_for_and_what_dynamic_does_not_gain(tiny: Path) -> None:
+def test_model_card_states_forbidden_uses_and_that_dynamic_is_no_faster(tiny: Path) -> None:
     card = (tiny / "deployment_package" / "MODEL_CARD.md").read_text()
     unseen, limits = "## Measured at export: unseen signers", "## What it must not be used for"
     assert card.index(unseen) < card.index(limits)
@@ -183,13 +183,13 @@ def test_fold_trained_on_every_signer_is_refused(
     assert not (tmp_path / "package").exists()
 
 
-def test_two_folds_of_one_source_are_refused_before_the_work(
+def test_two_folds_of_one_source_are_refused_before_the_export(
     tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folds = [tiny / "deployment_package", shutil.copytree(tiny / "deployment_package", tmp_path / "again")]
     assert export(tiny, "--output", tmp_path / "package", "--leave-one-out", *folds) == 2
-    (said,) = capsys.readouterr().err.splitlines()
-    assert said.startswith(f"export: {folds[0]} and {folds[1]} both left out 'ben': give ")
+    (error,) = capsys.readouterr().err.splitlines()
+    assert error.startswith(f"export: {folds[0]} and {folds[1]} both left out 'ben': give ")
     assert not (tmp_path / "package").exists()
 
 
@@ -209,7 +209,7 @@ def test_less_accurate_int8_is_refused_and_the_old_package_is_unchanged(
     assert not list(tmp_path.glob("deployment_package.*"))
 
 
-def test_full_disk_is_one_sentence_and_the_old_package_is_unchanged(
+def test_full_disk_is_reported_in_one_sentence_and_the_old_package_is_unchanged(
     tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(tiny / "deployment_package", tmp_path / "deployment_package")
@@ -228,7 +228,7 @@ def test_full_disk_is_one_sentence_and_the_old_package_is_unchanged(
 def test_interrupted_export_leaves_nothing(tiny: Path, tmp_path: Path) -> None:
     flags = ["--checkpoint", tiny / "model.pt", "--data", tiny / "prepared"]
     command = [sys.executable, "-m", "export", *flags, "--output", tmp_path / "deployment_package"]
-    command = ["env", "--default-signal=INT", *command]  # shells switch it off for background jobs
+    command = ["env", "--default-signal=INT", *command]  # shells ignore SIGINT in background jobs
     with subprocess.Popen(list(map(str, command)), cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         for line in process.stderr:
@@ -252,7 +252,7 @@ def test_interrupted_export_leaves_nothing(tiny: Path, tmp_path: Path) -> None:
         (["--leave-one-out", "nowhere"], "nowhere is no deployment package"),
     ],
 )
-def test_wrong_flag_is_one_sentence(
+def test_wrong_flag_is_reported_in_one_sentence(
     tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: list[str], sentence: str
 ) -> None:
     assert export(tiny, "--output", tmp_path / "package", *flags) == 2
@@ -262,7 +262,7 @@ def test_wrong_flag_is_one_sentence(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_checkpoint_of_another_shape_is_one_sentence(
+def test_checkpoint_of_another_shape_is_reported_in_one_sentence(
     tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     state = torch.load(tiny / "model.pt", weights_only=True)

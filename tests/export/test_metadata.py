@@ -1,4 +1,4 @@
-"""What the metadata tells: no folder of the workstation, and the letters of the classes."""
+"""The metadata contains no local folder and maps classes to letters."""
 
 import pytest
 
@@ -23,11 +23,11 @@ from export.package import map_class_to_letter
         ("prepare_model_for_deployment(...)", "prepare_model_for_deployment(...)"),
     ],
 )
-def test_commands_name_no_folder_of_the_workstation(command: str, expected: str) -> None:
+def test_commands_contain_no_local_folder(command: str, expected: str) -> None:
     assert remove_command_folders(command) == expected
 
 
-def test_training_section_names_no_folder_of_the_workstation() -> None:
+def test_training_section_contains_no_local_folder() -> None:
     training = {
         "command": "fit --crops '/home/anna/my crops'",
         "options": {"crops": "/home/anna/my crops", "init": "anna's/model.pt", "batch": 64},

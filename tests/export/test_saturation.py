@@ -1,8 +1,8 @@
-"""No input may saturate the 16-bit sums of x86 without VNNI.
+"""No input may saturate the 16-bit sums of x86 processors without VNNI.
 
-Its kernel (vpmaddubsw) multiplies neighbouring activations, 0 to 255, with their weights and adds the two
-products in 16 bits: 255 * 127 * 2 is twice what 16 bits hold, 255 * 64 * 2 just fits. So weights of 7 bits
-never saturate.
+The kernel for these processors (vpmaddubsw) multiplies neighbouring activations, 0 to 255, by their weights
+and adds the two products in 16 bits: 255 * 127 * 2 is twice the range, but 255 * 64 * 2 just fits. So 7-bit
+weights never saturate.
 """
 
 from pathlib import Path
@@ -27,39 +27,41 @@ from train.model.network import AslNet
 LARGEST = 2**15 - 1
 
 
-def weights_of(model: onnx.ModelProto) -> list[tuple[str, np.ndarray]]:
+def find_weights(model: onnx.ModelProto) -> list[tuple[str, np.ndarray]]:
     """Return the input tensor of each convolution, and its 8-bit weights (O, C, kh, kw)."""
     stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-    steps = {node.output[0]: node.input[0] for node in model.graph.node if node.op_type == "DequantizeLinear"}
+    sources = {
+        node.output[0]: node.input[0] for node in model.graph.node if node.op_type == "DequantizeLinear"
+    }
     return [
-        (steps[node.input[0]], stored[steps[node.input[1]]])
+        (sources[node.input[0]], stored[sources[node.input[1]]])
         for node in model.graph.node
-        if node.op_type == "Conv" and node.input[0] in steps and steps.get(node.input[1]) in stored
+        if node.op_type == "Conv" and node.input[0] in sources and sources.get(node.input[1]) in stored
     ]
 
 
 def largest_pair(path: Path, inputs: list[Array]) -> int:
     """Return the largest |sum of two neighbouring channels' products| in any convolution."""
     model = inline_conditional(onnx.load(str(path)))
-    weights = weights_of(model)
+    weights = find_weights(model)
     kind, names = onnx.TensorProto.UINT8, sorted({name for name, _ in weights})
     model.graph.output.extend(onnx.helper.make_tensor_value_info(name, kind, None) for name in names)
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     largest = 0
-    beside = {UPRIGHT: HELD} if UPRIGHT in {given.name for given in session.get_inputs()} else {}
+    extra_inputs = {UPRIGHT: HELD} if UPRIGHT in {argument.name for argument in session.get_inputs()} else {}
     for tensor in inputs:
-        seen_by = dict(zip(names, session.run(names, {"image": tensor, **beside}), strict=True))
+        activations = dict(zip(names, session.run(names, {"image": tensor, **extra_inputs}), strict=True))
         for name, kernel in weights:
-            maps = seen_by[name]
-            seen = maps[0].reshape(maps.shape[1], -1).astype(np.int32)  # (C, H * W)
+            maps = activations[name]
+            channels = maps[0].reshape(maps.shape[1], -1).astype(np.int32)  # (C, H * W)
             taps = kernel.astype(np.int32).transpose(1, 0, 2, 3).reshape(maps.shape[1], -1)
-            even = len(seen) & ~1  # the first convolution has three channels
-            pairs = seen[:even].reshape(even // 2, 2, -1)
-            at = pairs.sum(axis=1).argmax(axis=1)  # where their sum is largest
-            loudest = np.take_along_axis(pairs, at[:, None, None], axis=2)  # (pairs, 2, 1)
-            sums = (loudest * taps[:even].reshape(even // 2, 2, -1)).sum(axis=1)
+            even = len(channels) & ~1  # the first convolution has three channels
+            pairs = channels[:even].reshape(even // 2, 2, -1)
+            peak = pairs.sum(axis=1).argmax(axis=1)  # where their sum is largest
+            strongest = np.take_along_axis(pairs, peak[:, None, None], axis=2)  # (pairs, 2, 1)
+            sums = (strongest * taps[:even].reshape(even // 2, 2, -1)).sum(axis=1)
             largest = max(largest, int(np.abs(sums).max()))
     return largest
 
@@ -92,7 +94,7 @@ def test_loud_input_saturates_weights_of_8_bits_and_not_of_7(folded: Path, reduc
 
 
 def test_shipped_model_cannot_saturate() -> None:
-    weights = weights_of(inline_conditional(onnx.load(str(open_package(DEFAULT_MODEL).file("int8")))))
-    assert len(weights) >= 20 - 1  # ResNet-18's convolutions, but for one that a recipe may leave in float
+    weights = find_weights(inline_conditional(onnx.load(str(open_package(DEFAULT_MODEL).file("int8")))))
+    assert len(weights) >= 20 - 1  # the convolutions of ResNet-18, except one that may stay float
     for name, kernel in weights:
         assert np.abs(kernel.astype(np.int32)).max() * 255 * 2 <= LARGEST, name

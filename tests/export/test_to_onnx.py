@@ -1,4 +1,4 @@
-"""The float32 ONNX file, and models that are refused."""
+"""Write the float32 ONNX file, and refuse unusable models."""
 
 from pathlib import Path
 
@@ -21,11 +21,11 @@ def identity(op_type: str = "Identity", domain: str = "", opset: int = 13) -> on
     info = {
         name: helper.make_tensor_value_info(name, TensorProto.FLOAT, s) for name, s in OUTPUT_SHAPES.items()
     }
-    given = [
+    inputs = [
         helper.make_tensor_value_info(f"in_{name}", TensorProto.FLOAT, s) for name, s in OUTPUT_SHAPES.items()
     ]
     nodes = [helper.make_node(op_type, [f"in_{name}"], [name], domain=domain) for name in OUTPUT_SHAPES]
-    graph = helper.make_graph(nodes, "g", given, list(info.values()))
+    graph = helper.make_graph(nodes, "g", inputs, list(info.values()))
     sets = [helper.make_opsetid("", opset), helper.make_opsetid("com.microsoft", 1)]
     return helper.make_model(graph, opset_imports=sets, ir_version=10)
 
@@ -38,7 +38,7 @@ def test_onnx_gives_the_outputs_of_torch(tmp_path: Path) -> None:
     assert read_versions(tmp_path / "net.onnx") == (13, 7)
 
 
-def test_diverged_network_is_one_sentence(tmp_path: Path) -> None:
+def test_diverged_network_is_reported_in_one_sentence(tmp_path: Path) -> None:
     model = AslNet()
     with torch.no_grad():
         model.trunk.fc.weight[3, 5] = torch.nan
@@ -53,7 +53,7 @@ def test_unused_operator_sets_and_a_newer_ir_are_removed(tmp_path: Path) -> None
     assert model.ir_version == 8
 
 
-def test_operator_of_onnxruntime_alone_is_refused(tmp_path: Path) -> None:
+def test_operator_specific_to_onnxruntime_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"operators of com\.microsoft"):
         write_checked(identity("Gelu", "com.microsoft"), tmp_path / "net.onnx")
     assert not (tmp_path / "net.onnx").exists()

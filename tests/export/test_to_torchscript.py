@@ -1,4 +1,4 @@
-"""The TorchScript file, two last layers quantised, under the kernels of a workstation and of a board."""
+"""The TorchScript file with two quantised layers, run by the kernels of a workstation and of a board."""
 
 import zipfile
 from pathlib import Path
@@ -33,7 +33,7 @@ def inputs() -> list[Array]:
 
 @pytest.fixture(scope="module")
 def exported(model: AslNet, inputs: list[Array], tmp_path_factory: pytest.TempPathFactory) -> Exported:
-    """Export the file; also return its largest difference from the original by kernels."""
+    """Return the exported file and its largest difference from the original for each kind of kernels."""
     path = tmp_path_factory.mktemp("torchscript") / "net.pt"
     return path, export_torchscript(model, SIZE_PX, path, inputs)
 
@@ -43,7 +43,7 @@ def test_both_kinds_of_kernels_differ_by_rounding_only(
 ) -> None:
     differences = exported[1]
     assert set(differences) == {"x86", "qnnpack"}
-    # A difference shows that it is quantised.
+    # a difference above 0 shows that the file is quantised
     assert all(0 < difference <= rounding_bound(model, inputs) for difference in differences.values())
 
 
@@ -61,7 +61,7 @@ def test_file_is_torchscript_without_a_pickled_module(exported: Exported) -> Non
     with zipfile.ZipFile(exported[0]) as archive:
         names = archive.namelist()
     assert any(name.endswith("constants.pkl") for name in names)
-    assert any("/code/" in name for name in names)  # the graph, in TorchScript's own language
+    assert any("/code/" in name for name in names)  # the graph in TorchScript
 
 
 def test_choice_of_kernels_is_restored() -> None:
@@ -71,6 +71,6 @@ def test_choice_of_kernels_is_restored() -> None:
     assert torch.backends.quantized.engine == before
 
 
-def test_unsupported_kernels_are_one_sentence() -> None:
+def test_unsupported_kernels_are_reported_in_one_sentence() -> None:
     with pytest.raises(DataError, match="has no none_such kernels, only"), quantised_kernels("none_such"):
         pass

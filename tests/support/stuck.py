@@ -1,4 +1,4 @@
-"""A program for test_run_service: the real loop, in which the `engine` or the `camera` hangs after 5 s."""
+"""Run the real loop with an `engine` or a `camera` that hangs after 5 s, for test_run_service."""
 
 import sys
 import threading
@@ -19,11 +19,11 @@ from edge.pipeline import run
 from edge.records import Image, Output
 from edge.system.systemd import Service
 
-WORKS_S = 5.0
+HANGS_AFTER_S = 5.0
 
 
 def outputs(hang: bool) -> Iterator[Output]:
-    end_t = time.monotonic() + WORKS_S
+    end_t = time.monotonic() + HANGS_AFTER_S
     while not hang or time.monotonic() < end_t:
         yield make_output(None)
     threading.Event().wait()
@@ -31,19 +31,19 @@ def outputs(hang: bool) -> Iterator[Output]:
 
 def pictures(gone: threading.Event) -> Iterator[tuple[Image, float]]:
     """A driver that hangs in its device and ignores `gone`."""
-    end_t = time.monotonic() + WORKS_S
+    end_t = time.monotonic() + HANGS_AFTER_S
     while time.monotonic() < end_t:
         time.sleep(0.2)
         yield np.random.default_rng().integers(0, 255, (48, 64, 3), np.uint8), time.monotonic()
     threading.Event().wait()
 
 
-package, what = sys.argv[1:]
+package, part = sys.argv[1:]
 service = Service()
 service.listen(reloads=False)
-tracker = HandTracker(ScriptedEngine(outputs(what == "engine")), open_package(Path(package)).spec)
+tracker = HandTracker(ScriptedEngine(outputs(part == "engine")), open_package(Path(package)).spec)
 camera: Camera = open_camera("synthetic:A", 5.0, service.stop)
-if what == "camera":
+if part == "camera":
     camera = ReconnectingCamera(LiveSource("usb:0", pictures, (64, 48)), service.stop)
 with camera:
     run(camera, tracker, LetterFilter(), [service.observe], service.stop)

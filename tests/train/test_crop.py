@@ -1,4 +1,4 @@
-"""`cut`: each crop depends on its position, a stopped run resumes, a bad folder is one sentence."""
+"""`cut`: crops depend only on their position, a stopped run resumes, and bad input is refused."""
 
 import errno
 import json
@@ -48,7 +48,7 @@ def cut_flags(folder: Path, output: Path, crops: int = 60) -> tuple[object, ...]
 
 
 def has_begun(crops: Path) -> bool:
-    """Whether there is a first crop."""
+    """Return whether the first crop is written."""
     try:
         return bool(np.load(crops / "named.npy", mmap_mode="r").any())
     except (OSError, ValueError):  # missing or incomplete
@@ -61,9 +61,9 @@ def test_crops_hold_both_people_and_synthetic_hands(folder):
     assert set(crops.source.tolist()) == {"", "anna", "ben"}
     assert set(crops.letter.tolist()) >= {NO_LETTER, 0, 1, 2}
     assert ((crops.letter == NO_LETTER) == (crops.presence == 0)).all()
-    signs_none = crops.letter == OTHER_SIGN  # synthetic, because anna and ben sign letters only
-    assert 0 < signs_none.sum() < 0.3 * 60 / 2
-    assert (crops.presence[signs_none] == 1).all()
+    other_sign = crops.letter == OTHER_SIGN  # only synthetic hands, because anna and ben sign letters
+    assert 0 < other_sign.sum() < 0.3 * 60 / 2
+    assert (crops.presence[other_sign] == 1).all()
     assert (crops.image.reshape(60, -1).std(axis=1) > 0).all()
     assert (np.abs(crops.at_32.reshape(60, -1)).max(axis=1) > 0).all()
     assert (np.abs(crops.late).max(axis=(2, 3, 4)) > 0).all()
@@ -83,9 +83,9 @@ def test_long_source_name_is_not_truncated(folder, tmp_path):
     assert set(open_crops(tmp_path / "crops").source.tolist()) - {""} == {name}
 
 
-@pytest.mark.parametrize("turn_deg", [0, 70, -130])
-def test_crop_is_turned_until_the_hand_is_upright(turn_deg):
-    fan = np.deg2rad(turn_deg + np.linspace(-15, 15, 21))
+@pytest.mark.parametrize("rotation_deg", [0, 70, -130])
+def test_crop_is_rotated_until_the_hand_is_upright(rotation_deg):
+    fan = np.deg2rad(rotation_deg + np.linspace(-15, 15, 21))
     landmarks = (112 + 50 * np.stack([np.sin(fan), -np.cos(fan)], axis=1)).astype(np.float32)
     landmarks[0] = 112
     crop = np.zeros((224, 224, 3), np.uint8)
@@ -96,7 +96,7 @@ def test_crop_is_turned_until_the_hand_is_upright(turn_deg):
         errors_deg.append(np.rad2deg(np.arctan(np.polyfit(ys, xs, 1)[0])))  # from the vertical
     assert np.abs(errors_deg).max() < 4 * np.rad2deg(ROTATION_ERROR_RAD)
     assert np.abs(np.mean(errors_deg)) < 2 * np.rad2deg(ROTATION_ERROR_RAD)
-    assert np.std(errors_deg) > 1  # a device's squares have errors, too
+    assert np.std(errors_deg) > 1  # varies, like the rotation that a device estimates
 
 
 def test_smaller_run_equals_the_beginning_of_a_larger_one(folder, tmp_path):
@@ -109,12 +109,12 @@ def test_smaller_run_equals_the_beginning_of_a_larger_one(folder, tmp_path):
 def test_pictures_can_be_stored_larger(folder, tmp_path):
     flags = cut_flags(folder, tmp_path / "larger", crops=7)
     assert run_train(*flags, "--picture-px", 192) == 0
-    larger, usual = open_crops(tmp_path / "larger"), open_crops(folder / "crops")
+    larger, default = open_crops(tmp_path / "larger"), open_crops(folder / "crops")
     assert larger.image.shape == (7, 192, 192, 3)
-    for big, small in zip(larger.image, usual.image[:7], strict=True):
+    for big, small in zip(larger.image, default.image[:7], strict=True):
         shrunk = cv2.resize(big, (128, 128), interpolation=cv2.INTER_AREA)
         np.testing.assert_allclose(shrunk, small, atol=1)
-    np.testing.assert_array_equal(larger.at_16, usual.at_16[:7])
+    np.testing.assert_array_equal(larger.at_16, default.at_16[:7])
 
 
 @pytest.mark.parametrize("size_px", [31, 193])
@@ -125,7 +125,7 @@ def test_pictures_larger_than_a_crop_are_refused(folder, tmp_path, capsys, size_
     assert not (tmp_path / "crops").exists()
 
 
-def test_folder_written_before_picture_px_existed_is_accepted(folder, tmp_path):
+def test_folder_without_picture_px_in_its_metadata_is_accepted(folder, tmp_path):
     before = tmp_path / "before"
     shutil.copytree(folder / "crops", before)
     about = json.loads((before / "about.json").read_text())
@@ -151,12 +151,12 @@ def test_stopped_run_resumes_and_ends_with_the_same_crops(folder, tmp_path):
     image[20:] = 0
     image.flush()
     assert run_train(*cut_flags(folder, stopped)) == 0
-    whole, again = open_crops(folder / "crops"), open_crops(stopped)
+    original, resumed = open_crops(folder / "crops"), open_crops(stopped)
     for name in ARRAYS:
-        np.testing.assert_array_equal(getattr(whole, name), getattr(again, name))
+        np.testing.assert_array_equal(getattr(original, name), getattr(resumed, name))
 
 
-def test_run_killed_while_it_made_its_arrays_starts_over(folder, tmp_path):
+def test_run_killed_while_creating_its_arrays_starts_over(folder, tmp_path):
     killed = tmp_path / "killed"
     killed.mkdir()
     about = json.loads((folder / "crops" / "about.json").read_text())
@@ -167,7 +167,7 @@ def test_run_killed_while_it_made_its_arrays_starts_over(folder, tmp_path):
 
 
 @pytest.mark.slow
-def test_killed_worker_is_one_sentence_and_ends_the_others(folder, tmp_path):
+def test_killed_worker_is_reported_in_one_sentence_and_ends_the_others(folder, tmp_path):
     command = [sys.executable, "-m", "train", *map(str, cut_flags(folder, tmp_path / "crops", 3000))]
     with subprocess.Popen([*command, "--workers", "2"], stderr=subprocess.PIPE, text=True) as running:
         while not has_begun(tmp_path / "crops"):
@@ -182,7 +182,7 @@ def test_killed_worker_is_one_sentence_and_ends_the_others(folder, tmp_path):
     assert not any(Path("/proc", worker).exists() for worker in workers)
 
 
-def test_folder_that_cannot_be_made_is_one_sentence(folder, capsys):
+def test_folder_that_cannot_be_created_is_reported_in_one_sentence(folder, capsys):
     assert run_train(*cut_flags(folder, "/proc/asl-edge/crops")) == 2
     assert "/proc/asl-edge/crops can't be written: no such file" in capsys.readouterr().err
 
@@ -190,16 +190,16 @@ def test_folder_that_cannot_be_made_is_one_sentence(folder, capsys):
 def test_arrays_reserve_their_disk_space_at_once(tmp_path):
     make_arrays(tmp_path, 20, np.dtype("<U4"))
     for name in ARRAYS.values():
-        took = (tmp_path / f"{name}.npy").stat()
-        assert took.st_blocks * 512 >= took.st_size
+        status = (tmp_path / f"{name}.npy").stat()
+        assert status.st_blocks * 512 >= status.st_size
 
 
-def test_disk_without_room_is_one_sentence_at_the_start(folder, tmp_path, monkeypatch, capsys):
-    made = []
+def test_full_disk_is_reported_in_one_sentence_at_the_start(folder, tmp_path, monkeypatch, capsys):
+    lengths = []
 
     def fill(file: int, start: int, length: int) -> None:
-        made.append(length)
-        if len(made) == 3:
+        lengths.append(length)
+        if len(lengths) == 3:
             raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "posix_fallocate", fill)
@@ -227,24 +227,24 @@ def test_unfinished_crops_are_refused_with_both_counts(folder, tmp_path, capsys)
         (["--seed", 5], "crops with another seed"),
     ],
 )
-def test_bad_flag_is_one_sentence_and_exit_code_2(folder, capsys, flags, sentence):
+def test_bad_flag_is_reported_in_one_sentence_with_exit_code_2(folder, capsys, flags, sentence):
     assert run_train(*cut_flags(folder, folder / "crops"), *flags) == 2
     errors = capsys.readouterr().err
     assert sentence in errors
     assert errors.count("\n") == 1
 
 
-def test_folder_of_something_else_is_not_written_to(folder, tmp_path, capsys):
+def test_folder_with_other_files_is_not_changed(folder, tmp_path, capsys):
     (tmp_path / "letter.txt").write_text("mine")
     assert run_train(*cut_flags(folder, tmp_path)) == 2
     assert "was not written by cut" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
 
 
-def test_unusable_command_line_is_one_sentence(capsys):
-    with pytest.raises(SystemExit) as ended:
+def test_unusable_command_line_is_reported_in_one_sentence(capsys):
+    with pytest.raises(SystemExit) as caught:
         run_train("cut", "--crops", "many")
-    assert ended.value.code == 2
+    assert caught.value.code == 2
     expected = "train cut: argument --crops: invalid int value: 'many' (see python -m train cut --help)\n"
     assert capsys.readouterr().err == expected
 

@@ -1,4 +1,4 @@
-"""Training crops: landmarks follow the picture, either hand signs, changes stay plausible."""
+"""Training crops: landmarks follow the picture, and transformations stay plausible."""
 
 import cv2
 import numpy as np
@@ -22,7 +22,7 @@ from train.synthetic.drawn import draw_background, draw_hand
 SIZE_PX = 64
 
 
-def dotted() -> tuple[np.ndarray, np.ndarray]:
+def draw_dots() -> tuple[np.ndarray, np.ndarray]:
     """Return a black picture with a white dot at each of 21 known landmarks."""
     rng = np.random.default_rng(3)
     landmarks = rng.uniform(60, 160, (21, 2)).astype(np.float32)
@@ -33,20 +33,20 @@ def dotted() -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_landmarks_stay_on_what_they_mark(seed):
-    image, landmarks = dotted()
+def test_landmarks_stay_on_their_dots(seed):
+    image, landmarks = draw_dots()
     black = np.zeros((SIZE_PX, SIZE_PX, 3), np.uint8)
     crop, moved = crop_hand(np.random.default_rng(seed), image, landmarks, SIZE_PX, 1.0, black)
     assert moved is not None
-    at = np.round(moved * SIZE_PX).astype(int)
-    inside = ((at >= 1) & (at < SIZE_PX - 1)).all(axis=1)
+    positions_px = np.round(moved * SIZE_PX).astype(int)
+    inside = ((positions_px >= 1) & (positions_px < SIZE_PX - 1)).all(axis=1)
     assert inside.any()
-    for x, y in at[inside]:
+    for x, y in positions_px[inside]:
         assert crop[y - 1 : y + 2, x - 1 : x + 2].max() > 60
 
 
 def test_half_the_crops_are_mirrored():
-    image, landmarks = dotted()
+    image, landmarks = draw_dots()
     orientations = []
     for seed in range(200):
         background = np.zeros((SIZE_PX, SIZE_PX, 3), np.uint8)
@@ -57,7 +57,7 @@ def test_half_the_crops_are_mirrored():
 
 
 def test_rotation_stays_small_enough_to_keep_the_letter():
-    image, landmarks = dotted()
+    image, landmarks = draw_dots()
     before = landmarks[12] - landmarks[0]
     for seed in range(100):
         _, moved = crop_hand(
@@ -70,7 +70,7 @@ def test_rotation_stays_small_enough_to_keep_the_letter():
 
 
 def test_picture_without_landmarks_is_cropped_as_a_whole():
-    image, _ = dotted()
+    image, _ = draw_dots()
     crop, landmarks = crop_hand(
         np.random.default_rng(0), image, None, SIZE_PX, 1.0, image[:SIZE_PX, :SIZE_PX]
     )
@@ -79,7 +79,7 @@ def test_picture_without_landmarks_is_cropped_as_a_whole():
 
 
 def test_same_seed_gives_the_same_crop():
-    image, landmarks = dotted()
+    image, landmarks = draw_dots()
     background = draw_background(np.random.default_rng(1), SIZE_PX)
     first, second = (
         relight(rng, crop_hand(rng, image, landmarks, SIZE_PX, 1.0, background)[0], 1.0)
@@ -98,7 +98,7 @@ def test_hand_mask_covers_the_drawn_hand():
     assert mask.min() < 0.05
 
 
-def test_background_keeps_away_from_the_hand():
+def test_background_does_not_contain_the_hand():
     landmarks = np.random.default_rng(0).uniform(10, 60, (21, 2)).astype(np.float32)
     image = np.zeros((240, 320, 3), np.uint8)
     found = 0
@@ -112,7 +112,7 @@ def test_background_keeps_away_from_the_hand():
     assert found > 10
 
 
-def test_letters_and_other_labels_have_their_index():
+def test_letters_and_other_labels_have_an_index():
     assert [letter_index(letter) for letter in LETTERS] == list(range(26))
     assert letter_index("nothing") == NO_LETTER
     assert letter_index("space") == letter_index("del") == OTHER_SIGN

@@ -1,4 +1,4 @@
-"""The landmark network computes what it was trained for, and its maps teach the ResNet."""
+"""The landmark network keeps its published outputs, and its maps teach the ResNet."""
 
 import numpy as np
 import onnxruntime as ort
@@ -37,7 +37,7 @@ def test_converted_networks_give_the_outputs_of_tensorflow_lite(file, size_px, f
     assert float(output.mean()) == pytest.approx(mean, rel=1e-3)
 
 
-def test_torch_module_computes_what_the_file_computes():
+def test_torch_module_gives_the_outputs_of_the_file():
     picture = golden_picture(SIZE_PX)
     image = np.ascontiguousarray((picture.astype(np.float32) / 255).transpose(2, 0, 1)[None])
     session = ort.InferenceSession(str(LANDMARKS), providers=["CPUExecutionProvider"])
@@ -47,9 +47,9 @@ def test_torch_module_computes_what_the_file_computes():
     late = torch.from_numpy(stored[LATE])[None]
     np.testing.assert_allclose(stored[FEATURES], last[0].mean(axis=(1, 2)), rtol=1e-6)
     with torch.no_grad():
-        for got, got_landmarks in (network(torch.from_numpy(image)), network.last_blocks(late)):
-            np.testing.assert_allclose(got[0].numpy(), last[0].mean(axis=(1, 2)), atol=1e-3)
-            np.testing.assert_allclose(got_landmarks[0].numpy(), landmarks, atol=1e-4)
+        for features, predicted_landmarks in (network(torch.from_numpy(image)), network.last_blocks(late)):
+            np.testing.assert_allclose(features[0].numpy(), last[0].mean(axis=(1, 2)), atol=1e-3)
+            np.testing.assert_allclose(predicted_landmarks[0].numpy(), landmarks, atol=1e-4)
 
 
 def test_merged_last_layer_gives_the_weighted_sum_of_both_parts():
@@ -97,7 +97,7 @@ def test_crops_of_any_size_have_a_hint_loss(size_px):
     assert 0.5 < hint.item() < 2
 
 
-def test_spatial_moments_tell_what_and_where():
+def test_spatial_moments_give_strength_and_position():
     maps = torch.zeros(1, 2, 3, 3)
     maps[0, 0] = 1.0  # everywhere
     maps[0, 1, 2, 0] = 9.0  # bottom left

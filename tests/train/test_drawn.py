@@ -12,8 +12,8 @@ from train.synthetic.drawn import draw_background, draw_hand, draw_pose
 GREEN = np.full((8, 8, 3), (0, 255, 0), np.uint8)
 
 
-def painted(letter: str) -> np.ndarray:
-    """Paint the letter on grey, always by the same person in the same light."""
+def paint_letter(letter: str) -> np.ndarray:
+    """Paint the letter on grey with constant skin and light."""
     canvas = np.full((120, 120, 3), 128, np.uint8)
     appearance = Appearance(skin_rgb=np.array([212.0, 164, 132]), light_xy=np.array([0.5, -0.5]))
     paint_hand(canvas, hand_joints(POSES[letter]), 42.0, np.array([60.0, 60.0]), appearance)
@@ -51,7 +51,7 @@ def test_hand_has_the_requested_size():
             for seed in range(9)
         ]
         sides[fraction] = [np.ptp(each.landmarks, axis=0).max() / 100 for each in drawn]
-        # perspective and the flesh round the outermost joints are not in the landmarks
+        # landmarks ignore the perspective and the flesh around the outermost joints
         assert 0.75 * fraction < min(sides[fraction])
         assert max(sides[fraction]) < 1.1 * fraction
 
@@ -93,13 +93,14 @@ def test_people_differ_less_than_letters():
         hits = 0
         for _ in range(40):
             pose = draw_pose(rng, letter)
-            pose[22:] = POSES[letter][22:]  # G, H, P and Q are also drawn as their signer sees them
+            # undo the rotation: G, H, P and Q are also drawn as their signer sees them
+            pose[22:] = POSES[letter][22:]
             hits += ((ideal - hand_joints(pose)) ** 2).sum(axis=(1, 2)).argmin() == number
         assert hits >= 36, letter
 
 
 def test_no_two_letters_look_the_same():
-    pictures = {letter: painted(letter) for letter in LETTERS}
+    pictures = {letter: paint_letter(letter) for letter in LETTERS}
     assert find_similar_letters(pictures, 0.03) == []
 
 
@@ -135,7 +136,7 @@ def test_given_background_is_used_and_not_changed():
     assert b > r + 80
 
 
-def test_every_seed_makes_another_background():
+def test_every_seed_draws_another_background():
     pictures = [draw_background(np.random.default_rng(seed), 64) for seed in range(6)]
     assert all(picture.shape == (64, 64, 3) and picture.dtype == np.uint8 for picture in pictures)
     assert len({picture.tobytes() for picture in pictures}) == 6

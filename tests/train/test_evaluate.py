@@ -47,7 +47,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Package:
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    """Prepare three sources; every picture has one colour, which encodes its letter."""
+    """Prepare three sources; the colour of each picture encodes its letter."""
     folder = tmp_path_factory.mktemp("data")
     rows: list[dict[str, object]] = []
     for source in ("anna", "ben", "carl"):
@@ -61,7 +61,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     return prepare([write_manifest(folder / "m.csv", rows)], folder / "prepared")
 
 
-DARKEST, STEP = 105, 5  # grey levels of the letters; darker pictures would be brightened before they are read
+DARKEST, STEP = 105, 5  # grey levels of the letters; the tracker brightens darker pictures
 
 
 def make_picture(letter: str) -> np.ndarray:
@@ -70,7 +70,7 @@ def make_picture(letter: str) -> np.ndarray:
 
 
 def read_colour(tensor: Array, upright: bool = False) -> Output:
-    """Read the pictures above by their colour, and every Z as a D."""
+    """Read a picture of make_picture by its colour, and every Z as a D."""
     level = float(tensor[0, 0, SIZE_PX // 2, SIZE_PX // 2]) * 0.229 * 255 + 0.485 * 255
     if level < 10:
         return make_output(None)
@@ -94,7 +94,7 @@ def test_engine_is_measured_on_whole_pictures(package: Package, prepared: Prepar
     assert metrics.given_a_letter == {"nothing": {"pictures": 3, "share": 0.0}}
 
 
-def test_found_box_is_compared_with_the_given_one(package: Package, prepared: Prepared) -> None:
+def test_found_box_is_compared_with_the_labelled_one(package: Package, prepared: Prepared) -> None:
     metrics = evaluate_engine(read_colour, package, prepared, prepared.rows(["anna"]))
     # The engine's landmarks fill the middle four sevenths of each square, so they stay near 10..50 px.
     assert np.isfinite(metrics.predictions.iou).tolist() == [True, True, True, False]
@@ -112,7 +112,7 @@ def test_model_without_training_data_in_its_metadata_is_labelled_unknown() -> No
     assert label_source("anna", {}) == UNKNOWN
 
 
-def test_sources_that_training_saw_are_left_out_unless_asked_for(prepared: Prepared) -> None:
+def test_sources_that_training_saw_are_left_out_by_default(prepared: Prepared) -> None:
     assert {label: rows.tolist() for label, rows in group_rows(prepared, TRAINING).items()} == {
         UNSEEN: [8, 9, 10, 11],
         CHOSE: [4, 5, 6, 7],
@@ -125,7 +125,7 @@ def test_model_that_saw_everything_is_still_evaluated(prepared: Prepared) -> Non
     assert list(group_rows(prepared, {"sources": ["anna", "ben", "carl"]})) == [SEEN]
 
 
-def test_empty_selection_is_one_sentence(prepared: Prepared) -> None:
+def test_empty_selection_is_reported_in_one_sentence(prepared: Prepared) -> None:
     with pytest.raises(DataError, match="has no picture of these sources and splits"):
         group_rows(prepared, TRAINING, sources=["anna"], splits=["test"])
 
@@ -210,14 +210,14 @@ def test_checkpoint_of_fit_is_evaluated_with_its_learning_curves(prepared: Prepa
     assert min(cv2.imread(str(tmp_path / "e" / "history.png")).shape[:2]) > 600
 
 
-def test_absent_model_is_one_sentence(tmp_path: Path) -> None:
+def test_absent_model_is_reported_in_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"gone.pt does not exist"):
         open_models(tmp_path / "gone.pt")
     with pytest.raises(PackageError, match="is no deployment package"):
         open_models(tmp_path / "gone")
 
 
-def test_evaluation_that_cannot_be_written_is_one_sentence(
+def test_evaluation_that_cannot_be_written_is_reported_in_one_sentence(
     package: Package, prepared: Prepared, tmp_path: Path
 ) -> None:
     (tmp_path / "e").write_text("a file where the folder should be")

@@ -1,4 +1,4 @@
-"""Training runs: a killed run resumes, processes share it, and what is trained is what the flags say."""
+"""Training runs: a killed run resumes, processes share the work, and flags select what is trained."""
 
 import json
 import os
@@ -30,9 +30,9 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 TINY = ["--schedule", "32x3", "--batch", "8", "--init", "scratch", "--workers", "0", "--validate", "ben",
         "--blocks-epochs", "2"]  # fmt: skip
-BACKSTOP_S = 1800  # ends a subprocess that hangs; nothing here takes a tenth of it on an idle machine
+BACKSTOP_S = 1800  # ends a hanging subprocess; each takes less than a tenth of it on an idle machine
 
-# Runs `train fit` and kills itself after so many epochs, as the system or a power cut would.
+# Run `train fit` and kill the process after a number of epochs, as the system or a power cut might.
 KILLED_AFTER = """
 import os, signal, sys
 from train.__main__ import main
@@ -71,8 +71,8 @@ def crops(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def whole_run(crops: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    run = tmp_path_factory.mktemp("runs") / "whole"
+def complete_run(crops: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("runs") / "complete"
     assert run_train("fit", "--crops", crops, "--run", run, *TINY) == 0
     return run
 
@@ -83,37 +83,39 @@ def assert_same_weights(one: Path, other: Path) -> None:
         assert torch.equal(value, weights[name]), name
 
 
-def test_run_leaves_a_checkpoint_and_a_history(whole_run):
-    checkpoint = load_checkpoint(whole_run / "model.pt")
+def test_run_writes_a_checkpoint_and_a_history(complete_run):
+    checkpoint = load_checkpoint(complete_run / "model.pt")
     assert checkpoint.size_px == input_px(32)
     assert checkpoint.training["sources"] == ["anna"]
     assert checkpoint.training["validated_on"] == ["ben"]
     assert checkpoint.training["command"].startswith("python -m train fit --crops ")
     assert "--init scratch" in checkpoint.training["command"]
-    history = json.loads((whole_run / "history.json").read_text())
+    history = json.loads((complete_run / "history.json").read_text())
     assert [epoch["epoch"] for epoch in history] == [0, 1, 2, 3, 4]
     assert [epoch["part"] for epoch in history] == [RESNET] * 3 + [LAST_BLOCKS] * 2
     assert all(0 <= epoch["data_wait_fraction"] <= 1 for epoch in history[:3])
     assert all(np.isfinite(epoch["loss"]) for epoch in history)
     assert history[2]["lr"] < history[0]["lr"]
-    assert all(0 < epoch["lr"] < 1e-4 for epoch in history[3:])  # so few steps must not move much
+    assert all(0 < epoch["lr"] < 1e-4 for epoch in history[3:])  # low, so that a few steps change little
 
 
-def test_resnet_learns_the_maps_of_the_landmark_network(whole_run):
-    history = load_checkpoint(whole_run / "last.pt").history
+def test_resnet_learns_the_maps_of_the_landmark_network(complete_run):
+    history = load_checkpoint(complete_run / "last.pt").history
     hints = [epoch["hint_loss"] for epoch in history if epoch["part"] == RESNET]
     assert hints[-1] < hints[0]
 
 
-def test_only_the_last_blocks_of_the_landmark_network_are_finetuned(whole_run):
-    finetuned, original = load_checkpoint(whole_run / "last.pt").model.hand, HandNetwork()
+def test_only_the_last_blocks_of_the_landmark_network_are_finetuned(complete_run):
+    finetuned, original = load_checkpoint(complete_run / "last.pt").model.hand, HandNetwork()
     late = {id(parameter) for parameter in finetuned.late_parameters()}
-    for (name, now), then in zip(finetuned.named_parameters(), original.parameters(), strict=True):
-        assert torch.equal(now, then) == (id(now) not in late), name
+    for (name, parameter), original_parameter in zip(
+        finetuned.named_parameters(), original.parameters(), strict=True
+    ):
+        assert torch.equal(parameter, original_parameter) == (id(parameter) not in late), name
     picture = torch.from_numpy(golden_picture(224).transpose(2, 0, 1)[None].astype(np.float32) / 255)
     with torch.no_grad():
         moved = (finetuned(picture)[1] - original(picture)[1]).abs().mean()
-    assert moved < 0.1  # of the side: landmarks stay landmarks
+    assert moved < 0.1  # of the side: the network still finds landmarks
 
 
 def test_zero_epochs_leave_the_last_blocks_unchanged(crops, tmp_path):
@@ -121,22 +123,24 @@ def test_zero_epochs_leave_the_last_blocks_unchanged(crops, tmp_path):
     assert run_train("fit", "--crops", crops, "--run", tmp_path / "run", *flags) == 0
     checkpoint = load_checkpoint(tmp_path / "run" / "last.pt")
     assert [epoch["part"] for epoch in checkpoint.history] == [RESNET]
-    for now, then in zip(checkpoint.model.hand.parameters(), HandNetwork().parameters(), strict=True):
-        assert torch.equal(now, then)
+    for parameter, original_parameter in zip(
+        checkpoint.model.hand.parameters(), HandNetwork().parameters(), strict=True
+    ):
+        assert torch.equal(parameter, original_parameter)
 
 
-def test_killed_run_resumes_and_ends_with_the_same_weights(whole_run, crops, tmp_path):
+def test_killed_run_resumes_and_ends_with_the_same_weights(complete_run, crops, tmp_path):
     flags = ("fit", "--crops", crops, "--run", tmp_path / "killed", *TINY)
     killed = start_python("-c", KILLED_AFTER, 1, *flags)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert len(load_checkpoint(tmp_path / "killed" / "last.pt").history) == 1
     assert run_train(*flags) == 0
-    assert_same_weights(whole_run, tmp_path / "killed")
+    assert_same_weights(complete_run, tmp_path / "killed")
 
 
-@pytest.mark.parametrize("epochs", [3, 4])  # before the first epoch of finetuning, and between its two
+@pytest.mark.parametrize("epochs", [3, 4])  # before the first epoch of finetuning, and after it
 def test_run_interrupted_while_finetuning_resumes_with_the_same_weights(
-    whole_run, crops, tmp_path, monkeypatch, epochs
+    complete_run, crops, tmp_path, monkeypatch, epochs
 ):
     run, finish = tmp_path / "interrupted", RunState.finish_epoch
 
@@ -145,19 +149,19 @@ def test_run_interrupted_while_finetuning_resumes_with_the_same_weights(
         if len(state.epochs(RESNET)) + len(state.epochs(LAST_BLOCKS)) == epochs:
             raise KeyboardInterrupt
 
-    with monkeypatch.context() as until_then:
-        until_then.setattr(RunState, "finish_epoch", finish_and_interrupt)
+    with monkeypatch.context() as patch:
+        patch.setattr(RunState, "finish_epoch", finish_and_interrupt)
         assert run_train("fit", "--crops", crops, "--run", run, *TINY) == 128 + signal.SIGINT
     assert len(load_checkpoint(run / "last.pt").history) == epochs
     assert run_train("fit", "--crops", crops, "--run", run, *TINY) == 0
-    assert_same_weights(whole_run, run)
+    assert_same_weights(complete_run, run)
 
 
-def test_resuming_with_other_flags_is_refused(whole_run, crops, capsys):
-    before = (whole_run / "last.pt").read_bytes()
-    assert run_train("fit", "--crops", crops, "--run", whole_run, *TINY, "--seed", 5) == 2
+def test_resuming_with_other_flags_is_refused(complete_run, crops, capsys):
+    before = (complete_run / "last.pt").read_bytes()
+    assert run_train("fit", "--crops", crops, "--run", complete_run, *TINY, "--seed", 5) == 2
     assert "another seed" in capsys.readouterr().err
-    assert (whole_run / "last.pt").read_bytes() == before
+    assert (complete_run / "last.pt").read_bytes() == before
 
 
 def test_two_processes_share_every_epoch(crops, tmp_path):
@@ -178,7 +182,7 @@ def test_batch_smaller_than_the_number_of_processes_is_refused(crops, tmp_path):
     assert not (tmp_path / "two").exists()
 
 
-def test_one_folder_of_letters_trains_on_all_but_the_pictures_held_back(tmp_path):
+def test_one_folder_of_letters_is_trained_on_except_for_the_pictures_held_back(tmp_path):
     photographs = write_letters(tmp_path / "preprocessed_train", "ABC", 8, seed=3)
     assert run_train("prepare", photographs, "--output", tmp_path / "prepared") == 0
     cut = ("cut", "--data", tmp_path / "prepared", "--output", tmp_path / "crops", "--crops", 80)
@@ -195,9 +199,9 @@ def test_one_folder_of_letters_trains_on_all_but_the_pictures_held_back(tmp_path
     assert group_rows(prepared, checkpoint.training)[SEEN].tolist() == held_back.tolist()
 
 
-def test_full_disk_keeps_the_last_checkpoint(whole_run, crops, tmp_path, capsys, full_after: FullAfter):
+def test_full_disk_keeps_the_last_checkpoint(complete_run, crops, tmp_path, capsys, full_after: FullAfter):
     run = tmp_path / "full"
-    shutil.copytree(whole_run, run)
+    shutil.copytree(complete_run, run)
     before = (run / "last.pt").read_bytes()
     state = torch.load(run / "last.pt", weights_only=True)
     state["history"] = state["history"][:4]  # one epoch of finetuning is left to write

@@ -1,4 +1,4 @@
-"""Flags of `python -m train fit` that can't be used are refused in one sentence before any training."""
+"""Unusable flags of `python -m train fit` are refused in one sentence before the training."""
 
 from argparse import ArgumentParser
 from dataclasses import replace
@@ -34,7 +34,7 @@ def crops(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["--strength", "0.5"], "must be FIRST,LAST"),
     ],
 )
-def test_bad_flag_is_one_sentence_and_exit_code_2(crops, tmp_path, capsys, flags, sentence):
+def test_bad_flag_is_reported_in_one_sentence_with_exit_code_2(crops, tmp_path, capsys, flags, sentence):
     assert run_train("fit", "--crops", crops, "--run", tmp_path / "run", *FLAGS, *flags) == 2
     errors = capsys.readouterr().err
     assert sentence in errors
@@ -42,8 +42,8 @@ def test_bad_flag_is_one_sentence_and_exit_code_2(crops, tmp_path, capsys, flags
     assert not (tmp_path / "run").exists()
 
 
-def test_unreachable_imagenet_weights_name_the_alternatives(crops, tmp_path, monkeypatch, capsys):
-    for name in ("http_proxy", "https_proxy"):  # nothing listens there, so no address can be reached
+def test_error_for_unreachable_imagenet_weights_names_the_alternatives(crops, tmp_path, monkeypatch, capsys):
+    for name in ("http_proxy", "https_proxy"):  # nothing listens there, so every download fails
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "empty"))
     assert run_train("fit", "--crops", crops, "--run", tmp_path / "run", *FLAGS, "--init", "imagenet") == 2
@@ -69,13 +69,13 @@ def test_test_split_is_used_only_if_all_sources_are_trained_on(crops, flags, tra
     assert len(validation_rows) == 0
 
 
-def test_run_folder_that_cannot_be_made_is_one_sentence(crops, tmp_path, capsys):
+def test_run_folder_that_cannot_be_created_is_reported_in_one_sentence(crops, tmp_path, capsys):
     (tmp_path / "run").write_text("a file where the folder should be")
     assert run_train("fit", "--crops", crops, "--run", tmp_path / "run", *FLAGS) == 2
     assert f"train fit: {tmp_path / 'run'} can't be written: file exists" in capsys.readouterr().err
 
 
-def test_history_that_cannot_be_written_is_one_sentence(crops, tmp_path, capsys):
+def test_history_that_cannot_be_written_is_reported_in_one_sentence(crops, tmp_path, capsys):
     (tmp_path / "run" / "history.json").mkdir(parents=True)
     assert run_train("fit", "--crops", crops, "--run", tmp_path / "run", *FLAGS) == 2
     assert "history.json can't be written (is a directory)" in capsys.readouterr().err

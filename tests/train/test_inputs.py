@@ -24,21 +24,21 @@ def test_folder_per_signer_gives_a_source_per_signer(tmp_path: Path) -> None:
     assert [(item.source, item.letter) for item in items] == [("anna", "A"), ("anna", "B"), ("ben", "A")]
 
 
-def test_signers_that_are_called_like_letters_stay_signers(tmp_path: Path) -> None:
+def test_signers_named_like_letters_stay_signers(tmp_path: Path) -> None:
     for name in ("A/a/1.png", "A/b/1.png", "B/a/1.png"):
         save(tmp_path / name, scene(0))
     items, _ = list_inputs([str(tmp_path)])
     assert [(item.source, item.letter) for item in items] == [("A", "A"), ("A", "B"), ("B", "A")]
 
 
-def test_named_folder_is_one_source_whatever_it_holds(tmp_path: Path) -> None:
+def test_folder_with_a_given_name_is_one_source(tmp_path: Path) -> None:
     for name in ("train/A/1.png", "test/A/1.png"):
         save(tmp_path / name, scene(0))
     items, _ = list_inputs([f"anna={tmp_path}"])
     assert [item.source for item in items] == ["anna", "anna"]
 
 
-def test_inputs_of_the_same_name_get_their_parents_name(tmp_path: Path) -> None:
+def test_inputs_of_the_same_name_get_the_name_of_their_parent(tmp_path: Path) -> None:
     for signer in ("anna", "ben"):
         save(tmp_path / signer / "pictures" / "A" / "1.png", scene(0))
     items, _ = list_inputs([str(tmp_path / signer / "pictures") for signer in ("anna", "ben")])
@@ -71,7 +71,7 @@ def test_folder_without_letters_is_refused(tmp_path: Path) -> None:
         list_inputs([str(tmp_path)])
 
 
-def test_absent_input_is_one_sentence(tmp_path: Path) -> None:
+def test_absent_input_is_reported_in_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nowhere does not exist; an input must be a manifest.csv"):
         list_inputs([str(tmp_path / "nowhere")])
 
@@ -136,7 +136,7 @@ def test_row_without_letter_or_file_is_reported_with_its_line(tmp_path: Path) ->
     ]
 
 
-def test_words_in_number_columns_drop_the_box_and_keep_the_picture(tmp_path: Path) -> None:
+def test_text_in_a_number_column_drops_the_box_and_keeps_the_picture(tmp_path: Path) -> None:
     row: dict[str, object] = {"file": "1.png", "letter": "A"}
     row |= dict(zip(BOX_COLUMNS, (1, "two", 30, 40), strict=True))
     row |= dict.fromkeys(LANDMARK_COLUMNS, "nan")

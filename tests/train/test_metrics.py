@@ -51,7 +51,7 @@ def test_picture_without_a_letter_counts_as_wrong() -> None:
     assert measure().accuracy == pytest.approx(3 / 5)
 
 
-def test_recall_is_of_each_letter_and_absent_letters_have_none() -> None:
+def test_recall_is_per_letter_and_none_for_absent_letters() -> None:
     recall = measure().recall
     assert (recall["M"], recall["N"], recall["A"], recall["B"]) == (0.5, 0.0, 1.0, None)
     assert measure().mean_recall == pytest.approx(0.5)
@@ -69,7 +69,7 @@ def test_fractions_are_given_for_each_source() -> None:
     }
 
 
-def test_letterless_pictures_count_only_as_given_a_letter() -> None:
+def test_pictures_without_a_letter_are_counted_separately() -> None:
     assert measure().given_a_letter == {
         "del": {"pictures": 1, "share": 1.0},
         "nothing": {"pictures": 2, "share": 0.5},
@@ -119,16 +119,16 @@ def test_confidence_on_the_edge_of_a_bin_is_in_the_lower_one() -> None:
     assert calibration_error(confidence, right, bins=2) == pytest.approx((0.5 + 0.6) / 2)
 
 
-def test_confidence_of_zero_and_one_have_a_bin() -> None:
+def test_confidences_of_zero_and_one_have_a_bin() -> None:
     assert calibration_error(np.array([0.0, 1.0]), np.array([False, True])) == 0
 
 
-def test_calibration_error_counts_given_letters_only() -> None:
+def test_calibration_error_counts_only_pictures_with_a_predicted_letter() -> None:
     metrics = compute_metrics(predictions(("A", "A", 1.0, "x", 1.0), ("B", "", 0.9, "x", 0.0)))
     assert metrics.calibration_error == 0
 
 
-def test_without_pictures_of_letters_there_are_no_metrics() -> None:
+def test_metrics_are_none_without_pictures_of_letters() -> None:
     metrics = compute_metrics(predictions(("nothing", "", 0.1, "x", np.nan)))
     assert (metrics.pictures, metrics.accuracy, metrics.calibration_error, metrics.box_found) == (
         0,
@@ -138,7 +138,7 @@ def test_without_pictures_of_letters_there_are_no_metrics() -> None:
     )
 
 
-def test_changed_fraction_counts_pictures_that_are_read_differently() -> None:
+def test_changed_fraction_counts_pictures_with_another_prediction() -> None:
     one = predictions(
         ("A", "A", 1, "x", 1), ("B", "", 1, "x", 1), ("C", "C", 1, "x", 1), ("D", "E", 1, "x", 1)
     )
@@ -168,10 +168,10 @@ def test_variant_may_change_wrong_letters_but_not_right_ones() -> None:
         return compute_metrics(predictions(*[("A", letter, 1, "x", 1) for letter in letters]))
 
     before = read(*["A"] * 60, *["S"] * 40)
-    read_anew = read(*["A"] * 60, *["E"] * 39, "A")
-    refuse_losses({"float": {UNSEEN: before}, "int8": {UNSEEN: read_anew}}, accept_drop=False)
-    as_many_right = read(*["A"] * 58, "S", "S", "A", "A", *["S"] * 38)
-    figures = {"float": {UNSEEN: before}, "int8": {UNSEEN: as_many_right}}
+    other_errors = read(*["A"] * 60, *["E"] * 39, "A")
+    refuse_losses({"float": {UNSEEN: before}, "int8": {UNSEEN: other_errors}}, accept_drop=False)
+    same_accuracy = read(*["A"] * 58, "S", "S", "A", "A", *["S"] * 38)
+    figures = {"float": {UNSEEN: before}, "int8": {UNSEEN: same_accuracy}}
     with pytest.raises(DataError, match=r"float32 60\.0%, and it loses 3\.3%"):
         refuse_losses(figures, accept_drop=False)
     refuse_losses(figures, accept_drop=True)

@@ -10,12 +10,12 @@ from train.evaluate.plots import plot_confusion, plot_history
 
 def epoch(number: int, accuracy: float | None) -> dict[str, object]:
     """Return an entry of history.json."""
-    checked = (
+    validation = (
         None if accuracy is None else {"accuracy": accuracy, "per_source": {"ben": accuracy, "carl": 0.5}}
     )
     entry: dict[str, object] = {"epoch": number, "size_px": 96 if number < 2 else 128, "loss": 3 - number / 2}
     entry |= {"letter_accuracy": 0.2 * number, "lr": 1e-3, "seconds": 60.0}
-    return entry | {"data_wait_fraction": 0.02, "validation": checked}
+    return entry | {"data_wait_fraction": 0.02, "validation": validation}
 
 
 def ink(path: Path) -> int:
@@ -38,11 +38,11 @@ def test_history_is_drawn_with_and_without_validation(tmp_path: Path) -> None:
     assert ink(tmp_path / "with.png") > ink(tmp_path / "without.png") > 0
 
 
-def test_history_of_no_epoch_is_one_sentence(tmp_path: Path) -> None:
+def test_history_of_no_epoch_is_reported_in_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="the run has no finished epoch yet"):
         plot_history([], tmp_path / "history.png")
 
 
-def test_plot_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+def test_plot_that_cannot_be_written_is_reported_in_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"history.png can't be written: no such file or directory"):
         plot_history([epoch(0, None)], tmp_path / "nowhere" / "history.png")

@@ -21,7 +21,7 @@ HAND = np.stack([np.linspace(100, 300, 21), np.linspace(80, 200, 21)], axis=1)
 
 
 def labelled(file: str, **changes: object) -> dict[str, object]:
-    """Return a manifest's row with a box and landmarks for a picture of 512x400 px."""
+    """Return a manifest row with a box and landmarks for a picture of 512x400 px."""
     row: dict[str, object] = {"file": file, "letter": "A", "source": "anna", "role": "train"}
     row |= dict(zip(BOX_COLUMNS, (100, 80, 300, 200), strict=True))
     row |= dict(zip(LANDMARK_COLUMNS, HAND.ravel().tolist(), strict=True))
@@ -47,7 +47,7 @@ def test_small_picture_is_never_scaled_up(tmp_path: Path) -> None:
     assert prepare([str(tmp_path)], tmp_path / "out").picture(0).shape == (40, 30, 3)
 
 
-def test_picture_without_box_and_landmarks_holds_nan(tmp_path: Path) -> None:
+def test_missing_box_and_landmarks_are_nan(tmp_path: Path) -> None:
     save(tmp_path / "A" / "1.png", scene(0))
     prepared = prepare([str(tmp_path)], tmp_path / "out")
     assert np.isnan(prepared.box_xyxy).all()
@@ -63,7 +63,7 @@ def test_picture_without_box_and_landmarks_holds_nan(tmp_path: Path) -> None:
     ],
     ids=["empty", "text", "one pixel"],
 )
-def test_file_that_cannot_be_used_is_named_and_left_out(tmp_path: Path, data: bytes, why: str) -> None:
+def test_unusable_file_is_named_and_left_out(tmp_path: Path, data: bytes, why: str) -> None:
     save(tmp_path / "A" / "good.png", scene(0))
     (tmp_path / "A" / "bad.png").write_bytes(data)
     prepared = prepare([str(tmp_path)], tmp_path / "out")
@@ -108,7 +108,7 @@ def test_implausible_annotation_is_dropped_and_the_picture_kept(
     assert np.isnan(prepared.landmarks[0]).all() == ("landmarks" in why)
 
 
-def test_box_may_reach_out_of_the_picture(tmp_path: Path) -> None:
+def test_box_may_extend_beyond_the_picture(tmp_path: Path) -> None:
     save(tmp_path / "1.png", scene(0, 400, 512))
     manifest = write_manifest(tmp_path / "m.csv", [labelled("1.png", box_x0=-20, box_y1=430)])
     prepared = prepare([manifest], tmp_path / "out", max_side_px=512)
@@ -202,8 +202,7 @@ def test_photographs_keep_their_splits_letters_and_boxes(tmp_path: Path) -> None
             row["source"],
             row["role"],
         )
-        np.testing.assert_array_equal(
-            prepared.picture(i), read_picture(folder / row["file"])
-        )  # none is > 256 px
+        # all pictures are 256 px or smaller, so none is scaled
+        np.testing.assert_array_equal(prepared.picture(i), read_picture(folder / row["file"]))
         if row["box_x0"]:
             assert prepared.box_xyxy[i, 0] == pytest.approx(float(row["box_x0"]))

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Two signers with two pictures each."""
+    """Prepare two signers with two pictures each."""
     for i, name in enumerate(("anna/A/1.png", "anna/B/1.png", "ben/A/1.png", "ben/B/1.png")):
         save(tmp_path / "raw" / name, scene(i, height=40 + i, width=50))
     prepare([str(tmp_path / "raw")], tmp_path / "prepared", split=["anna=train", "ben=test"])
@@ -44,12 +44,12 @@ def test_rows_are_chosen_by_source_and_split(folder: Path) -> None:
     assert prepared.rows(sources=["ben"], splits=["train"]).tolist() == []
 
 
-def test_unknown_source_is_an_error_that_names_the_known(folder: Path) -> None:
+def test_error_for_an_unknown_source_names_the_known_ones(folder: Path) -> None:
     with pytest.raises(DataError, match="no source 'carl', only: anna, ben"):
         open_prepared(folder).rows(sources=["carl"])
 
 
-def test_absent_folder_says_to_prepare(tmp_path: Path) -> None:
+def test_error_for_an_absent_folder_says_to_prepare(tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=r"is not a prepared folder: it has no index.npz; run python -m train prepare"
     ):
@@ -70,15 +70,15 @@ def test_missing_pictures_are_refused(folder: Path) -> None:
         open_prepared(folder)
 
 
-@pytest.mark.parametrize("kept", [0, 10, 200])
-def test_truncated_index_is_refused_in_one_sentence(folder: Path, kept: int) -> None:
+@pytest.mark.parametrize("size", [0, 10, 200])
+def test_truncated_index_is_refused_in_one_sentence(folder: Path, size: int) -> None:
     path = folder / INDEX_NAME
-    path.write_bytes(path.read_bytes()[:kept])
+    path.write_bytes(path.read_bytes()[:size])
     with pytest.raises(DataError, match=r"index.npz can't be used \(.+\); run python -m train prepare again"):
         open_prepared(folder)
 
 
-def test_index_without_an_array_is_refused_by_its_name(folder: Path) -> None:
+def test_index_without_an_array_is_refused_with_its_name(folder: Path) -> None:
     with np.load(folder / INDEX_NAME) as index:
         arrays = {name: index[name] for name in ARRAYS.values() if name not in ("phash", "file")}
     np.savez(folder / INDEX_NAME, **arrays)
@@ -86,7 +86,7 @@ def test_index_without_an_array_is_refused_by_its_name(folder: Path) -> None:
         open_prepared(folder)
 
 
-def test_full_disk_is_one_sentence_and_leaves_the_old_folder_whole(folder: Path) -> None:
+def test_full_disk_is_reported_in_one_sentence_and_keeps_the_old_folder(folder: Path) -> None:
     before = sorted(path.name for path in folder.parent.iterdir())
 
     def run_out_of_disk() -> None:
@@ -100,7 +100,7 @@ def test_full_disk_is_one_sentence_and_leaves_the_old_folder_whole(folder: Path)
     assert sorted(path.name for path in folder.parent.iterdir()) == before
 
 
-def test_full_disk_leaves_the_old_file_whole(tmp_path: Path) -> None:
+def test_full_disk_keeps_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "history.json"
     path.write_text("old")
 
@@ -115,7 +115,7 @@ def test_full_disk_leaves_the_old_file_whole(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_write_that_the_system_refuses_leaves_nothing_half_written(tmp_path: Path) -> None:
+def test_refused_write_leaves_no_partial_folder(tmp_path: Path) -> None:
     for i in range(8):
         save(tmp_path / "raw" / "A" / f"{i}.png", scene(i, 200, 200))
     code = (
@@ -127,16 +127,16 @@ def test_write_that_the_system_refuses_leaves_nothing_half_written(tmp_path: Pat
         "try: prepare([sys.argv[1]], Path(sys.argv[2]))\n"
         "except DataError as error: sys.exit(str(error))\n"
     )
-    ran = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "raw"), str(tmp_path / "prepared")],
         cwd=ROOT, capture_output=True, text=True,
     )  # fmt: skip
-    assert ran.returncode == 1
-    assert "prepared is full, or a file may not grow so large: make room" in ran.stderr
+    assert process.returncode == 1
+    assert "prepared is full, or a file may not grow so large: make room" in process.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["raw"]
 
 
-def test_killed_prepare_leaves_the_old_folder_and_the_next_one_cleans_up(folder: Path) -> None:
+def test_killed_prepare_keeps_the_old_folder_and_the_next_run_cleans_up(folder: Path) -> None:
     code = (
         "import os, signal, sys; from pathlib import Path\n"
         "from train.data.prepared import refuse_foreign_folder\n"
@@ -145,8 +145,8 @@ def test_killed_prepare_leaves_the_old_folder_and_the_next_one_cleans_up(folder:
         "    (partial / 'pictures.u8').write_bytes(b'half')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    ran = subprocess.run([sys.executable, "-c", code, str(folder)], cwd=ROOT, check=False)
-    assert ran.returncode == -9
+    process = subprocess.run([sys.executable, "-c", code, str(folder)], cwd=ROOT, check=False)
+    assert process.returncode == -9
     assert (folder.parent / "prepared.partial").is_dir()
     assert len(open_prepared(folder)) == 4
     prepare([str(folder.parent / "raw" / "anna")], folder)
@@ -154,14 +154,14 @@ def test_killed_prepare_leaves_the_old_folder_and_the_next_one_cleans_up(folder:
     assert not (folder.parent / "prepared.partial").exists()
 
 
-def test_folder_set_aside_by_a_killed_run_is_put_back_when_the_next_fails(folder: Path) -> None:
+def test_folder_set_aside_by_a_killed_run_is_restored_if_the_next_run_fails(folder: Path) -> None:
     folder.rename(folder.with_name("prepared.old"))
     with pytest.raises(RuntimeError), replaced_folder(folder, refuse_foreign_folder):
         raise RuntimeError("the next run fails too")
     assert len(open_prepared(folder)) == 4
 
 
-def test_folder_of_something_else_is_never_replaced(tmp_path: Path) -> None:
+def test_folder_with_other_files_is_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter1.tex").write_text("precious")
     with (

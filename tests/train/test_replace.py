@@ -1,4 +1,4 @@
-"""The folder of a package is replaced as a whole or not at all."""
+"""The folder of a package is replaced completely or not at all."""
 
 import errno
 from pathlib import Path
@@ -35,7 +35,7 @@ def test_new_folder_takes_the_place_of_the_old_one(old: Path) -> None:
     assert list(old.parent.iterdir()) == [old]
 
 
-def test_missing_parents_are_made(tmp_path: Path) -> None:
+def test_missing_parents_are_created(tmp_path: Path) -> None:
     write_new(tmp_path / "a" / "b")
     assert read_metadata(tmp_path / "a" / "b") == "new"
 
@@ -48,13 +48,15 @@ def test_failure_leaves_the_old_folder_and_nothing_beside_it(old: Path, failure:
     assert list(old.parent.iterdir()) == [old]
 
 
-def test_full_disk_is_one_sentence(old: Path) -> None:
+def test_full_disk_is_reported_in_one_sentence(old: Path) -> None:
     with pytest.raises(DataError, match=r"is full.*what was there before is unchanged"):
         write_new(old, OSError(errno.ENOSPC, "No space left on device"))
     assert read_metadata(old) == "old"
 
 
-def test_disk_without_room_is_refused_before_any_work(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_disk_with_too_little_space_is_refused_before_the_export(
+    old: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("export.replace.NEEDED_BYTES", 10**18)
     with pytest.raises(DataError, match="an export needs"):
         write_new(old, AssertionError("work has begun"))
@@ -68,7 +70,7 @@ def test_other_disk_error_names_the_file(old: Path) -> None:
     assert read_metadata(old) == "old"
 
 
-def test_folder_of_an_export_killed_between_the_renames_is_restored_by_the_next(old: Path) -> None:
+def test_next_export_restores_the_folder_of_one_killed_between_the_renames(old: Path) -> None:
     old.rename(old.with_name("deployment_package.old"))
     old.with_name("deployment_package.partial").mkdir()
     with pytest.raises(RuntimeError):
@@ -77,7 +79,7 @@ def test_folder_of_an_export_killed_between_the_renames_is_restored_by_the_next(
     assert list(old.parent.iterdir()) == [old]
 
 
-def test_link_stays_and_its_target_is_replaced(old: Path) -> None:
+def test_link_is_kept_and_its_target_is_replaced(old: Path) -> None:
     link = old.with_name("current")
     link.symlink_to(old.name)
     write_new(link)

@@ -1,4 +1,4 @@
-"""The commands of docs/training.md work as they are written, one after another, on small data."""
+"""The commands of docs/training.md work in their order on small data."""
 
 import os
 import re
@@ -14,7 +14,7 @@ from support.tiny_data import write_two_signers
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-# makes each command take seconds
+# flags that reduce each command to seconds
 SMALLER = {
     "cut": "--crops 40",
     "fit": "--schedule 64x1 --batch 8 --init scratch",
@@ -32,7 +32,7 @@ def read_commands() -> list[str]:
 
 
 def shrink(command: str) -> list[str]:
-    """Split a command, start it with this interpreter, and add the flags that make it smaller."""
+    """Return the arguments of a command for this interpreter, with the flags that make it fast."""
     program, *arguments = shlex.split(command)
     if program.endswith("/asl-edge"):
         return [sys.executable, "-m", "edge", *arguments]
