@@ -13,7 +13,7 @@ from edge.records import Image
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".avif")
 MAX_BYTES = 8 * MAX_PICTURE_PIXELS  # of a file: four channels of 16 bits, uncompressed
-PIPES = (Path("/dev/fd"), Path("/proc/self/fd"))  # what a shell makes of <(command)
+PIPES = (Path("/dev/fd"), Path("/proc/self/fd"))  # where a shell puts the pipe of <(command)
 MIN_SIDE_PX = 16  # a hand in fewer pixels looks like a smudge
 MAX_SIDE_PX = 12_000  # the square around the whole picture then takes 430 MB
 

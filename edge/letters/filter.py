@@ -14,7 +14,7 @@ AGREEING_FRACTION = 0.6
 RELEASED_FRACTION = 0.2
 MAX_GAP_S = 2.0  # without a prediction; earlier predictions are then forgotten
 MAX_TEXT = 1000  # characters kept: a device runs for months
-ROUNDING_S = 1e-6  # of the times on a clock that has run for long, so that no hold needs a frame more
+ROUNDING_S = 1e-6  # tolerance for rounding: a long uptime must not cost a hold one more frame
 DEFAULTS = Settings()
 
 
