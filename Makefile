@@ -55,6 +55,12 @@ test: venv-dev ## run the tests that every commit must pass (3 minutes on two co
 test-slow: venv-dev ## run the slow tests: training, export, the whole path from photographs to letters
 	$(PYTEST) -m slow
 
+.PHONY: test-hostile test-hostile-short
+test-hostile: venv-dev ## attack the program from outside, on loopback, and print the table of docs/faults.md
+	.venv-dev/bin/python tests/hostile/prove.py
+test-hostile-short: venv-dev ## the same with fewer tries
+	.venv-dev/bin/python tests/hostile/prove.py --short
+
 MACHINE := build/camera-machine
 
 $(MACHINE)/root.img: tests/machines/make_root.sh tests/machines/guest_init.sh requirements/device.txt tests/machines/picamera2.txt | venv-dev
