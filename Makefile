@@ -43,6 +43,13 @@ EDGE_FILES := $(shell find edge -type f -not -path '*/__pycache__/*')
 venv: .venv/.made ## build .venv: only the runtime, as on a device (no torch)
 venv-dev: .venv-dev/.made ## build .venv-dev: everything to train, export, test and check
 
+.venv-dev/.people: requirements/people.txt | venv-dev
+	@uv=$$(command -v uv || echo .venv-dev/bin/uv); VIRTUAL_ENV=$(CURDIR)/.venv-dev $$uv pip install -q --require-hashes -r $<
+	@touch $@
+
+.PHONY: venv-people
+venv-people: .venv-dev/.people ## add to .venv-dev what `python -m train people` needs (Anny and moderngl, 200 MB)
+
 .PHONY: demo
 demo: venv ## let the shipped model read WORD from the synthetic signer (make demo WORD=HELLO)
 	@.venv/bin/asl-edge demo "$(WORD)"
@@ -157,8 +164,8 @@ train-default: venv-dev ## retrain and package the shipped model from DATA (hour
 
 .PHONY: requirements
 requirements: venv-dev ## pin requirements/*.in by version and hash
-	@uv=$$(command -v uv || echo .venv-dev/bin/uv); cd requirements; for name in device extras nano dev build uv deploy peers mediapipe pnnx; do \
-	oldest=3.10; alone=; case $$name in nano|peers|mediapipe) oldest=3.11;; pnnx) alone=--no-deps;; esac; \
+	@uv=$$(command -v uv || echo .venv-dev/bin/uv); cd requirements; for name in device extras nano dev build uv deploy peers mediapipe pnnx people; do \
+	oldest=3.10; alone=; case $$name in nano|peers|mediapipe) oldest=3.11;; people) oldest=3.11; alone='-c dev.txt';; pnnx) alone=--no-deps;; esac; \
 	$$uv pip compile -q $$alone --universal --python-version $$oldest --generate-hashes --no-header \
 	  --no-emit-index-url --no-emit-find-links $$name.in -o $$name.txt; done
 

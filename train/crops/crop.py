@@ -25,7 +25,7 @@ from edge.records import Array, Image
 from train.crops.compose import NO_HAND_FRACTION, CropComposer
 from train.crops.store import PICTURE_PX, make_arrays, open_arrays, read_about, write_about
 from train.data.prepared import Prepared, open_prepared
-from train.model.landmarker import FEATURES, LATE, SIZE_PX, Landmarker
+from train.model.landmarker import FEATURES, MIDDLE, SIZE_PX, Landmarker
 from train.model.network import BORDER_PX
 
 # Standard deviations of the upright square's error, as on a device: radians, and fractions of its side.
@@ -146,9 +146,9 @@ class CropWriter(Dataset[int]):
         small = cv2.resize(inner, size, interpolation=cv2.INTER_AREA)
         held = self._landmarker(image)
         upright = self._landmarker(turn_upright(self._seed, position, image, held["landmarks"]))
-        late, features = (np.stack([held.pop(name), upright[name]]) for name in (LATE, FEATURES))
+        middle, features = (np.stack([held.pop(name), upright[name]]) for name in (MIDDLE, FEATURES))
         landmarks = np.stack([held.pop("landmarks"), upright["landmarks"]]) / np.float32(SIZE_PX)
-        both = {"late": late, "features": features, "predicted_landmarks": landmarks}
+        both = {"middle": middle, "features": features, "predicted_landmarks": landmarks}
         for name, value in {**crop, "image": small, **held, **both}.items():
             self._arrays[name][position] = value
         return position
