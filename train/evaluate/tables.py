@@ -85,7 +85,9 @@ def print_table(metrics: Evaluation) -> None:
         columns = [metrics[variant][label] for variant in variants]
         _print_row(f"{label}: {columns[0].pictures:,} pictures", variants)
         for name, key in (
-            ("accuracy", "accuracy"),
+            ("accuracy of the 24 letters that don't move", "accuracy_still"),
+            ("accuracy of stills of J and Z", "accuracy_moving"),
+            ("accuracy of all 26", "accuracy"),
             ("mean recall of the letters", "mean_recall"),
             ("given any letter", "answered"),
             ("expected calibration error", "calibration_error"),
@@ -93,8 +95,8 @@ def print_table(metrics: Evaluation) -> None:
         ):
             _print_row(f"  {name}", [_format_percent(getattr(one, key)) for one in columns])
         for source in columns[0].per_source:
-            accuracies = [_format_percent(one.per_source[source]["accuracy"]) for one in columns]
-            _print_row(f"  {source}", accuracies)
+            accuracies = [_format_percent(one.per_source[source]["accuracy_still"]) for one in columns]
+            _print_row(f"  {source}, 24 letters", accuracies)
         for name in columns[0].given_a_letter:
             fractions = [_format_percent(one.given_a_letter[name]["share"]) for one in columns]
             _print_row(f"  '{name}' that was given a letter", fractions)
