@@ -154,6 +154,11 @@ test-deploy-arm: venv-deploy ## test the playbook on an emulated 64-bit ARM mach
 	$(MAKE) wheelhouse BOARD=debian_arm
 	$(TEST_DEPLOY)/prove_arm.py
 
+.PHONY: test-container
+test-container: ## build the Dockerfile on a Debian root that is made here, and run it (as root; some minutes)
+	tests/machines/need_packages.sh mmdebstrap debian-archive-keyring buildah runc
+	tests/container/prove.sh
+
 .PHONY: pictures
 pictures: venv-dev ## regenerate the pictures of the documents (needs Debian's chromium and chromium-driver)
 	.venv-dev/bin/python docs/pictures/make.py
