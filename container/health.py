@@ -1,4 +1,4 @@
-"""The container's health check: exit code 0 if the page says that the loop runs and the camera delivers frames."""
+"""The container's health check: 0 if the page says that the loop runs and the camera delivers frames."""
 
 import sys
 import urllib.error
