@@ -2,12 +2,11 @@
 
 import numpy as np
 
+from edge.engines.outputs import check_finite
 from edge.engines.session import open_session
 from edge.errors import PackageError
-from edge.package import AGAIN, UPRIGHT, Package
+from edge.package import AGAIN, INPUT_NAME, UPRIGHT, Package
 from edge.records import Array, Output
-
-INPUT_NAME = "image"
 
 
 class OnnxEngine:
@@ -26,13 +25,14 @@ class OnnxEngine:
         outputs = {node.name: node.shape for node in self._session.get_outputs()}
         _check(f"{path} has inputs", inputs, package.input_shapes)
         _check(f"{path} has outputs", outputs, package.output_shapes)
-        self._names, self._reads_upright = list(package.output_shapes), package.reads_upright
+        self._path, self._reads_upright = path, package.reads_upright
+        self._names = list(package.output_shapes)
 
     def __call__(self, tensor: Array, upright: bool = False) -> Output:
         flag = {UPRIGHT: np.array([upright], np.float32)} if self._reads_upright else {}
         rows = [self._session.run(self._names, {INPUT_NAME: crop[None], **flag}) for crop in tensor]
         letters, presence, landmarks, *features = (np.concatenate(parts) for parts in zip(*rows, strict=True))
-        return Output(letters, presence[:, 0], landmarks, *features)
+        return check_finite(Output(letters, presence[:, 0], landmarks, *features), self._path)
 
 
 def _check(what: str, got: dict[str, list[int]], expected: dict[str, list[int]]) -> None:

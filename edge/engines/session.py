@@ -5,7 +5,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from edge.errors import EngineError
+from edge.engines.external_data import has_external_data
+from edge.errors import EngineError, os_errors_as
 
 ERRORS_ONLY = 3  # onnxruntime's severities: 2 is a warning
 
@@ -40,8 +41,10 @@ with _without_native_warnings():
 def open_session(path: Path, threads: int, spinning: bool, advice: str) -> ort.InferenceSession:
     """Open a model on the processor's cores. `spinning`: idle threads busy-wait.
 
-    Raises EngineError, whose message ends in `advice`, if onnxruntime refuses the file.
+    Raises EngineError, whose message ends in `advice`, if onnxruntime refuses the file, or if the model keeps
+    weights in other files, which nobody has verified.
     """
+    model = _read_model(path, advice)
     ort.set_default_logger_severity(ERRORS_ONLY)
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
@@ -49,7 +52,23 @@ def open_session(path: Path, threads: int, spinning: bool, advice: str) -> ort.I
     options.log_severity_level = ERRORS_ONLY
     options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spinning else "0")
     try:
-        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors have no other class in common
         reason = str(error).splitlines()[0].removeprefix("[ONNXRuntimeError] : ")
         raise EngineError(f"onnxruntime can't load {path} ({reason}): {advice}") from None
+
+
+def _read_model(path: Path, advice: str) -> bytes:
+    """Return the bytes of a model. onnxruntime gets them, so that it reads no other file."""
+    with os_errors_as(EngineError, f"{path} can't be read"):
+        model = path.read_bytes()
+    try:
+        elsewhere = has_external_data(model)
+    except ValueError as error:
+        raise EngineError(f"{path} is no ONNX model ({error}): {advice}") from None
+    if elsewhere:
+        raise EngineError(
+            f"{path} keeps weights outside of its file (ONNX external data), where no checksum covers them: "
+            "save the model as one file"
+        )
+    return model

@@ -24,8 +24,8 @@ def copy_shipped(folder: Path, note: str) -> dict[str, object]:
 
 def write(folder: Path, metadata: dict[str, object]) -> Path:
     """Write the metadata with the current sizes and checksums of the files, as an export does."""
-    for entry in metadata["files"].values():
-        data = (folder / entry["name"]).read_bytes()
+    for name, entry in metadata["contents"].items():
+        data = (folder / name).read_bytes()
         entry |= {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
     (folder / "model_metadata.json").write_text(json.dumps(metadata, indent=1))
     return folder
