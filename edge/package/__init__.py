@@ -5,11 +5,10 @@ camera is opened. Start at `open_package`; contract.py, files.py, golden_picture
 check one part. A new optional section of the metadata gets a file like golden_pictures.py.
 """
 
-import json
 import reprlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from edge.errors import PackageError, os_errors_as
 from edge.package.contract import (
@@ -28,6 +27,7 @@ from edge.package.contract import (
 from edge.package.files import PackagedFile, compute_sha256, list_files, verify_file
 from edge.package.golden_pictures import GoldenPicture, read_golden_pictures
 from edge.package.signature import verify_signature
+from edge.system.bounded_files import parse_json, read_bounded
 
 __all__ = [
     "AGAIN",
@@ -136,37 +136,30 @@ def open_package(folder: Path, signers: str = "") -> Package:
 def _read_metadata(folder: Path) -> bytes:
     path = folder / METADATA_NAME
     with os_errors_as(PackageError, f"{path} can't be read"):
-        if not path.is_file():
+        if not path.exists():
             raise PackageError(f"{folder} is no deployment package: it has no {METADATA_NAME}")
-        with path.open("rb") as file:
-            data = file.read(MAX_METADATA_BYTES + 1)
-    if len(data) > MAX_METADATA_BYTES:
-        raise PackageError(f"{path} has more than {MAX_METADATA_BYTES} bytes: {AGAIN}")
-    return data
+        return read_bounded(path, MAX_METADATA_BYTES)
 
 
 def _parse(path: Path, data: bytes) -> dict[str, Any]:
-    """Parse JSON without NaN and infinity, and without numbers that a float can't hold."""
-
-    def parse_number(text: str) -> float:
-        number = float(text) if any(mark in text for mark in ".eE") else int(text)
-        if not abs(number) <= MAX_NUMBER:
-            raise ValueError(f"the number {reprlib.repr(text)} is too large")
-        return number
-
-    def refuse(text: str) -> NoReturn:
-        raise ValueError(f"{text} is no number in JSON")
-
+    """Parse JSON in which every number is one that a float holds exactly, or nearly."""
     try:
-        metadata = json.loads(
-            data.decode(), parse_int=parse_number, parse_float=parse_number, parse_constant=refuse
-        )
-    except (ValueError, RecursionError) as error:
-        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise PackageError(f"{path} is not valid JSON: {reason}; {AGAIN}") from None
+        metadata = parse_json(data)
+        _check_numbers(metadata)
+    except ValueError as error:
+        raise PackageError(f"{path} is not valid JSON: {error}; {AGAIN}") from None
     if not isinstance(metadata, dict):
         raise PackageError(f"{path} must hold a JSON object; {AGAIN}")
     return metadata
+
+
+def _check_numbers(value: object) -> None:
+    """Raise ValueError for a number beyond MAX_NUMBER; 1e400 is an infinity that JSON can write."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for each in inner:
+        _check_numbers(each)
+    if isinstance(value, int | float) and not abs(value) <= MAX_NUMBER:
+        raise ValueError(f"the number {reprlib.repr(value)} is too large")
 
 
 def _read(folder: Path, metadata: dict[str, Any]) -> Package:

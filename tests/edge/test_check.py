@@ -60,7 +60,7 @@ def test_number_with_which_nothing_can_be_read_is_refused(package: Path, name: s
     change_metadata(package, lambda metadata: metadata.update({name: value}))
     for command in ("check", "predict"):
         done = asl_edge(command, *(["picture.png"] if command == "predict" else []), "--model", package)
-        assert name in read_refusal(done) or "is no number in JSON" in done.stderr
+        assert name in read_refusal(done) or "is not a number in JSON" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_package_of_version_1_is_accepted_with_a_warning(package: Path) -> None:
     assert done.returncode == 0
     assert "has schema version 1, which has no golden pictures" in done.stderr
     change_metadata(package, lambda metadata: metadata.update(temperature=float("nan")))
-    assert "NaN is no number in JSON" in read_refusal(asl_edge("check", package))
+    assert "NaN is not a number in JSON" in read_refusal(asl_edge("check", package))
 
 
 def test_torchscript_runs_only_if_it_is_asked_for_by_name(package: Path, tmp_path: Path) -> None:

@@ -171,13 +171,13 @@ def test_number_that_json_does_not_have_is_refused_anywhere(package_folder: Path
 
 def test_deeply_nested_metadata_is_refused(package_folder: Path) -> None:
     (package_folder / METADATA_NAME).write_text("[" * 100_000)
-    assert "is nested too deeply" in refusal(package_folder)
+    assert "are nested too deeply" in refusal(package_folder)
 
 
 def test_endless_metadata_is_refused(package_folder: Path) -> None:
     with (package_folder / METADATA_NAME).open("wb") as file:
         file.truncate(10**12)  # sparse: nobody has to write so many zeros
-    assert "has more than 2000000 bytes" in refusal(package_folder)
+    assert "larger than 2,000,000 bytes" in refusal(package_folder)
 
 
 def test_file_is_not_summed_if_its_size_is_another(package_folder: Path) -> None:
