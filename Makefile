@@ -12,6 +12,8 @@ DATA ?= ../shared/data/asl-frames/manifest.csv
 BOARD ?=
 # if not empty, the wheelhouse contains the wheels of page, MQTT and metrics
 EXTRAS ?=
+# the SSH key that signs the list of wheels, if the boards want that (asl_edge_signers)
+SIGN ?=
 
 .PHONY: help
 help: ## print the targets
@@ -134,7 +136,7 @@ board-named: # checked before .venv-deploy is built, which takes minutes
 	@test -f "ansible/group_vars/$(BOARD).yml" || \
 	{ echo "there is no board '$(BOARD)': make wheelhouse BOARD=... takes one of $(BOARDS)" >&2; exit 2; }
 wheelhouse: board-named venv-deploy ## collect the wheels of a board (make wheelhouse BOARD=pi_bookworm)
-	.venv-deploy/bin/python ansible/wheelhouse.py $(BOARD) $(if $(EXTRAS),extras)
+	.venv-deploy/bin/python ansible/wheelhouse.py $(BOARD) $(if $(EXTRAS),--extras) $(if $(SIGN),--sign '$(SIGN)')
 
 lint-deploy: venv-deploy ## run ansible-lint with its production profile
 	cd ansible && PATH=$(CURDIR)/.venv-deploy/bin:$$PATH ansible-lint --offline --profile production .
@@ -169,11 +171,24 @@ train-default: venv-dev ## retrain and package the shipped model from DATA (hour
 
 .PHONY: requirements
 requirements: venv-dev ## pin requirements/*.in by version and hash
-	@uv=$$(command -v uv || echo .venv-dev/bin/uv); cd requirements; for name in device extras nano dev build uv deploy peers mediapipe pnnx people; do \
+	@uv=$$(command -v uv || echo .venv-dev/bin/uv); cd requirements; for name in device extras nano dev build uv deploy audit peers mediapipe pnnx people; do \
 	oldest=3.10; alone=; case $$name in nano|peers|mediapipe) oldest=3.11;; people) oldest=3.11; alone='-c dev.txt';; pnnx) alone=--no-deps;; esac; \
 	$$uv pip compile -q $$alone --universal --python-version $$oldest --generate-hashes --no-header \
 	  --no-emit-index-url --no-emit-find-links $$name.in -o $$name.txt; done
 
+.venv-audit/.made: requirements/audit.txt
+	@$(PYTHON) -m venv --clear .venv-audit || { echo "on Debian: apt install python3-venv" >&2; exit 1; }
+	@.venv-audit/bin/python -m pip install -q --require-hashes -r requirements/audit.txt
+	@touch $@
+
+.PHONY: audit outdated sbom
+audit: .venv-audit/.made ## look for known vulnerabilities of the pinned packages (exit code 2: their data can't be reached)
+	.venv-audit/bin/python requirements/audit.py
+outdated: venv-dev ## report pins that are older than their newest patch
+	.venv-dev/bin/python requirements/patches.py --uv "$$(command -v uv || echo .venv-dev/bin/uv)"
+sbom: .venv-audit/.made ## list what a device installs, as CycloneDX files in build/sbom (at each release)
+	.venv-audit/bin/python requirements/sbom.py build/sbom
+
 .PHONY: clean
 clean: ## remove environments, builds and caches
-	rm -rf .venv .venv-dev .venv-deploy .venv-peers .venv-mediapipe build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-dev .venv-deploy .venv-audit .venv-peers .venv-mediapipe build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

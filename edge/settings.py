@@ -85,6 +85,13 @@ class Settings:
         "let threads busy-wait: lower latency, one core at 100 %",
         old_names=("spinning",),
     )
+    signers: str = setting(
+        "model.signers",
+        "",
+        "file of the public keys that may sign the package, in ssh-keygen's format",
+        metavar="FILE",
+        default_words="the package needs no signature",
+    )
     min_confidence: float = setting(
         "model.min_confidence",
         0.0,

@@ -31,6 +31,7 @@ def _export(args: argparse.Namespace) -> int:
         accept_drop=args.accept_drop,
         leave_one_out=args.leave_one_out,
         quick=args.quick,
+        sign=args.sign,
         command=args.command_line,
     )
     _print_table(package)
@@ -62,6 +63,7 @@ def _build_parser() -> argparse.ArgumentParser:
         help="package a quantised variant even if it is less accurate than float32",
     )
     add("--quick", action="store_true", help="quantise with the default recipe only, without a search")
+    add("--sign", type=Path, metavar="KEY", help="SSH key to sign the package with, for boards that want it")
     add(
         "--leave-one-out",
         type=Path,

@@ -14,8 +14,9 @@ import numpy.typing as npt
 from edge import __version__
 from edge.bench.measure import BenchRun
 from edge.bench.stopwatch import ROW, STAGES
+from edge.build import open_settings_package
 from edge.errors import SettingsError, os_errors_as
-from edge.package import METADATA_NAME, compute_sha256, open_package
+from edge.package import METADATA_NAME, compute_sha256
 from edge.settings import Settings
 from edge.system.atomic_files import replaced_file
 from edge.system.board import BoardReading, describe_throttling
@@ -33,7 +34,7 @@ Card = dict[str, Any]
 
 def make_card(measured: BenchRun, settings: Settings) -> Card:
     """Return the card of a run. The values in `whole`, `cold` and `sustained` are in ms."""
-    table, package = measured.table, open_package(Path(settings.model))
+    table, package = measured.table, open_settings_package(settings)
     inferences = np.maximum(table[:, ROW.index("inferences")], 1)
     is_long = measured.span_s >= COLD_S + SUSTAINED_S
     return {

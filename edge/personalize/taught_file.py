@@ -128,7 +128,7 @@ def locate_taught_file(package: Package, variant: str, folder: str) -> TaughtFil
     """
     state_folder = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
     return TaughtFile(
-        str(package.metadata["files"][variant]["sha256"]),
+        package.sha256(variant),
         Path(folder or state_folder or _user_folder()),
         package.output_shapes.get(FEATURES, (0,))[-1],
     )
