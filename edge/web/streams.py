@@ -79,12 +79,11 @@ class Streams:
                 if time.monotonic() - checked_s >= CHECK_S:
                     checked_s = time.monotonic()
                     if not self._auth.may_go_on(request):
-                        break
+                        return response
                 await asyncio.sleep(POLL_S * max(1, self._count / CROWD))
         except (ConnectionResetError, asyncio.TimeoutError):  # the client went away
-            pass
+            if request.transport is not None:
+                request.transport.abort()
+            return response
         finally:
             self._count -= 1
-        if request.transport is not None:
-            request.transport.abort()
-        return response
