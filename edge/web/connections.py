@@ -1,7 +1,7 @@
 """The page's open connections: how many there may be, and for how long one may say nothing.
 
-A new connection takes the place of the one that has been idle for longest, so that idle connections, however
-many somebody opens, keep nobody out.
+A new connection takes the place of the one whose last request is oldest, so that connections, however many
+somebody opens, keep nobody out. Streams keep their place: only who has the token gets one.
 """
 
 import asyncio
@@ -9,8 +9,7 @@ import logging
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from edge.errors import reason_of
@@ -18,8 +17,8 @@ from edge.web.clients import Proxies, group_of
 from edge.web.rare_log import RareLog
 
 MAX_CONNECTIONS = 256
-MAX_OF_ADDRESS = 64  # a browser opens six, and two for its streams; a trusted proxy has no limit of its own
-IDLE_S = 15.0  # without a complete request, or before the client takes a response
+MAX_OF_ADDRESS = 80  # a browser opens six; a trusted proxy has no limit of its own
+IDLE_S = 15.0  # for a request to arrive, wait its turn and be answered, and for the next one to follow
 CHECK_S = 1.0
 RETRY_S = 0.1  # after the system refused a connection
 
@@ -31,8 +30,8 @@ class Connection:
     socket: socket.socket
     transport: asyncio.Transport
     group: str
-    idle_since_s: float
-    requests: int = 0  # in progress
+    active_s: float  # when it was opened, or sent its last request
+    is_stream: bool = False
 
     @property
     def is_open(self) -> bool:
@@ -75,41 +74,37 @@ class Connections:
             self._forget_closed()
             longest = time.monotonic() - IDLE_S
             for connection in list(self._open.values()):
-                if not connection.requests and connection.idle_since_s < longest:
+                if not connection.is_stream and connection.active_s < longest:
                     self._close(connection)
 
-    @contextmanager
-    def in_use(self, transport: asyncio.BaseTransport | None) -> Iterator[None]:
-        """Mark a connection as in use while one of its requests is in progress."""
-        connection = self._open.get(transport) if transport is not None else None
-        if connection is None:
-            yield
-            return
-        connection.requests += 1
-        try:
-            yield
-        finally:
-            connection.requests -= 1
-            connection.idle_since_s = time.monotonic()
+    def mark_active(self, transport: asyncio.BaseTransport | None) -> None:
+        """Note that a connection has sent a request."""
+        if transport is not None and transport in self._open:
+            self._open[transport].active_s = time.monotonic()
+
+    def mark_stream(self, transport: asyncio.BaseTransport | None) -> None:
+        """Let a connection that has become a stream stay until it ends."""
+        if transport is not None and transport in self._open:
+            self._open[transport].is_stream = True
 
     def _make_room(self, group: str, is_proxy: bool) -> bool:
-        """Close an idle connection if there are too many. Return False if all of them are in use."""
+        """Close a connection if there are too many. Return False if all of them are streams."""
         if len(self._open) >= MAX_OF_ADDRESS:
             self._forget_closed()
         of_address = [connection for connection in self._open.values() if connection.group == group]
         if len(of_address) >= MAX_OF_ADDRESS and not is_proxy:
-            return self._close_longest_idle(of_address, f"{group} has {len(of_address)} connections")
+            return self._close_oldest(of_address, f"{group} has {len(of_address)} connections")
         if len(self._open) >= MAX_CONNECTIONS:
-            return self._close_longest_idle(self._open.values(), f"there are {len(self._open)} connections")
+            return self._close_oldest(self._open.values(), f"there are {len(self._open)} connections")
         return True
 
-    def _close_longest_idle(self, connections: Iterable[Connection], reason: str) -> bool:
+    def _close_oldest(self, connections: Iterable[Connection], reason: str) -> bool:
         self._counts["connections_closed"] += 1
-        self._rare_log(logging.WARNING, "full", f"{reason}: for each new one, an idle one is closed")
-        idle = [connection for connection in connections if not connection.requests]
-        if not idle:
+        self._rare_log(logging.WARNING, "full", f"{reason}: for each new one, an old one is closed")
+        others = [connection for connection in connections if not connection.is_stream]
+        if not others:
             return False
-        self._close(min(idle, key=lambda connection: connection.idle_since_s))
+        self._close(min(others, key=lambda connection: connection.active_s))
         return True
 
     def _close(self, connection: Connection) -> None:

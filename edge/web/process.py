@@ -66,7 +66,7 @@ async def _run(link: socket.socket, listening: socket.socket) -> None:
     loop_link = Link(reader, writer, counts)
     connections = Connections(parse_proxies(settings.trusted_proxies), counts, rare_log)
     runner = web.AppRunner(
-        build_application(settings, loop_link, counts, rare_log),
+        build_application(settings, loop_link, connections, counts, rare_log),
         handle_signals=False,
         access_log=None,
         shutdown_timeout=CLOSE_S,

@@ -19,14 +19,14 @@ def answer_safely(handler: Handler, connections: Connections, rare_log: RareLog)
     """Return aiohttp's handler of requests with answers to those on which it would fail."""
 
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
-        with connections.in_use(request.transport):
-            if "Expect" in request.headers:  # aiohttp would answer before the token is checked
-                return _refuse(417, "Expect is not supported")
-            try:
-                return await handler(request)
-            except CLIENT_ERRORS as error:
-                rare_log(logging.INFO, "request", f"refused a request: {type(error).__name__}: {error}")
-                return _refuse(400, "malformed request")
+        connections.mark_active(request.transport)
+        if "Expect" in request.headers:  # aiohttp would answer it before the token is checked
+            return _refuse(417, "Expect is not supported")
+        try:
+            return await handler(request)
+        except CLIENT_ERRORS as error:
+            rare_log(logging.INFO, "request", f"refused a request: {type(error).__name__}: {error}")
+            return _refuse(400, "malformed request")
 
     return answer
 

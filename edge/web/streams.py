@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from edge.web.auth import Auth
+from edge.web.connections import Connections
 from edge.web.link import Answer, Link
 
 POLL_S = 0.03  # between two checks for a new item
@@ -23,8 +24,8 @@ BOUNDARY = "next-picture"
 class Streams:
     """Streams of the loop's states and pictures."""
 
-    def __init__(self, link: Link, auth: Auth, picture: bool) -> None:
-        self._link, self._auth, self._picture = link, auth, picture
+    def __init__(self, link: Link, auth: Auth, connections: Connections, picture: bool) -> None:
+        self._link, self._auth, self._connections, self._picture = link, auth, connections, picture
         self._count = 0
 
     async def send_events(self, request: web.Request) -> web.StreamResponse:
@@ -66,6 +67,7 @@ class Streams:
         if self._count >= MAX_STREAMS:
             raise web.HTTPServiceUnavailable(text="too many clients already\n")
         self._count += 1
+        self._connections.mark_stream(request.transport)
         response = web.StreamResponse(headers={"Content-Type": content_type})
         try:
             await response.prepare(request)

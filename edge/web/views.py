@@ -9,6 +9,7 @@ from aiohttp import web
 from edge import __version__
 from edge.web.auth import Auth, add_security_headers
 from edge.web.clients import parse_proxies
+from edge.web.connections import Connections
 from edge.web.link import Link
 from edge.web.login import Login
 from edge.web.pace import Pace
@@ -31,13 +32,17 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def build_application(
-    settings: PageSettings, link: Link, counts: Counter[str], rare_log: RareLog
+    settings: PageSettings,
+    link: Link,
+    connections: Connections,
+    counts: Counter[str],
+    rare_log: RareLog,
 ) -> web.Application:
     """Return aiohttp's application."""
     sessions = Sessions(settings.token.encode(), Path(settings.state_folder) if settings.token else None)
     auth = Auth(settings.token, settings.hosts, sessions, counts, rare_log)
     login = Login(auth, STATIC / "login.html")
-    streams = Streams(link, auth, settings.picture)
+    streams = Streams(link, auth, connections, settings.picture)
     pace = Pace(parse_proxies(settings.trusted_proxies), counts)
     app = web.Application(middlewares=[pace.keep, auth.guard], client_max_size=MAX_REQUEST_BYTES)
     app.on_response_prepare.append(add_security_headers)
