@@ -129,7 +129,7 @@ async def add_security_headers(request: web.Request, response: web.StreamRespons
 
 
 def encode(text: str) -> bytes:
-    """Encode a header's value; aiohttp keeps bytes that are not UTF-8 as surrogates."""
+    """Encode the value of a header or form, whose bytes that are not UTF-8 are surrogates."""
     return text.strip().encode(errors="surrogateescape")
 
 

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs
 
 from aiohttp import web
 
-from edge.web.auth import COOKIE, Auth, TooManyGuesses
+from edge.web.auth import COOKIE, Auth, TooManyGuesses, encode
 from edge.web.sessions import MAX_AGE_S
 
 BODY_S = 5.0  # for the form to arrive
@@ -70,5 +70,5 @@ async def _read_token(request: web.Request) -> bytes:
         body = await asyncio.wait_for(request.read(), BODY_S)
     except asyncio.TimeoutError:
         raise web.HTTPRequestTimeout(text="the form did not arrive in time\n") from None
-    (token,) = parse_qs(body, max_num_fields=8).get(b"token", [b""])[:1]
-    return token.strip()
+    fields = parse_qs(body.decode("latin-1"), errors="surrogateescape", max_num_fields=8)
+    return encode(fields.get("token", [""])[0])

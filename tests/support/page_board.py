@@ -63,7 +63,10 @@ class Board:
         return self.request("POST", "/login", f"token={token}".encode(), **headers)
 
     def page_process(self) -> int:
-        """Return the number of the page's process."""
+        """Return the number of the page's process, when there is one."""
+        return int(wait_until(self._find_page_process, "the page's process"))
+
+    def _find_page_process(self) -> int:
         tasks = list(Path(f"/proc/{self.process.pid}/task").iterdir())
         return next((int(pid) for task in tasks for pid in (task / "children").read_text().split()), 0)
 
