@@ -26,6 +26,7 @@ SECURITY_HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-store",
+    "Server": "asl-edge",  # aiohttp would name its version and Python's
 }
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

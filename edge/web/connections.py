@@ -64,7 +64,11 @@ class Connections:
                 client.close()
                 await asyncio.sleep(0)  # sock_accept does not pause while connections are waiting
                 continue
-            transport, _ = await loop.connect_accepted_socket(new_protocol, client)
+            try:
+                transport, _ = await loop.connect_accepted_socket(new_protocol, client)
+            except OSError:  # the client is gone already
+                client.close()
+                continue
             self._open[transport] = Connection(client, transport, group, time.monotonic())
 
     async def close_idle(self) -> None:

@@ -17,11 +17,9 @@ class TokenBuckets:
         missing_s = self._full_at_s.get(key, 0.0) - time.monotonic()
         return max(0.0, missing_s - (self._burst - 1) / self._rate_per_s)
 
-    def take(self, key: str) -> float:
-        """Take a token, if necessary one that is still to come, and return the seconds until it is there."""
-        wait_s = self.wait_s(key)
+    def take(self, key: str) -> None:
+        """Take a token, if necessary one that is still to come."""
         now = time.monotonic()
         self._full_at_s[key] = max(now, self._full_at_s.pop(key, now)) + 1 / self._rate_per_s
         if len(self._full_at_s) > self.MAX_KEYS:
             del self._full_at_s[next(iter(self._full_at_s))]
-        return wait_s

@@ -9,13 +9,14 @@ from aiohttp import web
 from edge.web.clients import Proxies
 from edge.web.limits import TokenBuckets
 
-REQUESTS_PER_S, BURST = 20.0, 60  # of a client: the page itself needs four, and one for each button pressed
+REQUESTS_PER_S, BURST = 20.0, 60  # of a client: the page itself needs six, and one for each button pressed
+LONGEST_WAIT_S = 3.0
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Pace:
-    """Finds the client of each request as request["client"], and lets a client's many requests wait."""
+    """Finds each request's client, request["client"]; lets a client's many requests wait, or refuses them."""
 
     def __init__(self, proxies: Proxies, counts: Counter[str]) -> None:
         self._proxies, self._counts = proxies, counts
@@ -30,8 +31,13 @@ class Pace:
             request.headers.get("X-Forwarded-Proto", ""),
         )
         request["client"] = client
-        wait_s = self._requests.take(client.group)
+        wait_s = self._requests.wait_s(client.group)
         if wait_s > 0:
             self._counts["requests_delayed"] += 1
-            await asyncio.sleep(wait_s)
+        if wait_s > LONGEST_WAIT_S:
+            response = web.Response(status=429, text="too many requests\n", headers={"Retry-After": "3"})
+            response.force_close()
+            return response
+        self._requests.take(client.group)
+        await asyncio.sleep(wait_s)
         return await handler(request)

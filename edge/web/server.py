@@ -73,7 +73,7 @@ def open_page(
         trusted_proxies=settings.page_trusted_proxies,
         picture=settings.page_picture,
         metrics=metrics is not None,
-        state_folder=str(teaching.file.folder.absolute()),
+        state_folder=_login_folder(settings, teaching),
         log_level=settings.log_level,
     )
     listening = listen(host, port, settings.page)
@@ -180,6 +180,14 @@ class Page:
             return {"number": -1}, b""
         self._metrics.count_page(message["counts"])
         return {"number": -1, "content_type": self._metrics.content_type}, self._metrics.text()
+
+
+def _login_folder(settings: Settings, teaching: TeachingSession) -> str:
+    """Return the state folder, or a service's runtime folder, which a restart keeps and a reboot does not."""
+    runtime_folder = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+    if runtime_folder and not (settings.state_dir or "STATE_DIRECTORY" in os.environ):
+        return runtime_folder
+    return str(teaching.file.folder.absolute())
 
 
 def _start_process(link: int, listening: int) -> subprocess.Popen[bytes]:
