@@ -70,6 +70,13 @@ test-hostile: venv-dev ## attack the program from outside, on loopback, and prin
 test-hostile-short: venv-dev ## the same with fewer tries
 	.venv-dev/bin/python tests/hostile/prove.py --short
 
+# of `make test-soak`; CI takes fewer
+FRAMES ?= 300000
+
+.PHONY: test-soak
+test-soak: venv-dev ## run FRAMES frames with everything switched on, and fail if anything grows (needs mosquitto)
+	PYTHONPATH=.:tests .venv-dev/bin/python -m soak.prove --frames $(FRAMES)
+
 MACHINE := build/camera-machine
 
 $(MACHINE)/root.img: tests/machines/make_root.sh tests/machines/guest_init.sh requirements/device.txt tests/machines/picamera2.txt | venv-dev

@@ -148,6 +148,13 @@ class Settings:
         metavar="NAMES",
         old_names=("page_names",),
     )
+    page_trusted_proxies: str = setting(
+        "page.trusted_proxies",
+        "",
+        "addresses or networks of proxies, separated by spaces, whose X-Forwarded-For and X-Forwarded-Proto "
+        "count",
+        metavar="ADDRESSES",
+    )
     page_picture: bool = setting(
         "page.picture", True, "show the camera's picture on the page", old_names=("picture",)
     )

@@ -12,6 +12,13 @@ from edge.system.board import read_temperature_c
 # from 5 ms on a Jetson Orin to a second on a Pi Zero
 BUCKETS_S = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0)
 STATES = get_args(CameraStatus)
+# what the page counts of its clients: name in edge/web, and help
+PAGE_COUNTS = {
+    "wrong_tokens": "Wrong tokens that were sent to the page",
+    "guesses_refused": "Tokens that the page did not check, after too many wrong ones",
+    "requests_delayed": "Requests that waited because their client sent too many",
+    "connections_closed": "Connections that the page closed or refused because there were too many",
+}
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,7 @@ class Metrics:
         self._reading_s = histogram(
             "reading_seconds", "Finding the hand and reading the letter, for each frame"
         )
+        self._page = {name: counter(f"page_{name}", help_text) for name, help_text in PAGE_COUNTS.items()}
         self._camera = gauge("camera_state", "1 for the camera's current state", ("state",))
         self._age_s = gauge("frame_age_seconds", "Time since the newest frame was captured")
         self._rate = gauge("frames_per_second", "Frames read a second, over the last two seconds")
@@ -93,6 +101,11 @@ class Metrics:
         if step.event is not None:
             self._letters.labels(step.event.letter).inc()
         self._before = snapshot
+
+    def count_page(self, counts: dict[str, int]) -> None:
+        """Add what the page counted of its clients since the last call, by the names in PAGE_COUNTS."""
+        for name, count in counts.items():
+            self._page[name].inc(count)
 
     def text(self) -> bytes:
         """Return the metrics in Prometheus' text format; in any thread."""

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 
+from edge.errors import reason_of
 from edge.records import CameraState, LoopStep
 
 log = logging.getLogger(__name__)
@@ -20,27 +21,42 @@ log = logging.getLogger(__name__)
 STATUS_S = 2.0  # between two STATUS lines: recent enough for a person, and no load on systemd
 
 
-def notify(*lines: str) -> bool:
-    """Send assignments such as READY=1 to systemd. Return False if there is none or its queue is full."""
-    address = os.environ.get("NOTIFY_SOCKET", "")
-    if not address:
-        return False
-    if address.startswith("@"):  # a name in Linux's abstract namespace
-        address = "\0" + address[1:]
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as service_manager:
-            service_manager.setblocking(False)  # a busy systemd must not hold up the loop
-            service_manager.sendto("\n".join(lines).encode(), address)
-    except OSError as error:
-        log.debug("%s can't be sent to systemd: %s", lines[0], error)
-        return False
-    return True
+class Notifier:
+    """The way to systemd. Its socket is open from the start: later there may be no descriptor for one."""
+
+    def __init__(self) -> None:
+        address = os.environ.get("NOTIFY_SOCKET", "")
+        # "@" stands for a name in Linux's abstract namespace
+        self._address = "\0" + address[1:] if address.startswith("@") else address
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+        self._socket.setblocking(False)  # a busy systemd must not hold up the loop
+        self._failed = False
+
+    def __call__(self, *lines: str) -> bool:
+        """Send assignments such as READY=1. Return False if there is no systemd or its queue is full."""
+        if not self._address:
+            return False
+        try:
+            self._socket.sendto("\n".join(lines).encode(), self._address)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            if not self._failed:
+                log.warning("systemd can't be told %s: %s", lines[0], reason_of(error))
+            self._failed = True
+            return False
+        self._failed = False
+        return True
+
+    def close(self) -> None:
+        self._socket.close()
 
 
 class Service:
     """The process as systemd sees it; `observe` is an observer of the loop."""
 
     def __init__(self) -> None:
+        self.notify = Notifier()
         self.stop = threading.Event()  # ends the loop
         self.ending = False  # a signal asked the process to end
         self.reload_asked = False
@@ -76,7 +92,7 @@ class Service:
         if str(error) != self._camera_error:
             log.warning("%s; asl-edge tries again", error)
             self._camera_error = str(error)
-        notify(f"STATUS=waiting for the camera: {error}")
+        self.notify(f"STATUS=waiting for the camera: {error}")
         self.stop.wait(pause_s)
 
     def observe(self, step: LoopStep) -> None:
@@ -85,12 +101,12 @@ class Service:
         self._frames += step.frame is not None
         if step.event is not None:
             self._letter_t = now
-        if now - self._fed_t >= self._feed_s and notify("WATCHDOG=1"):
+        if now - self._fed_t >= self._feed_s and self.notify("WATCHDOG=1"):
             self._fed_t = now
         if step.frame is not None and not self._ready:
-            self._ready = notify("READY=1")
+            self._ready = self.notify("READY=1")
         if now - self._status_t >= STATUS_S:
-            notify(f"STATUS={self._status(now, step.camera)}")
+            self.notify(f"STATUS={self._status(now, step.camera)}")
             self._status_t, self._frames = now, 0
 
     def _status(self, now: float, camera: CameraState) -> str:
@@ -108,14 +124,16 @@ class Service:
         """Tell systemd that a reload begins and, at the end, that the service is ready again."""
         self.reload_asked = False
         if self._ready:
-            notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+            self.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
         yield
         if self._ready:
-            self._ready = notify("READY=1")  # if systemd is too busy, `observe` sends it with the next frame
+            self._ready = self.notify(
+                "READY=1"
+            )  # if systemd is too busy, `observe` sends it with the next frame
 
     def end(self) -> None:
         """Announce the end; call it before the camera is closed, which takes a moment."""
-        notify("STOPPING=1", "STATUS=closing the camera")
+        self.notify("STOPPING=1", "STATUS=closing the camera")
 
 
 def _watchdog_s() -> float:

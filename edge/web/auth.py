@@ -1,21 +1,23 @@
 """Who may use the page, by host name, token and the request's origin; and what a browser may load from it."""
 
-import asyncio
-import hashlib
 import hmac
 import ipaddress
 import logging
-from collections.abc import Awaitable, Callable
+import math
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
-log = logging.getLogger(__name__)
+from edge.web.clients import Client
+from edge.web.limits import TokenBuckets
+from edge.web.rare_log import RareLog
+from edge.web.sessions import Sessions
 
 COOKIE = "asl_edge"
-COOKIE_MAX_AGE_S = 90 * 24 * 3600
 OPEN_PATHS = ("/healthz", "/login", "/page.css")  # these contain no letter and no picture
-WRONG_TOKEN_DELAY_S = 1.0  # against guessing
+MAX_KNOWN = 1024  # addresses that have sent the token
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
@@ -24,19 +26,37 @@ SECURITY_HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-store",
+    "Server": "asl-edge",  # aiohttp would name its version and Python's
 }
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
+class TooManyGuesses(Exception):  # noqa: N818  a state to wait out
+    """The client, or all clients together, sent too many wrong tokens; `wait_s` until the next is checked."""
+
+    def __init__(self, wait_s: float) -> None:
+        super().__init__(f"too many wrong tokens: try again in {math.ceil(wait_s)} s")
+        self.wait_s = wait_s
+
+
 class Auth:
     """Checks requests. Without a token, everybody who can reach the address may use the page."""
 
-    def __init__(self, token: str, hosts: set[str]) -> None:
+    def __init__(
+        self, token: str, hosts: Iterable[str], sessions: Sessions, counts: Counter[str], rare_log: RareLog
+    ) -> None:
+        self.sessions = sessions
         self._token = token.encode()
         self._hosts = {host.lower() for host in hosts}
-        # derived from the token, so that a stolen cookie does not reveal it
-        self._cookie = hmac.new(self._token, b"asl-edge page", hashlib.sha256).hexdigest()
+        self._counts, self._rare_log = counts, rare_log
+        self._failures = TokenBuckets(rate_per_s=0.1, burst=5)  # of each client
+        self._all_failures = TokenBuckets(rate_per_s=0.5, burst=30)
+        self._known: dict[str, None] = {}  # clients that have sent the token: others' guesses don't stop them
+
+    @property
+    def has_token(self) -> bool:
+        return bool(self._token)
 
     @web.middleware
     async def guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -45,39 +65,52 @@ class Auth:
             return _refuse(421, f"this page is not known by the name {request.host!r}: see page.hosts")
         if request.method == "POST" and not _is_same_origin(request):
             return _refuse(403, "other sites may not send this request")
-        if self._token and request.path not in OPEN_PATHS and not self._is_authorised(request):
-            if "Authorization" in request.headers:
-                await self._delay(request)
-            if request.path == "/":
-                raise web.HTTPSeeOther("/login", headers=SECURITY_HEADERS)
-            return _refuse(401, "a token is needed: log in at /login, or send it as Authorization: Bearer")
-        return await handler(request)
-
-    async def log_in(self, request: web.Request) -> web.StreamResponse:
-        """Exchange the form's token for a cookie that browsers do not send with other sites' requests."""
-        try:
-            token = _encode(str((await request.post()).get("token", "")))
-        except (ValueError, LookupError):  # not a form, or of an unknown encoding
-            raise web.HTTPBadRequest(text="expected a form with a token\n") from None
-        if not (self._token and hmac.compare_digest(token, self._token)):
-            await self._delay(request)
-            raise web.HTTPSeeOther("/login?wrong", headers=SECURITY_HEADERS)
-        response = web.Response(status=303, headers={"Location": "/"})
-        response.set_cookie(
-            COOKIE, self._cookie, max_age=COOKIE_MAX_AGE_S, httponly=True, samesite="Strict", path="/"
+        if not self._token or request.path in OPEN_PATHS or self.is_logged_in(request):
+            return await handler(request)
+        bearer = _read_bearer(request)
+        if bearer is not None:
+            try:
+                if self.check_token(bearer, request["client"]):
+                    return await handler(request)
+            except TooManyGuesses as error:
+                return _refuse(429, str(error), **{"Retry-After": str(math.ceil(error.wait_s))})
+        if request.path == "/":
+            raise web.HTTPSeeOther("login")
+        return _refuse(
+            401,
+            "a token is needed: log in at /login, or send it as Authorization: Bearer",
+            **{"WWW-Authenticate": "Bearer"},
         )
-        return response
 
-    def _is_authorised(self, request: web.Request) -> bool:
-        """Check the Authorization header and the cookie, each in constant time."""
-        kind, _, token = request.headers.get("Authorization", "").partition(" ")
-        bearer = kind.lower() == "bearer" and hmac.compare_digest(_encode(token), self._token)
-        cookie = hmac.compare_digest(_encode(request.cookies.get(COOKIE, "")), self._cookie.encode())
-        return bearer or cookie
+    def check_token(self, token: bytes, client: Client) -> bool:
+        """Return whether the token is right. Raises TooManyGuesses without a look at the token."""
+        wait_s = self._failures.wait_s(client.group)
+        if client.group not in self._known:
+            wait_s = max(wait_s, self._all_failures.wait_s(""))
+        if wait_s > 0:
+            self._counts["guesses_refused"] += 1
+            raise TooManyGuesses(wait_s)
+        if self._token and hmac.compare_digest(token, self._token):
+            self._known[client.group] = self._known.pop(client.group, None)
+            if len(self._known) > MAX_KNOWN:
+                del self._known[next(iter(self._known))]
+            return True
+        self._failures.take(client.group)
+        self._all_failures.take("")
+        self._counts["wrong_tokens"] += 1
+        self._rare_log(logging.WARNING, "token", f"{client.address} sent a wrong token")
+        return False
 
-    async def _delay(self, request: web.Request) -> None:
-        log.warning("page: %s sent a wrong token", request.remote)
-        await asyncio.sleep(WRONG_TOKEN_DELAY_S)
+    def is_logged_in(self, request: web.Request) -> bool:
+        """Return whether the request has the cookie of a session."""
+        return self.sessions.is_valid(request.cookies.get(COOKIE, ""))
+
+    def may_go_on(self, request: web.Request) -> bool:
+        """Return whether a stream that was begun by this request may go on: not after a logout."""
+        if not self._token or self.is_logged_in(request):
+            return True
+        bearer = _read_bearer(request)
+        return bearer is not None and hmac.compare_digest(bearer, self._token)
 
     def _is_own_host(self, host: str) -> bool:
         """Check that a Host header names this machine, against DNS rebinding. Addresses can't be rebound."""
@@ -96,6 +129,19 @@ async def add_security_headers(request: web.Request, response: web.StreamRespons
     response.headers.update(SECURITY_HEADERS)
 
 
+def encode(text: str) -> bytes:
+    """Encode the value of a header or form, whose bytes that are not UTF-8 are surrogates."""
+    return text.strip().encode(errors="surrogateescape")
+
+
+def _read_bearer(request: web.Request) -> bytes | None:
+    """Return the token of the Authorization header, or None if there is no such header."""
+    if "Authorization" not in request.headers:
+        return None
+    kind, _, token = request.headers["Authorization"].partition(" ")
+    return encode(token) if kind.lower() == "bearer" else b""
+
+
 def _is_same_origin(request: web.Request) -> bool:
     """Check the Origin header. Browsers send one with every POST; other programs need not."""
     origin = request.headers.get("Origin")
@@ -105,10 +151,5 @@ def _is_same_origin(request: web.Request) -> bool:
         return False
 
 
-def _encode(text: str) -> bytes:
-    """Encode a header or form value; aiohttp keeps bytes that are not UTF-8 as surrogates."""
-    return text.strip().encode(errors="surrogateescape")
-
-
-def _refuse(status: int, hint: str) -> web.Response:
-    return web.Response(status=status, text=hint + "\n")
+def _refuse(status: int, hint: str, **headers: str) -> web.Response:
+    return web.Response(status=status, text=hint + "\n", headers=headers)

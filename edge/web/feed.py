@@ -1,4 +1,4 @@
-"""The newest step as JSON and as JPEG, each encoded once for all clients of the page."""
+"""The newest step as JSON and as JPEG, for the page."""
 
 import json
 import time
@@ -6,47 +6,68 @@ import time
 import cv2
 import numpy as np
 
+from edge import __version__
+from edge.observe.metrics import ModelName
 from edge.observe.snapshot import SnapshotPublisher
 from edge.personalize.teaching import TeachingSession
 from edge.records import Hand, Image, Prediction, Snapshot
 from edge.system.board import read_temperature_c
 
-MIN_INTERVAL_S = 0.1  # between two items of a kind: the cost does not grow with the number of clients
 MAX_SIDE_PX = 800  # of a picture: enough for a page, and quick to encode
 JPEG_QUALITY = 75
 TEMPERATURE_EVERY_S = 5.0
 TOP = 3  # letters in a state
+STALE_S = 10.0  # without a frame for this long the board is not alive
 
 
 class Feed:
     """Encodes the publisher's newest snapshot; used in the page's thread."""
 
-    def __init__(self, publisher: SnapshotPublisher, teaching: TeachingSession | None, picture: bool) -> None:
-        self.picture = picture
+    def __init__(
+        self,
+        publisher: SnapshotPublisher,
+        teaching: TeachingSession | None,
+        picture: bool,
+        model: ModelName,
+    ) -> None:
         self._publisher, self._teaching = publisher, teaching
-        self._state, self._state_s = (-1, b""), 0.0
-        self._jpeg, self._jpeg_s = (-1, b""), 0.0
+        self._picture, self._model = picture, model
         self._temperature: float | None = None
         self._temperature_s = -TEMPERATURE_EVERY_S
 
-    def state(self) -> tuple[int, bytes]:
-        """Return the step's number and its state as JSON; -1 and b"" before the first step."""
-        snapshot, now = self._publisher.snapshot, time.monotonic()
-        is_new = snapshot is not None and snapshot.number != self._state[0]
-        if snapshot is not None and is_new and now - self._state_s >= MIN_INTERVAL_S:
-            self._state_s = now
-            state = json.dumps(self._build_state(snapshot), separators=(",", ":"))
-            self._state = (snapshot.number, state.encode())
-        return self._state
+    def state(self, have: int = -1) -> tuple[int, bytes]:
+        """Return the step's number and its state as JSON, or b"" if it is the one numbered `have`."""
+        snapshot = self._publisher.snapshot
+        if snapshot is None or snapshot.number == have:
+            return have, b""
+        return snapshot.number, json.dumps(self._build_state(snapshot), separators=(",", ":")).encode()
 
-    def jpeg(self) -> tuple[int, bytes]:
-        """Return the frame's number and its picture; -1 and b"" before the first frame."""
-        snapshot, now = self._publisher.snapshot, time.monotonic()
+    def jpeg(self, have: int = -1) -> tuple[int, bytes]:
+        """Return the frame's number and its picture, or b"" if it is the one numbered `have`."""
+        snapshot = self._publisher.snapshot
         frame = None if snapshot is None else snapshot.picture
-        if frame is not None and frame.index != self._jpeg[0] and now - self._jpeg_s >= MIN_INTERVAL_S:
-            self._jpeg_s = now
-            self._jpeg = (frame.index, encode_jpeg(frame.image))
-        return self._jpeg
+        if frame is None or frame.index == have or not self._picture:
+            return have, b""
+        return frame.index, encode_jpeg(frame.image)
+
+    def health(self) -> tuple[bool, bytes]:
+        """Return whether the board reads frames, and the body of /healthz."""
+        snapshot = self._publisher.snapshot
+        age_s = None if snapshot is None else snapshot.frame_age_s(time.monotonic())
+        camera = None if snapshot is None else {"name": snapshot.camera.name, "state": snapshot.camera.status}
+        alive = snapshot is not None and snapshot.read > 0 and age_s is not None and age_s < STALE_S
+        body = {
+            "alive": alive,
+            "version": __version__,
+            "camera": camera,
+            "frame_age_s": None if age_s is None else round(age_s, 2),
+            "model": {
+                "created": self._model.created,
+                "variant": self._model.variant,
+                "sha256": self._model.sha256,
+            },
+        }
+        return alive, json.dumps(body).encode()
 
     def _build_state(self, snapshot: Snapshot) -> dict[str, object]:
         prediction, frame = snapshot.step.prediction, snapshot.picture
@@ -71,7 +92,7 @@ class Feed:
             "temperature_c": self._temperature_c(),
             "camera": {"name": snapshot.camera.name, "state": snapshot.camera.status},
             "frame_age_s": round(snapshot.camera.frame_age_s, 1),
-            "picture": self.picture,
+            "picture": self._picture,
             "teaching": None if self._teaching is None else self._teaching.status(),
         }
 

@@ -1,27 +1,43 @@
-"""The page's server: aiohttp in a thread of its own, beside the loop."""
+"""The loop's end of the page: starts the page's process, and answers its questions.
 
-import asyncio
+The page's process (edge/web/process.py) has the connections of the clients, so nothing that they do can take
+the loop's processor time, descriptors or memory.
+"""
+
 import contextlib
-import errno
 import ipaddress
+import json
 import logging
 import os
 import socket
+import subprocess
+import sys
 import threading
+import time
+from dataclasses import asdict
+from importlib.util import find_spec
+from pathlib import Path
 from types import TracebackType
+from typing import Any
 
-from edge.errors import SettingsError, not_installed, reason_of
+import edge
+from edge.errors import SettingsError, not_installed
 from edge.observe.metrics import Metrics, ModelName
 from edge.observe.snapshot import SnapshotPublisher
 from edge.personalize.teaching import TeachingSession
 from edge.settings import Settings
 from edge.system.credentials import read_secret
+from edge.web.address import listen, parse_address
+from edge.web.clients import parse_proxies
+from edge.web.feed import Feed
+from edge.web.page_settings import PageSettings
 
 log = logging.getLogger(__name__)
 
 CLOSE_S = 3.0  # for the clients' connections at the end
 NICE = 5  # of the page's thread: recognition comes first
 MIN_TOKEN_LENGTH = 16  # characters
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0  # before a page's process that ended is started again
 
 
 def open_page(
@@ -29,18 +45,17 @@ def open_page(
     publisher: SnapshotPublisher,
     model: ModelName,
     metrics: Metrics | None,
-    teaching: TeachingSession | None,
+    teaching: TeachingSession,
 ) -> "Page":
     """Return the page of the settings, to be used with `with`.
 
     Raises SettingsError if aiohttp is missing, the port is taken, or others can reach the address and there
     is no token.
     """
-    try:
-        from edge.web.views import build_application
-    except ImportError:
-        raise not_installed("page.listen", "aiohttp", "page") from None
+    if find_spec("aiohttp") is None:  # only the page's process imports it
+        raise not_installed("page.listen", "aiohttp", "page")
     host, port = parse_address(settings.page)
+    parse_proxies(settings.page_trusted_proxies)
     token = read_secret("page.token_file", settings.page_token_file, "page_token")
     if not ipaddress.ip_address(host).is_loopback and not token:
         raise SettingsError(
@@ -52,23 +67,40 @@ def open_page(
             f"the page's token has {len(token)} characters, expected at least {MIN_TOKEN_LENGTH}: "
             "make one with openssl rand -hex 16"
         )
-    hosts = {socket.gethostname(), f"{socket.gethostname()}.local", *settings.page_hosts.split()}
-    app = build_application(publisher, model, metrics, teaching, token, hosts, settings.page_picture)
-    listening = _listen(host, port, settings.page)
+    page_settings = PageSettings(
+        token=token,
+        hosts=[socket.gethostname(), f"{socket.gethostname()}.local", *settings.page_hosts.split()],
+        trusted_proxies=settings.page_trusted_proxies,
+        picture=settings.page_picture,
+        metrics=metrics is not None,
+        state_folder=_login_folder(settings, teaching),
+        log_level=settings.log_level,
+    )
+    listening = listen(host, port, settings.page)
     access = "asks for a token" if token else "asks for no token, because only this machine can reach it"
     port = listening.getsockname()[1]  # the free port that was chosen, if the settings say 0
     log.info("the page is at http://%s:%d/ and %s", settings.page.rpartition(":")[0], port, access)
-    return Page(app, listening)
+    feed = Feed(publisher, teaching, settings.page_picture, model)
+    return Page(page_settings, listening, feed, publisher, metrics, teaching)
 
 
 class Page:
-    """aiohttp's server in a thread named `page`; the loop never waits for it."""
+    """The page's process, and the thread `page` that answers it; the loop never waits for either."""
 
-    def __init__(self, app: object, listening: socket.socket) -> None:
-        self._app, self._listening = app, listening
-        self._loop = asyncio.new_event_loop()
-        self._ending = asyncio.Event()
-        self._thread = threading.Thread(target=self._serve, name="page", daemon=True)
+    def __init__(
+        self,
+        settings: PageSettings,
+        listening: socket.socket,
+        feed: Feed,
+        publisher: SnapshotPublisher,
+        metrics: Metrics | None,
+        teaching: TeachingSession,
+    ) -> None:
+        self._settings, self._listening, self._feed = settings, listening, feed
+        self._publisher, self._metrics, self._teaching = publisher, metrics, teaching
+        self._ending = threading.Event()
+        self._link: socket.socket | None = None
+        self._thread = threading.Thread(target=self._keep_serving, name="page", daemon=True)
 
     def __enter__(self) -> "Page":
         self._thread.start()
@@ -77,69 +109,112 @@ class Page:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
     ) -> None:
-        self._loop.call_soon_threadsafe(self._ending.set)
+        self._ending.set()
+        _hang_up(self._link)
         self._thread.join(CLOSE_S)
+        self._listening.close()
 
-    def _serve(self) -> None:
+    def _keep_serving(self) -> None:
+        """Start the page's process, and again whenever it ends, after pauses that grow."""
         with contextlib.suppress(OSError):
             os.nice(NICE)  # on Linux, of this thread alone
-        try:
-            self._loop.run_until_complete(self._run())
-        finally:
-            self._loop.close()
+        pause_s = FIRST_PAUSE_S
+        while not self._ending.is_set():
+            started_s = time.monotonic()
+            try:
+                end = f"exit code {self._serve_once()}"
+            except Exception as error:  # whatever fails here, the loop goes on
+                end = f"{type(error).__name__}: {error}"
+            if time.monotonic() - started_s > LONGEST_PAUSE_S:
+                pause_s = FIRST_PAUSE_S
+            if self._ending.wait(pause_s):
+                return
+            log.warning("the page's process ended (%s) and is started again", end)
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
-    async def _run(self) -> None:
-        from aiohttp import web
+    def _serve_once(self) -> int:
+        """Run the page's process until it ends; return its exit code."""
+        ours, theirs = socket.socketpair()
+        with ours:
+            with theirs:
+                process = _start_process(theirs.fileno(), self._listening.fileno())
+            try:
+                self._link = ours
+                if self._ending.is_set():
+                    _hang_up(ours)
+                ours.sendall(json.dumps(asdict(self._settings)).encode() + b"\n")
+                with ours.makefile("rb") as lines:
+                    for line in lines:
+                        self._react(json.loads(line), ours)
+            except OSError:
+                pass  # the process ended, or the page does
+            finally:
+                _hang_up(ours)
+                self._link = None
+                code = _wait(process)
+        return code
 
-        logging.getLogger("aiohttp.server").addFilter(_shorten_http_errors)
-        runner = web.AppRunner(self._app, handle_signals=False, access_log=None, shutdown_timeout=0.2)  # type: ignore[arg-type]
-        await runner.setup()
-        await web.SockSite(runner, self._listening).start()
-        await self._ending.wait()
-        # the streams never end, and some of their clients are asleep
-        streams = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in streams:
-            task.cancel()
-        await asyncio.gather(*streams, return_exceptions=True)
-        await runner.cleanup()
+    def _react(self, message: dict[str, Any], link: socket.socket) -> None:
+        if "edit" in message:
+            self._publisher.edit(message["edit"])
+        elif "teach" in message:
+            self._teaching.request(message["teach"], self._publisher.run_in_loop)
+        else:
+            head, body = self._answer(message)
+            head["bytes"] = len(body)
+            link.sendall(json.dumps(head).encode() + b"\n" + body)
+
+    def _answer(self, message: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """Return the head and the body of the answer to a question (edge/web/link.py)."""
+        question, have = message["ask"], message.get("have", -1)
+        if question == "state":
+            number, body = self._feed.state(have)
+            return {"number": number}, body
+        if question == "picture":
+            number, body = self._feed.jpeg(have)
+            return {"number": number}, body
+        if question == "health":
+            alive, body = self._feed.health()
+            return {"number": -1, "alive": alive}, body
+        if self._metrics is None:
+            return {"number": -1}, b""
+        self._metrics.count_page(message["counts"])
+        return {"number": -1, "content_type": self._metrics.content_type}, self._metrics.text()
 
 
-def _shorten_http_errors(record: logging.LogRecord) -> bool:
-    """Log a malformed request, which anybody can send, in one line without aiohttp's call stack."""
-    error = record.exc_info[1] if record.exc_info else None
-    if type(error).__module__ == "aiohttp.http_exceptions":
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        record.msg, record.args, record.exc_info = (
-            "page: refused a malformed request: %s",
-            (first[:100],),
-            None,
-        )
-        record.levelno, record.levelname = logging.INFO, "INFO"
-    return True
+def _login_folder(settings: Settings, teaching: TeachingSession) -> str:
+    """Return the state folder, or a service's runtime folder, which a restart keeps and a reboot does not."""
+    runtime_folder = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+    if runtime_folder and not (settings.state_dir or "STATE_DIRECTORY" in os.environ):
+        return runtime_folder
+    return str(teaching.file.folder.absolute())
 
 
-def parse_address(text: str) -> tuple[str, int]:
-    """Parse 127.0.0.1:8080 or [::1]:8080 to host and port. Raises SettingsError for anything else."""
-    host, _, port = text.rpartition(":")
-    host = "127.0.0.1" if host == "localhost" else host.removeprefix("[").removesuffix("]")
+def _start_process(link: int, listening: int) -> subprocess.Popen[bytes]:
+    """Start edge/web/process.py. Its standard output must not be ours, to which letters are written."""
+    root = str(Path(edge.__file__).resolve().parents[1])
+    path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+    return subprocess.Popen(
+        [sys.executable, "-m", "edge.web.process", str(link), str(listening)],
+        pass_fds=(link, listening),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        env=os.environ | {"PYTHONPATH": path},
+        cwd="/",  # Python would import from the working directory
+    )
+
+
+def _wait(process: subprocess.Popen[bytes]) -> int:
+    """Return the exit code of a process whose link is closed; kill it if it does not end."""
     try:
-        ipaddress.ip_address(host)
-        number = int(port)
-        if not 0 <= number <= 65535:
-            raise ValueError
-    except ValueError:
-        raise SettingsError(
-            f"page.listen must be an address and a port, e.g. 127.0.0.1:8080, got '{text}'"
-        ) from None
-    return host, number
+        return process.wait(CLOSE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
 
 
-def _listen(host: str, port: int, setting: str) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=32)
-    except OSError as error:
-        reason = "another program uses that port" if error.errno == errno.EADDRINUSE else reason_of(error)
-        raise SettingsError(
-            f"the page can't be opened at {setting} ({reason}): choose another address or port"
-        ) from None
+def _hang_up(link: socket.socket | None) -> None:
+    """Close the link for both ends, so that the thread that waits for it goes on."""
+    if link is not None:
+        with contextlib.suppress(OSError):  # it is closed already
+            link.shutdown(socket.SHUT_RDWR)

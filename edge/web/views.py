@@ -1,17 +1,21 @@
 """The page's addresses. Every response is made from the loop's newest step."""
 
-import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from aiohttp import web
 
 from edge import __version__
-from edge.observe.metrics import Metrics, ModelName
-from edge.observe.snapshot import SnapshotPublisher
-from edge.personalize.teaching import TeachingSession
 from edge.web.auth import Auth, add_security_headers
-from edge.web.feed import Feed
+from edge.web.clients import parse_proxies
+from edge.web.connections import Connections
+from edge.web.link import Link
+from edge.web.login import Login
+from edge.web.pace import Pace
+from edge.web.page_settings import PageSettings
+from edge.web.rare_log import RareLog
+from edge.web.sessions import Sessions
 from edge.web.streams import Streams
 
 STATIC = Path(__file__).parent / "static"
@@ -22,56 +26,65 @@ CONTENT_TYPES = {
     ".svg": "image/svg+xml",
 }
 MAX_REQUEST_BYTES = 4096
-STALE_S = 10.0  # without a frame for this long the board is not alive
+NO_ANSWER = {"alive": False, "version": __version__, "camera": None, "frame_age_s": None, "model": None}
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def build_application(
-    publisher: SnapshotPublisher,
-    model: ModelName,
-    metrics: Metrics | None,
-    teaching: TeachingSession | None,
-    token: str,
-    hosts: set[str],
-    picture: bool,
+    settings: PageSettings,
+    link: Link,
+    connections: Connections,
+    counts: Counter[str],
+    rare_log: RareLog,
 ) -> web.Application:
-    """Return aiohttp's application. `hosts`: this machine's names. `picture`: send the camera's picture."""
-    auth = Auth(token, hosts)
-    streams = Streams(Feed(publisher, teaching, picture))
-    app = web.Application(middlewares=[auth.guard], client_max_size=MAX_REQUEST_BYTES)
+    """Return aiohttp's application."""
+    sessions = Sessions(settings.token.encode(), Path(settings.state_folder) if settings.token else None)
+    auth = Auth(settings.token, settings.hosts, sessions, counts, rare_log)
+    login = Login(auth, STATIC / "login.html")
+    streams = Streams(link, auth, connections, settings.picture)
+    pace = Pace(parse_proxies(settings.trusted_proxies), counts)
+    app = web.Application(middlewares=[pace.keep, auth.guard], client_max_size=MAX_REQUEST_BYTES)
     app.on_response_prepare.append(add_security_headers)
 
     async def edit(request: web.Request) -> web.Response:
         command = request.match_info["command"]
         if command not in ("space", "delete", "clear"):
             raise web.HTTPNotFound
-        publisher.edit(command)
+        link.tell("edit", command)
         return web.Response(status=204)
 
     async def teach(request: web.Request) -> web.Response:
-        if teaching is None:
-            return web.Response(status=409, text="this board can't be taught\n")
-        teaching.request(request.match_info["command"], publisher.run_in_loop)
+        link.tell("teach", request.match_info["command"])
         return web.Response(status=204)
 
     async def health(request: web.Request) -> web.Response:
-        alive, body = _health(publisher, model)
-        return web.json_response(body, status=200 if alive else 503)
+        answer = await link.ask("health")
+        if answer is None:
+            return web.json_response(NO_ANSWER, status=503)
+        status = 200 if answer.head["alive"] else 503
+        return web.Response(status=status, body=answer.body, content_type="application/json", charset="utf-8")
 
     async def scrape(request: web.Request) -> web.Response:
-        if metrics is None:
+        if not settings.metrics:
             raise web.HTTPNotFound(text="metrics are switched off: set page.metrics = true\n")
-        return web.Response(body=metrics.text(), headers={"Content-Type": metrics.content_type})
+        answer = await link.ask("metrics")
+        if answer is None:
+            raise web.HTTPServiceUnavailable(text="the loop's process does not answer\n")
+        return web.Response(body=answer.body, headers={"Content-Type": answer.head["content_type"]})
 
+    index = (STATIC / "index.html").read_bytes()
+    if auth.has_token:
+        index = index.replace(b'action="logout" hidden', b'action="logout"')
     app.add_routes(
         [
-            web.get("/", _serve_file("index.html")),
+            web.get("/", _send(index, ".html")),
             web.get("/page.css", _serve_file("page.css")),
             web.get("/page.js", _serve_file("page.js")),
             web.get("/icon.svg", _serve_file("icon.svg")),
-            web.get("/login", _serve_file("login.html")),
-            web.post("/login", auth.log_in),
+            web.get("/login", login.show),
+            web.post("/login", login.log_in),
+            web.post("/logout", login.log_out),
             web.get("/events", streams.send_events),
             web.get("/picture", streams.send_pictures),
             web.post("/text/{command}", edit),
@@ -83,26 +96,13 @@ def build_application(
     return app
 
 
-def _health(publisher: SnapshotPublisher, model: ModelName) -> tuple[bool, dict[str, object]]:
-    """Return whether the board reads frames, and the body of /healthz."""
-    snapshot = publisher.snapshot
-    age_s = None if snapshot is None else snapshot.frame_age_s(time.monotonic())
-    camera = None if snapshot is None else {"name": snapshot.camera.name, "state": snapshot.camera.status}
-    alive = snapshot is not None and snapshot.read > 0 and age_s is not None and age_s < STALE_S
-    return alive, {
-        "alive": alive,
-        "version": __version__,
-        "camera": camera,
-        "frame_age_s": None if age_s is None else round(age_s, 2),
-        "model": {"created": model.created, "variant": model.variant, "sha256": model.sha256},
-    }
-
-
 def _serve_file(name: str) -> Handler:
     path = STATIC / name
-    body = path.read_bytes()
+    return _send(path.read_bytes(), path.suffix)
 
+
+def _send(body: bytes, suffix: str) -> Handler:
     async def respond(request: web.Request) -> web.Response:
-        return web.Response(body=body, content_type=CONTENT_TYPES[path.suffix], charset="utf-8")
+        return web.Response(body=body, content_type=CONTENT_TYPES[suffix], charset="utf-8")
 
     return respond

@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 from support.made_pictures import save, scene
 
 from edge.records import CameraState, LoopStep
-from edge.system.systemd import Service, notify
+from edge.system.systemd import Notifier, Service
 
 ROOT = Path(__file__).parents[2]
 LIMIT_S = 90  # for a busy machine; on an idle one each test takes seconds
@@ -324,29 +325,57 @@ def test_steps_without_a_frame_feed_the_watchdog_but_do_not_send_ready(
     assert 3 <= lines.count("WATCHDOG=1") <= 31
     assert "READY=1" not in lines
     assert "STATUS=0.0 frames/s, no letter yet, usb:0 blind, reopened 3 times" in lines
+    service.notify.close()
 
 
 def test_watchdog_of_another_process_is_not_fed(systemd: Systemd, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOTIFY_SOCKET", systemd.address)
     monkeypatch.setenv("WATCHDOG_USEC", "300000")
     monkeypatch.setenv("WATCHDOG_PID", "1")
-    Service().observe(LoopStep(CameraState("usb:0", "live", 0, 0.0, 0)))
+    service = Service()
+    service.observe(LoopStep(CameraState("usb:0", "live", 0, 0.0, 0)))
     assert "WATCHDOG=1" not in systemd.receive(0.2)
+    service.notify.close()
 
 
-def test_notification_of_an_absent_or_busy_systemd_does_not_block(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def send(count: int) -> list[bool]:
+    """Notify systemd this often."""
+    notifier = Notifier()
+    sent = [notifier("WATCHDOG=1") for _ in range(count)]
+    notifier.close()
+    return sent
+
+
+def test_notification_of_an_absent_or_busy_systemd_does_not_block_and_is_logged_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "absent"))
-    assert not notify("WATCHDOG=1")
+    assert send(3) == [False] * 3
+    assert [record.message for record in caplog.records] == [
+        "systemd can't be told WATCHDOG=1: no such file or directory"
+    ]
     manager = Systemd(str(tmp_path / "full"))
     monkeypatch.setenv("NOTIFY_SOCKET", manager.address)
-    sent = [notify("WATCHDOG=1") for _ in range(10_000)]
+    sent = send(10_000)
     assert sent[0]
     assert not sent[-1]
     manager.close()
     monkeypatch.delenv("NOTIFY_SOCKET")
-    assert not notify("WATCHDOG=1")
+    assert send(1) == [False]
+
+
+def test_watchdog_is_fed_by_a_process_that_has_no_descriptor_left(
+    systemd: Systemd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", systemd.address)
+    notifier = Notifier()
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+    try:
+        assert notifier("WATCHDOG=1")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        notifier.close()
 
 
 def test_journal_gets_priorities_and_no_letters(systemd: Systemd, settings: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The live page of the real program, in a real browser."""
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,7 +31,8 @@ def test_text_appears_while_it_is_signed_and_the_buttons_edit_it(size: str, tmp_
             wait_until(lambda: "HELLO" in text(), "the signer's word on the page")
             browser.save(driver, pictures / f"page-{size}.png")
             assert driver.find_element(By.ID, "letter").text
-            assert driver.execute_script("return document.getElementById('picture').naturalWidth") == 640
+            width = "return document.getElementById('picture').naturalWidth"
+            wait_until(lambda: driver.execute_script(width) == 640, "the picture")
             assert driver.find_element(By.ID, "text").get_attribute("aria-live") == "polite"
             wide = driver.execute_script("return document.documentElement.scrollWidth")
             assert wide <= browser.SIZES[size][0]
@@ -69,6 +71,35 @@ def test_page_reconnects_after_the_program_was_restarted(
 
 
 @needs_browser
+def test_page_of_a_board_that_is_gone_says_so_and_comes_back(
+    start_board: Callable[..., Board], tmp_path: Path
+) -> None:
+    board = start_board()
+    with browser.browser(tmp_path / "profile") as driver:
+        from selenium.webdriver.common.by import By
+
+        def text(element: str) -> str:
+            return driver.find_element(By.ID, element).text
+
+        def is_picture_shown() -> bool:
+            return driver.find_element(By.ID, "picture").is_displayed()
+
+        driver.get(f"http://127.0.0.1:{board.port}/")
+        wait_until(lambda: text("camera") == "synthetic, live" and is_picture_shown(), "a live page")
+        processes = board.process.pid, board.page_process()
+        for process in processes:  # as without power: no connection is closed
+            os.kill(process, signal.SIGSTOP)
+        try:
+            wait_until(lambda: "no connection" in text("link"), "the message that the connection is lost")
+            assert (text("camera"), text("letter"), text("fps")) == ("–", "–", "–")
+            assert not is_picture_shown()
+        finally:
+            for process in processes:
+                os.kill(process, signal.SIGCONT)
+        wait_until(lambda: text("camera") == "synthetic, live" and is_picture_shown(), "a live page again")
+
+
+@needs_browser
 def test_keyboard_reaches_every_button_and_types_spaces(
     start_board: Callable[..., Board], tmp_path: Path
 ) -> None:
@@ -102,9 +133,14 @@ def test_token_is_typed_once_and_a_wrong_one_is_refused(
 
         driver.get(f"http://127.0.0.1:{board.port}/")
         assert driver.current_url.endswith("/login")
-        for typed, ends in ((TOKEN[:-1], "/login?wrong"), (TOKEN, f":{board.port}/")):
+        for typed, ends in ((TOKEN[:-1], "/login"), (TOKEN, f":{board.port}/")):
             driver.find_element(By.ID, "token").send_keys(typed)
             driver.find_element(By.CSS_SELECTOR, "button.strong").click()
             wait_until(lambda ends=ends: driver.current_url.endswith(ends), f"the address {ends}")
+            if typed != TOKEN:
+                wait_until(lambda: "Wrong token." in driver.page_source, "the sentence")
         wait_until(lambda: driver.find_element(By.ID, "link").text == "live", "a live page")
         assert driver.get_cookies()[0]["value"] != TOKEN
+        driver.find_element(By.ID, "logout").click()
+        wait_until(lambda: driver.current_url.endswith("/login"), "the login form")
+        assert driver.get_cookies() == []

@@ -57,6 +57,19 @@ class Board:
         finally:
             connection.close()
 
+    def log_in(self, token: str = TOKEN, **headers: str) -> tuple[int, dict[str, str], bytes]:
+        """Send the login form, and return the answer as `request` does."""
+        headers = {"Content_Type": "application/x-www-form-urlencoded", **headers}
+        return self.request("POST", "/login", f"token={token}".encode(), **headers)
+
+    def page_process(self) -> int:
+        """Return the number of the page's process, when there is one."""
+        return int(wait_until(self._find_page_process, "the page's process"))
+
+    def _find_page_process(self) -> int:
+        tasks = list(Path(f"/proc/{self.process.pid}/task").iterdir())
+        return next((int(pid) for task in tasks for pid in (task / "children").read_text().split()), 0)
+
     def health(self) -> dict[str, Any]:
         try:
             return json.loads(self.request("GET", "/healthz")[2])  # type: ignore[no-any-return]
@@ -73,11 +86,11 @@ class Board:
         raise AssertionError("the stream ended")
 
     @contextmanager
-    def stream(self, path: str) -> Iterator[http.client.HTTPResponse]:
+    def stream(self, path: str, **headers: str) -> Iterator[http.client.HTTPResponse]:
         """Open a stream of the page. Not with urllib, which would ask a proxy of the environment."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT_S)
         try:
-            connection.request("GET", path)
+            connection.request("GET", path, headers=headers)
             yield connection.getresponse()
         finally:
             connection.close()

@@ -110,11 +110,11 @@ def input_of(size_px: int) -> dict[str, Any]:
     }
 
 
-def build_tiny_package(folder: Path, seed: int = 0) -> Package:
-    """Write all three variants and their metadata into `folder`, and open it."""
+def build_tiny_package(folder: Path, seed: int = 0, net: TinyNet | None = None) -> Package:
+    """Write all three variants of `net`, by default an untrained one, and metadata; open the package."""
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
-    net = TinyNet().eval()
+    net = (TinyNet() if net is None else net).eval()
     export_onnx(net, folder / FILES["float"])
     quantize_static(
         folder / FILES["float"],

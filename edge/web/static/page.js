@@ -8,7 +8,8 @@ const SVG = "http://www.w3.org/2000/svg";
 const SILENT_MS = 4000;   // the board is gone if it sends nothing for this long
 const REFUSED_MS = 1500;  // between two attempts after the browser has given up
 
-let receivedAt = 0, pictureEnabled = false, shownText = null, shownHistory = "", shownTop = "";
+// by the clock on the wall, because the other one stands still while a phone sleeps
+let events = null, heardAt = 0, pictureEnabled = false, shownText = null, shownHistory = "", shownTop = "";
 
 function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
@@ -92,7 +93,7 @@ function startPicture() {
   const picture = at("picture");
   picture.hidden = !pictureEnabled;
   at("dark").hidden = pictureEnabled;
-  if (pictureEnabled) picture.src = `/picture?${Date.now()}`;
+  if (pictureEnabled) picture.src = `picture?${Date.now()}`;
   else picture.removeAttribute("src");
 }
 
@@ -114,7 +115,7 @@ function makeAlphabet() {
     button.type = "button";
     button.dataset.letter = letter;
     button.append(letter, document.createElement("small"));
-    button.addEventListener("click", () => send(`/teach/${letter}`));
+    button.addEventListener("click", () => send(`teach/${letter}`));
     at("alphabet").append(button);
   }
 }
@@ -138,7 +139,7 @@ function showTeaching(teaching) {
 async function send(path) {
   try {
     const response = await fetch(path, { method: "POST" });
-    if (response.status === 401) location.assign("/login");
+    if (response.status === 401) location.assign("login");
   } catch { showConnection(false); }
 }
 
@@ -146,14 +147,32 @@ function showConnection(isLive) {
   const link = at("link");
   link.className = isLive ? "" : "lost";
   setText(link, isLive ? "live" : "no connection, trying again");
+  if (!isLive) clearGauges();
 }
 
+// what a board showed last is not true any more when it is gone
+function clearGauges() {
+  for (const id of ["letter", "fps", "latency", "temperature", "camera"]) setText(at(id), "–");
+  at("letter").className = "none";
+  at("fill").style.transform = "scaleX(0)";
+  setText(at("percent"), "\u00a0");
+  shownTop = "";
+  at("top").replaceChildren();
+  at("skin").replaceChildren();
+  at("why").dataset.kind = "";
+  at("picture").hidden = true;
+  at("picture").removeAttribute("src");  // it would hold one of the browser's few connections
+}
+
+// A board that loses its power closes no connection, so an old one is given up after a silence.
 function listen() {
-  const events = new EventSource("/events");
+  if (events) events.close();
+  events = new EventSource("events");
+  heardAt = Date.now();
   let started = false;
   events.onmessage = (message) => {
     const state = JSON.parse(message.data);
-    receivedAt = performance.now();
+    heardAt = Date.now();
     if (!started || pictureEnabled !== state.picture) {
       started = true;
       pictureEnabled = state.picture;
@@ -169,19 +188,20 @@ function listen() {
     started = false;
     showConnection(false);
     if (events.readyState !== EventSource.CLOSED) return;
+    heardAt = Date.now();
     setTimeout(async () => {
-      const response = await fetch("/icon.svg").catch(() => null);
-      if (response && response.status === 401) location.assign("/login");
+      const response = await fetch("icon.svg").catch(() => null);
+      if (response && response.status === 401) location.assign("login");
       else listen();
     }, REFUSED_MS);
   };
 }
 
-for (const command of ["space", "delete", "clear"]) at(command).addEventListener("click", () => send(`/text/${command}`));
+for (const command of ["space", "delete", "clear"]) at(command).addEventListener("click", () => send(`text/${command}`));
 at("teach").addEventListener("click", () => at("lesson").showModal());
 at("lesson-close").addEventListener("click", () => at("lesson").close());
-at("lesson-try").addEventListener("click", () => send("/teach/learn"));
-at("lesson-forget").addEventListener("click", () => send("/teach/forget"));
+at("lesson-try").addEventListener("click", () => send("teach/learn"));
+at("lesson-forget").addEventListener("click", () => send("teach/forget"));
 at("theme").addEventListener("click", () => {
   const root = document.documentElement;
   const isDark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
@@ -191,10 +211,14 @@ at("theme").addEventListener("click", () => {
 document.addEventListener("keydown", (event) => {
   if (event.target.closest("button, input, dialog") || event.ctrlKey || event.metaKey || event.altKey) return;
   const command = { " ": "space", Backspace: "delete" }[event.key];
-  if (command) { event.preventDefault(); send(`/text/${command}`); }
+  if (command) { event.preventDefault(); send(`text/${command}`); }
 });
-at("picture").addEventListener("error", () => { if (pictureEnabled) setTimeout(startPicture, REFUSED_MS); });
-setInterval(() => { if (performance.now() - receivedAt > SILENT_MS) showConnection(false); }, 1000);
+at("picture").addEventListener("error", () => { if (pictureEnabled && !at("picture").hidden) setTimeout(startPicture, REFUSED_MS); });
+setInterval(() => {
+  if (Date.now() - heardAt <= SILENT_MS) return;
+  showConnection(false);
+  listen();
+}, 1000);
 
 if (localStorage.getItem("theme")) document.documentElement.dataset.theme = localStorage.getItem("theme");
 makeAlphabet();
