@@ -12,6 +12,8 @@ DATA ?= ../shared/data/asl-frames/manifest.csv
 BOARD ?=
 # if not empty, the wheelhouse contains the wheels of page, MQTT and metrics
 EXTRAS ?=
+# the SSH key that signs the list of wheels, if the boards want that (asl_edge_signers)
+SIGN ?=
 
 .PHONY: help
 help: ## print the targets
@@ -127,7 +129,7 @@ board-named: # checked before .venv-deploy is built, which takes minutes
 	@test -f "ansible/group_vars/$(BOARD).yml" || \
 	{ echo "there is no board '$(BOARD)': make wheelhouse BOARD=... takes one of $(BOARDS)" >&2; exit 2; }
 wheelhouse: board-named venv-deploy ## collect the wheels of a board (make wheelhouse BOARD=pi_bookworm)
-	.venv-deploy/bin/python ansible/wheelhouse.py $(BOARD) $(if $(EXTRAS),extras)
+	.venv-deploy/bin/python ansible/wheelhouse.py $(BOARD) $(if $(EXTRAS),--extras) $(if $(SIGN),--sign '$(SIGN)')
 
 lint-deploy: venv-deploy ## run ansible-lint with its production profile
 	cd ansible && PATH=$(CURDIR)/.venv-deploy/bin:$$PATH ansible-lint --offline --profile production .

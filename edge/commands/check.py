@@ -1,7 +1,4 @@
-"""`asl-edge check`: whether a package can run and read on this device. An update asks before it switches.
-
-With --settings-only it reads the settings file and loads no model, so that an installation may ask as root.
-"""
+"""`asl-edge check`: whether a package can run and read on this device. An update asks before it switches."""
 
 import argparse
 import logging
@@ -29,21 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--limit-ms", type=float, metavar="N", default=math.inf, help="highest median time of an inference"
     )
-    parser.add_argument(
-        "--settings-only", action="store_true", help="check the file of --config and load no model"
-    )
     add_settings(parser, MODEL)
 
 
 def main(arguments: argparse.Namespace) -> int:
     if arguments.limit_ms <= 0:
         raise SettingsError(f"--limit-ms must be more than 0, got {arguments.limit_ms:g}")
-    if arguments.settings_only and not arguments.config:
-        raise SettingsError("--settings-only checks a settings file: name it with --config")
     settings = load_settings(arguments)
-    if arguments.settings_only:
-        say(f"{arguments.config}: every setting is known and in its range; no model was loaded")
-        return 0
     package = open_package(Path(arguments.folder or settings.model), settings.signers)
     if package.schema_version == 1:
         log.warning(

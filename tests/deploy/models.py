@@ -53,6 +53,11 @@ def wrong(folder: Path) -> Path:
     return write(folder, metadata)
 
 
+def unreadable(folder: Path) -> Path:
+    """Write a valid package whose temperature makes every letter unlikely; its logits are the same."""
+    return write(folder, copy_shipped(folder, "unreadable") | {"temperature": 10.0})
+
+
 def slow(folder: Path) -> Path:
     """Put slow convolutions before the network, and multiply their result by 0 to keep every output."""
     metadata = copy_shipped(folder, "slow")

@@ -154,19 +154,6 @@ def test_torchscript_under_the_name_of_int8_is_refused(package: Path, tmp_path: 
     assert not target.exists()
 
 
-def test_settings_alone_are_checked_without_a_model(tmp_path: Path) -> None:
-    settings = tmp_path / "asl-edge.toml"
-    settings.write_text(f'[model]\nfolder = "{tmp_path}/nothing"\n')
-    done = asl_edge("check", "--settings-only", "--config", settings)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "no model was loaded" in done.stdout
-    settings.write_text("[camera]\nfps = -3\n")
-    assert "camera.fps must be from 1 to 240" in read_refusal(
-        asl_edge("check", "--settings-only", "--config", settings)
-    )
-    assert "name it with --config" in read_refusal(asl_edge("check", "--settings-only"))
-
-
 @pytest.mark.parametrize("answers", [{}, {"int8": [9.0] * 25}, {"int8": None}])
 def test_missing_golden_answer_is_refused(package: Path, answers: dict[str, list[float]]) -> None:
     tiny_package.write_metadata(package, answers)
