@@ -52,7 +52,8 @@ def open_session(path: Path, threads: int, spinning: bool, advice: str) -> ort.I
     options.log_severity_level = ERRORS_ONLY
     options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spinning else "0")
     try:
-        return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        # its fallback would try again after an error, and print to standard output
+        return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"], enable_fallback=0)
     except Exception as error:  # onnxruntime's errors have no other class in common
         reason = str(error).splitlines()[0].removeprefix("[ONNXRuntimeError] : ")
         raise EngineError(f"onnxruntime can't load {path} ({reason}): {advice}") from None
