@@ -159,11 +159,24 @@ train-default: venv-dev ## retrain and package the shipped model from DATA (hour
 
 .PHONY: requirements
 requirements: venv-dev ## pin requirements/*.in by version and hash
-	@uv=$$(command -v uv || echo .venv-dev/bin/uv); cd requirements; for name in device extras nano dev build uv deploy peers mediapipe pnnx; do \
+	@uv=$$(command -v uv || echo .venv-dev/bin/uv); cd requirements; for name in device extras nano dev build uv deploy audit peers mediapipe pnnx; do \
 	oldest=3.10; alone=; case $$name in nano|peers|mediapipe) oldest=3.11;; pnnx) alone=--no-deps;; esac; \
 	$$uv pip compile -q $$alone --universal --python-version $$oldest --generate-hashes --no-header \
 	  --no-emit-index-url --no-emit-find-links $$name.in -o $$name.txt; done
 
+.venv-audit/.made: requirements/audit.txt
+	@$(PYTHON) -m venv --clear .venv-audit || { echo "on Debian: apt install python3-venv" >&2; exit 1; }
+	@.venv-audit/bin/python -m pip install -q --require-hashes -r requirements/audit.txt
+	@touch $@
+
+.PHONY: audit outdated sbom
+audit: .venv-audit/.made ## look for known vulnerabilities of the pinned packages (exit code 2: their data can't be reached)
+	.venv-audit/bin/python requirements/audit.py
+outdated: venv-dev ## report pins that are older than their newest patch
+	.venv-dev/bin/python requirements/patches.py --uv "$$(command -v uv || echo .venv-dev/bin/uv)"
+sbom: .venv-audit/.made ## list what a device installs, as CycloneDX files in build/sbom (at each release)
+	.venv-audit/bin/python requirements/sbom.py build/sbom
+
 .PHONY: clean
 clean: ## remove environments, builds and caches
-	rm -rf .venv .venv-dev .venv-deploy .venv-peers .venv-mediapipe build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-dev .venv-deploy .venv-audit .venv-peers .venv-mediapipe build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
