@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from edge.declaration import Setting, check, setting
+from edge.declaration import Setting, check, format_value, setting
 from edge.errors import SettingsError
 from edge.models import DEFAULT_MODEL, DEFAULT_VARIANT, VARIANTS
 
@@ -208,5 +208,6 @@ def apply(settings: Settings, given: Iterable[tuple[str, str, Any]]) -> Settings
     for name, subject, value in given:
         checked = check(SETTINGS[name], subject, value)
         if values.setdefault(name, checked) != checked:
-            raise SettingsError(f"{subject} is given twice, as {values[name]!r} and as {value!r}: keep one")
+            first, second = format_value(values[name]), format_value(value)
+            raise SettingsError(f"{subject} is given twice, as {first} and as {second}: keep one")
     return replace(settings, **values)

@@ -54,7 +54,7 @@ def audit(path: Path, service: str) -> dict[str, list[str]] | None:
         "looked": [one["name"] for one in packages if "skip_reason" not in one],
         "skipped": [one["name"] for one in packages if "skip_reason" in one],
         "bad": [
-            f"{one['name']} {one['version']}: {fault['id']}, mended in {fault['fix_versions'] or 'no version'}"
+            f"{one['name']} {one['version']}: {fault['id']}, mended in {fault['fix_versions'] or 'none'}"
             for one in packages
             for fault in one.get("vulns", [])
         ],

@@ -52,7 +52,7 @@ def main(arguments: argparse.Namespace) -> int:
             lines, ok = examine_camera(camera, settings.fps)
     else:
         lines, ok = examine(load_settings(arguments))
-    say("\n".join(lines))
+    say(*lines)
     return 0 if ok else 1
 
 

@@ -10,6 +10,8 @@ import stat
 from pathlib import Path
 from typing import Any, NoReturn
 
+BLOCK_BYTES = 100_000
+
 
 def read_bounded(path: Path, max_bytes: int) -> bytes:
     """Return the content of a file of at most `max_bytes`.
@@ -27,13 +29,16 @@ def read_bounded(path: Path, max_bytes: int) -> bytes:
         if stat.S_ISFIFO(status.st_mode) and _has_name(descriptor):
             raise OSError(errno.EINVAL, "it is a named pipe, not a file", str(path))
         os.set_blocking(descriptor, True)
-        # a growing file, and one of /proc, have more bytes than their size says
-        data = b"" if status.st_size > max_bytes else file.read(max_bytes + 1)
-    if max(status.st_size, len(data)) > max_bytes:
+        # a growing file, a pipe and a file of /proc have more bytes than their size says
+        size, blocks = status.st_size, []
+        while size <= max_bytes and (block := file.read(max(status.st_size, BLOCK_BYTES))):
+            blocks.append(block)
+            size = max(size, sum(map(len, blocks)))
+    if size > max_bytes:
         raise OSError(
             errno.EFBIG, f"it is larger than {max_bytes:,} bytes, the limit for such a file", str(path)
         )
-    return data
+    return b"".join(blocks)
 
 
 def parse_json(data: bytes) -> Any:

@@ -97,7 +97,7 @@ def test_file_name_that_looks_like_a_url_is_opened_as_a_file(
 
 
 def test_name_too_long_for_a_file_is_an_absent_recording() -> None:
-    with pytest.raises(CameraError, match=r"there is no folder or video a+ to replay"):
+    with pytest.raises(CameraError, match=r"there is no folder or video a+…a+ to replay"):
         open_camera("replay:" + "a" * 5000)
 
 
