@@ -27,7 +27,7 @@ COMMANDS = {
     "demo": "a drawn hand spells WORD, and the model reads it",
     "teach": "teach this device your own letters",
     "bench": "measure the speed on this device, and compare devices",
-    "check": "check whether a package can run here: files, golden answer, speed",
+    "check": "check whether a package can run and read here: files, golden answers, speed",
     "doctor": "check the installation, the model and the cameras",
 }
 CAMERA_BLIND = 3  # exit code: the camera went blind for minutes, and may see again after a restart
