@@ -1,8 +1,13 @@
 """`asl-edge check`: whether a package can run and read on this device. An update asks before it switches."""
 
 import argparse
+import contextlib
 import logging
 import math
+import os
+import resource
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 from edge.build import load_engine
@@ -16,6 +21,9 @@ from edge.records import Engine, Prediction
 from edge.system.stdout import say
 
 WARM_UP, RUNS = 3, 20
+# A model of some kilobytes can ask for any memory. A good one takes some 100 MB; the service may have 512 MB.
+MAX_BYTES = 1_000_000_000
+TIMEOUT_S = 600.0
 log = logging.getLogger(__name__)
 
 
@@ -25,6 +33,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--limit-ms", type=float, metavar="N", default=math.inf, help="highest median time of an inference"
+    )
+    parser.add_argument(
+        "--timeout-s",
+        type=float,
+        metavar="N",
+        default=TIMEOUT_S,
+        help=f"seconds after which a model that has not answered is refused (default: {TIMEOUT_S:g})",
     )
     add_settings(parser, MODEL)
 
@@ -40,10 +55,36 @@ def main(arguments: argparse.Namespace) -> int:
             "python -m export.upgrade adds some. A later asl-edge will refuse version 1",
             package.folder,
         )
-    engine = load_engine(settings, package)
-    palm_detector = MediaPipePalmDetector(settings.threads)
-    say(check_package(engine, package, settings.variant, arguments.limit_ms, palm_detector))
+    with _limited(package, settings.variant, arguments.timeout_s):
+        engine = load_engine(settings, package)
+        palm_detector = MediaPipePalmDetector(settings.threads)
+        text = check_package(engine, package, settings.variant, arguments.limit_ms, palm_detector)
+    say(text)
     return 0
+
+
+@contextlib.contextmanager
+def _limited(package: Package, variant: str, timeout_s: float) -> Iterator[None]:
+    """Limit the memory of the process, and end it if the body takes longer than `timeout_s`.
+
+    Nothing else can end an inference. PyTorch's own libraries need more memory than the limit.
+    """
+
+    def give_up() -> None:
+        log.error("%s did not answer within %g s: use another model", package.files[variant], timeout_s)
+        os._exit(2)
+
+    if package.runtime(variant) == "onnx":
+        soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        limits = [MAX_BYTES, *(limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY)]
+        resource.setrlimit(resource.RLIMIT_DATA, (min(limits), hard))
+    timer = threading.Timer(timeout_s, give_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def check_package(

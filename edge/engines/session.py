@@ -8,7 +8,8 @@ from pathlib import Path
 from edge.engines.external_data import has_external_data
 from edge.errors import EngineError, os_errors_as
 
-ERRORS_ONLY = 3  # onnxruntime's severities: 2 is a warning
+MAX_REASON = 300  # characters; the names of a model's nodes are in it
+FATAL_ONLY = 4  # of onnxruntime's severities; an error is raised as an exception, too
 
 
 @contextlib.contextmanager
@@ -45,18 +46,23 @@ def open_session(path: Path, threads: int, spinning: bool, advice: str) -> ort.I
     weights in other files, which nobody has verified.
     """
     model = _read_model(path, advice)
-    ort.set_default_logger_severity(ERRORS_ONLY)
+    ort.set_default_logger_severity(FATAL_ONLY)
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = ERRORS_ONLY
+    options.log_severity_level = FATAL_ONLY
     options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spinning else "0")
     try:
         # its fallback would try again after an error, and print to standard output
         return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"], enable_fallback=0)
     except Exception as error:  # onnxruntime's errors have no other class in common
-        reason = str(error).splitlines()[0].removeprefix("[ONNXRuntimeError] : ")
-        raise EngineError(f"onnxruntime can't load {path} ({reason}): {advice}") from None
+        raise EngineError(f"onnxruntime can't load {path} ({reason_in(error)}): {advice}") from None
+
+
+def reason_in(error: Exception) -> str:
+    """Return the first line of an error of onnxruntime."""
+    lines = str(error).splitlines() or [type(error).__name__]
+    return lines[0].removeprefix("[ONNXRuntimeError] : ")[:MAX_REASON]
 
 
 def _read_model(path: Path, advice: str) -> bytes:

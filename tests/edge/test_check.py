@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from support import tiny_package
+from support.bombs import BOMBS, put_bomb
 from support.command_line import asl_edge, read_refusal
 from support.spying_model import N_BYTES, plant_spy
 
@@ -152,6 +153,15 @@ def test_torchscript_under_the_name_of_int8_is_refused(package: Path, tmp_path: 
     tiny_package.write_metadata(package, None)
     assert "is no ONNX model" in read_refusal(asl_edge("check", package))
     assert not target.exists()
+
+
+@pytest.mark.parametrize("kind", BOMBS)
+def test_model_that_takes_all_memory_or_never_answers_is_refused(package: Path, kind: str) -> None:
+    put_bomb(package / "tiny.int8.onnx", kind)
+    tiny_package.write_metadata(package, None)
+    sentence = read_refusal(asl_edge("check", package, *(["--timeout-s", "5"] if kind == "endless" else [])))
+    says = "did not answer within 5 s" if kind == "endless" else "Failed to allocate memory"
+    assert says in sentence
 
 
 @pytest.mark.parametrize("answers", [{}, {"int8": [9.0] * 25}, {"int8": None}])

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import onnx
+from support.bombs import BOMBS, put_bomb
 
 from edge.models import DEFAULT_MODEL
 from edge.package import METADATA_NAME, compute_sha256
@@ -192,6 +193,15 @@ def external_data(package: Path, count: int) -> Iterator[Arguments]:
         (copy / INT8).write_bytes(model.SerializeToString())
         list_file(copy, INT8)
         yield ["check", copy]
+
+
+def bombs(package: Path) -> Iterator[Arguments]:
+    """Yield checks of packages whose networks take all memory or never answer."""
+    for kind in BOMBS:
+        copy = copy_package(package)
+        put_bomb(copy / INT8, kind)
+        list_file(copy, INT8)
+        yield ["check", copy, *(["--timeout-s", "5"] if kind == "endless" else [])]
 
 
 def forged_signatures(folder: Path, package: Path, count: int) -> Iterator[Arguments]:

@@ -12,9 +12,12 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).parents[1]))  # for tests/support
+
 from enemy_packages import (
     INT8,
     Arguments,
+    bombs,
     copy_package,
     external_data,
     forged_signatures,
@@ -66,6 +69,7 @@ def attack(short: bool) -> Iterator[Row]:
         checks = mutated_files(tiny, 16 if short else 90)
         yield _refused("files of a package: swapped, cut, grown, links", checks)
         yield _refused("ONNX external data", external_data(tiny, 6 if short else 60))
+        yield _refused("ONNX models that take 2 GB or never answer", bombs(tiny))
         checks = forged_signatures(folder, tiny, 8 if short else 60)
         yield _refused("signatures: forged, cut, of others", checks)
         yield _spies(folder, tiny)
