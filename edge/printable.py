@@ -3,6 +3,8 @@
 A control character in them could move a terminal's cursor, hide text, or begin a line that looks like ours.
 """
 
+from typing import TextIO
+
 MAX_CHARACTERS = 2000  # of one sentence
 
 
@@ -12,6 +14,11 @@ def printable(text: str) -> str:
     Letters of every script stay. The escapes mean the same inside a JSON string.
     """
     return text if text.isprintable() else "".join(c if c.isprintable() else _escape(c) for c in text)
+
+
+def print_line(text: str, file: TextIO | None = None) -> None:
+    """Print one line, whatever the text holds, to standard output or another stream."""
+    print(printable(text), file=file, flush=True)
 
 
 def shorten(text: str) -> str:

@@ -11,6 +11,7 @@ from edge.engines.golden import golden_tensor
 from edge.errors import DataError
 from edge.models import VARIANTS
 from edge.package import Package, open_package
+from edge.printable import print_line
 from edge.records import LETTERS, Array
 from export import metadata as meta
 from export.calibration import (
@@ -169,4 +170,4 @@ def _write_variants(
 
 
 def _log(message: str) -> None:
-    print(f"export: {message}", file=sys.stderr)
+    print_line(f"export: {message}", file=sys.stderr)

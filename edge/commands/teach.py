@@ -15,7 +15,7 @@ from edge.hand.tracker import HandTracker
 from edge.personalize.learning import LearnResult
 from edge.personalize.taught_file import locate_taught_file
 from edge.personalize.teaching import NO_FEATURES, TeachingSession
-from edge.printable import printable
+from edge.printable import print_line
 from edge.records import LETTERS, LoopStep
 from edge.settings import Settings
 from edge.system.stdout import say
@@ -40,7 +40,7 @@ def main(arguments: argparse.Namespace) -> int:
             raise TeachError(f"--forget forgets all letters: leave out '{arguments.letters}'")
         say(forget_taught(settings))
         return 0
-    result = teach(settings, arguments.letters, lambda text: print(printable(text), file=sys.stderr))
+    result = teach(settings, arguments.letters, lambda text: print_line(text, file=sys.stderr))
     say(result.sentence)
     return 0 if result.helps else 1
 

@@ -21,6 +21,7 @@ from tqdm import tqdm
 from edge.errors import DataError
 from edge.geometry import hand_direction_rad, limit_zoom, rotated_square_around
 from edge.preprocess import crop_square
+from edge.printable import print_line
 from edge.records import Array, Image
 from train.crops.compose import NO_HAND_FRACTION, CropComposer
 from train.crops.store import PICTURE_PX, make_arrays, open_arrays, read_about, write_about
@@ -80,7 +81,7 @@ def main(args: argparse.Namespace) -> int:
                     array.flush()
                 about["done"] = position + 1
                 write_about(args.output, about)
-    print(f"wrote {args.output}: {args.crops:,} crops of {len(prepared):,} pictures")
+    print_line(f"wrote {args.output}: {args.crops:,} crops of {len(prepared):,} pictures")
     return 0
 
 

@@ -1,6 +1,7 @@
 """List the inputs of `prepare`, a manifest.csv or folders of letters, and collect the problems in them."""
 
 import csv
+import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,8 +12,10 @@ import numpy as np
 from edge.errors import DataError, reason_of
 from edge.pictures import SUFFIXES
 from edge.records import N_LANDMARKS, Array
+from edge.system.bounded_files import read_bounded
 from train.data.prepared import LABELS, SPLITS
 
+MAX_MANIFEST_BYTES = 300_000_000  # a row with landmarks has 400 bytes
 BOX_COLUMNS = ("box_x0", "box_y0", "box_x1", "box_y1")
 LANDMARK_COLUMNS = tuple(f"hand{i}_{axis}" for i in range(N_LANDMARKS) for axis in "xy")
 _LABEL_BY_NAME = {label.lower(): label for label in LABELS}
@@ -139,11 +142,11 @@ def _list_letters(
 
 def _list_manifest(path: Path, source: str, prefix: str, items: list[Item], problems: list[Problem]) -> None:
     try:
-        with path.open(newline="", encoding="utf-8-sig") as table:
-            reader = csv.DictReader(table)
-            if missing := {"file", "letter"} - set(reader.fieldnames or ()):
-                raise DataError(f"{path} has no column '{min(missing)}'; it needs file and letter")
-            rows = list(reader)
+        text = read_bounded(path, MAX_MANIFEST_BYTES).decode("utf-8-sig")
+        reader = csv.DictReader(io.StringIO(text, newline=""))
+        if missing := {"file", "letter"} - set(reader.fieldnames or ()):
+            raise DataError(f"{path} has no column '{min(missing)}'; it needs file and letter")
+        rows = list(reader)
     except UnicodeDecodeError:
         raise DataError(f"{path} can't be read as a CSV table: it is not UTF-8 text") from None
     except csv.Error as error:

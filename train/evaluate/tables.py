@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.errors import DataError, reason_of
+from edge.printable import print_line
 from edge.records import LETTERS
 from train.evaluate.metrics import Metrics, changed_fraction
 from train.evaluate.plots import plot_confusion
@@ -106,7 +107,7 @@ def print_table(metrics: Evaluation) -> None:
 
 
 def _print_row(name: str, values: Sequence[str]) -> None:
-    print(f"{name:48}" + "".join(f"{value:>14}" for value in values))
+    print_line(f"{name:48}" + "".join(f"{value:>14}" for value in values))
 
 
 def _format_percent(value: float | None) -> str:
