@@ -186,7 +186,9 @@ def test_torchscript_variant_reads_the_same_letter(tiny_folder: Path, tmp_path: 
     picture = save(tmp_path / "a.png", scene(1))
     done = asl_edge("predict", "--model", tiny_folder, "--variant", "dynamic", picture)
     assert done.returncode == 0
-    assert done.stderr.startswith("asl-edge: the variant dynamic is TorchScript, a program that can read and ")
+    assert done.stderr.startswith(
+        "asl-edge: the variant dynamic is TorchScript, a program that can read and "
+    )
     assert done.stderr.count("\n") == 1
     assert parse_json_lines(done.stdout)[0]["letter"] == "F"
 

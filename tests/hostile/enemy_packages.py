@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import onnx
+import paths  # noqa: F401  finds tests/support
 from support.bombs import BOMBS, put_bomb
 
 from edge.models import DEFAULT_MODEL

@@ -12,8 +12,6 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).parents[1]))  # for tests/support
-
 from enemy_packages import (
     INT8,
     Arguments,
@@ -28,11 +26,11 @@ from enemy_packages import (
     mutated_numbers,
 )
 from forked import Run, run_forked
+from paths import TESTS
 from row import Row
 
 from edge.package import METADATA_NAME
 
-TESTS = Path(__file__).parents[1]
 BUILD = """
 import sys
 from pathlib import Path
