@@ -47,13 +47,7 @@ def attack(short: bool) -> Iterator[Row]:
     rng = random.Random(28)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        subprocess.run(
-            [sys.executable, "-c", MODEL, folder / "model"],
-            cwd=ROOT / "tests",
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
-            check=True,
-            capture_output=True,
-        )
+        build_model(folder / "model")
         seeds = make_seeds()
         count = (SHORT_TRIES if short else TRIES) // len(seeds)
         todo: queue.SimpleQueue[tuple[str, bytes]] = queue.SimpleQueue()
@@ -65,6 +59,17 @@ def attack(short: bool) -> Iterator[Row]:
     tries = [each for part in parts for each in part]
     for kind in seeds:
         yield _format([each for each in tries if each.format == kind], kind)
+
+
+def build_model(folder: Path) -> None:
+    """Write the deployment package of a tiny network, which takes milliseconds to read a picture."""
+    subprocess.run(
+        [sys.executable, "-c", MODEL, folder],
+        cwd=ROOT / "tests",
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        check=True,
+        capture_output=True,
+    )
 
 
 def _format(tries: list[Try], kind: str) -> Row:
