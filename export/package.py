@@ -106,7 +106,7 @@ def prepare_model_for_deployment(
             "measured_bytes": {
                 variant: package.contents[path.name].size_bytes for variant, path in package.files.items()
             },
-            "golden_pictures": _write_golden_pictures(package, chosen),
+            "golden_pictures": _write_golden_pictures(package),
         }
         metadata = meta.keep_variants(metadata, chosen)
         for variant in set(package.files) - set(chosen):
@@ -122,9 +122,9 @@ def prepare_model_for_deployment(
     return open_package(output)
 
 
-def _write_golden_pictures(package: Package, variants: Sequence[str]) -> list[dict[str, Any]]:
-    """Write the pictures into the package's folder and return the section of the metadata."""
-    engines = {variant: open_variant(package, variant) for variant in variants}
+def _write_golden_pictures(package: Package) -> list[dict[str, Any]]:
+    """Write pictures that every variant reads, float32 too, and return the section of the metadata."""
+    engines = {variant: open_variant(package, variant) for variant in package.files}
     pictures = write_golden_pictures(package.folder, engines, package.spec)
     if not pictures:
         _log(

@@ -23,7 +23,7 @@ from edge.system.stdout import say
 WARM_UP, RUNS = 3, 20
 # A model of some kilobytes can ask for any memory. A good one takes some 100 MB; the service may have 512 MB.
 MAX_BYTES = 1_000_000_000
-TIMEOUT_S = 600.0
+TIMEOUT_S, MAX_TIMEOUT_S = 600.0, 86_400.0
 log = logging.getLogger(__name__)
 
 
@@ -47,6 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> int:
     if arguments.limit_ms <= 0:
         raise SettingsError(f"--limit-ms must be more than 0, got {arguments.limit_ms:g}")
+    if not 0 < arguments.timeout_s <= MAX_TIMEOUT_S:  # NaN is refused, too
+        raise SettingsError(f"--timeout-s must be from 0 to {MAX_TIMEOUT_S:g}, got {arguments.timeout_s:g}")
     settings = load_settings(arguments)
     package = open_package(Path(arguments.folder or settings.model), settings.signers)
     if package.schema_version == 1:

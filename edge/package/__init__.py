@@ -155,11 +155,15 @@ def _parse(path: Path, data: bytes) -> dict[str, Any]:
 
 def _check_numbers(value: object) -> None:
     """Raise ValueError for a number beyond MAX_NUMBER; 1e400 is an infinity that JSON can write."""
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    for each in inner:
-        _check_numbers(each)
-    if isinstance(value, int | float) and not abs(value) <= MAX_NUMBER:
-        raise ValueError(f"the number {reprlib.repr(value)} is too large")
+    left = [value]
+    while left:  # not recursive, because JSON may be nested as deeply as Python's stack
+        each = left.pop()
+        if isinstance(each, dict):
+            left += each.values()
+        elif isinstance(each, list):
+            left += each
+        elif isinstance(each, int | float) and not abs(each) <= MAX_NUMBER:
+            raise ValueError(f"the number {reprlib.repr(each)} is too large")
 
 
 def _read(folder: Path, metadata: dict[str, Any]) -> Package:

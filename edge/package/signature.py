@@ -7,17 +7,17 @@ The workstation signs the metadata, which holds the sum of every file:
 The board has a file of the public keys that may sign, a line each: `asl-edge ssh-ed25519 AAAA...`
 """
 
-import stat
 import subprocess
 from pathlib import Path
 
 from edge.errors import PackageError, os_errors_as
+from edge.system.bounded_files import read_bounded
 
 SIGNATURE_SUFFIX = ".sig"  # ssh-keygen appends it
 IDENTITY = "asl-edge"  # the first word of a line of the signers' file
 # A signature is good for one purpose only: the same key may also log in or sign commits.
 PACKAGE_NAMESPACE = "asl-edge-package"
-MAX_SIGNATURE_BYTES = 20_000
+MAX_BYTES = 100_000  # of a signature, and of the file of keys
 TIMEOUT_S = 30.0
 
 
@@ -28,17 +28,14 @@ def verify_signature(data: bytes, path: Path, signers: Path) -> None:
     """
     signature = path.with_name(path.name + SIGNATURE_SUFFIX)
     with os_errors_as(PackageError, f"{signers} can't be read", "model.signers names it"):
-        signers.open("rb").close()
-    with os_errors_as(PackageError, f"{signature} can't be read"):
-        try:
-            status = signature.stat()
-        except FileNotFoundError:
-            raise PackageError(
-                f"{path.parent} is not signed, and model.signers wants a signature: sign it with "
-                f"ssh-keygen -Y sign -f KEY -n {PACKAGE_NAMESPACE} {path.name}"
-            ) from None
-    if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_SIGNATURE_BYTES:
-        raise PackageError(f"{signature} is no signature of ssh-keygen: copy the package again, or sign it")
+        read_bounded(signers, MAX_BYTES)
+    if not signature.exists():
+        raise PackageError(
+            f"{path.parent} is not signed, and model.signers wants a signature: sign it with "
+            f"ssh-keygen -Y sign -f KEY -n {PACKAGE_NAMESPACE} {path.name}"
+        )
+    with os_errors_as(PackageError, f"{signature} can't be read", "copy the package again, or sign it"):
+        read_bounded(signature, MAX_BYTES)
     command = ["ssh-keygen", "-Y", "verify", "-f", str(signers), "-I", IDENTITY, "-n", PACKAGE_NAMESPACE]
     try:
         done = subprocess.run(

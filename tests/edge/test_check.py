@@ -172,6 +172,11 @@ def test_missing_golden_answer_is_refused(package: Path, answers: dict[str, list
     assert done.stderr.startswith(f"asl-edge: {package} holds no golden answer of int8")
 
 
+@pytest.mark.parametrize("value", ["0", "-1", "nan", "inf"])
+def test_time_that_is_none_is_refused(package: Path, value: str) -> None:
+    assert "--timeout-s must be from 0 to 86400" in read_refusal(check(package, "--timeout-s", value))
+
+
 def test_limit_of_nan_refuses_every_package(package: Path) -> None:
     assert check(package, "--limit-ms", "nan").returncode == 2
 

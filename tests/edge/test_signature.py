@@ -1,5 +1,6 @@
 """A device that is told to want a signature takes only packages that a listed key has signed."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -104,7 +105,14 @@ def test_signers_file_that_is_missing_is_named(package: Path, tmp_path: Path) ->
 
 def test_signature_without_an_end_is_refused(package: Path, signers: Path) -> None:
     (package / SIGNATURE).symlink_to("/dev/zero")
-    assert "is no signature of ssh-keygen" in read_refusal(asl_edge("check", package, "--signers", signers))
+    assert "it is a device, not a file" in read_refusal(asl_edge("check", package, "--signers", signers))
+
+
+def test_signers_file_that_nobody_writes_is_refused(package: Path, key: Path, tmp_path: Path) -> None:
+    sign_package(package, key)
+    os.mkfifo(tmp_path / "signers")
+    sentence = read_refusal(asl_edge("check", package, "--signers", tmp_path / "signers"))
+    assert "it is a named pipe, not a file" in sentence
 
 
 def test_missing_ssh_keygen_is_named(package: Path, key: Path, signers: Path) -> None:

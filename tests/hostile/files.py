@@ -84,7 +84,8 @@ def attack(short: bool) -> Iterator[Row]:
 def _sha256(metadata: Path) -> str:
     from json import loads
 
-    return str(loads(metadata.read_bytes())["files"]["int8"]["sha256"])
+    described = loads(metadata.read_bytes())
+    return str(described["contents"][described["files"]["int8"]["name"]]["sha256"])
 
 
 def _reload(

@@ -2,7 +2,10 @@
 
 import fnmatch
 import json
+import os
 import re
+import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -138,7 +141,7 @@ def test_sandbox_of_the_trial_is_the_units() -> None:
         "RuntimeDirectory",
         "Log",
     )
-    in_any_case = {"SupplementaryGroups", "EnvironmentFile", "LimitNOFILE"}
+    in_any_case = {"SupplementaryGroups", "EnvironmentFile", "LimitNOFILE", "OOMPolicy"}
     assert {name for name in left_out if not name.startswith(about_a_service)} <= in_any_case
 
 
@@ -150,3 +153,33 @@ def test_board_that_wants_signatures_gets_the_setting_and_the_keys() -> None:
     assert text.splitlines()[1:] == [f'asl-edge namespaces="asl-edge-package,asl-edge-release" {key}']
     settings = render_settings({"model": {"threads": 1}}, asl_edge_signers=[key])
     assert 'signers = "/etc/asl-edge/allowed_signers"' in settings
+
+
+def test_sandbox_passes_what_this_systemd_knows_and_the_drop_ins_memory(tmp_path: Path) -> None:
+    """Both programs of systemd are played here: one lists what it knows, the other prints what it is told."""
+    programs, dropins = tmp_path / "bin", tmp_path / "dropins"
+    for folder in (programs, dropins):
+        folder.mkdir()
+    knows = "User Group MemoryMax PrivateNetwork ProtectSystem SystemCallFilter DeviceAllow Environment"
+    known = "".join(f"{name}=\\n" for name in knows.split())  # an older one, without ProtectClock
+    for name, script in (("systemctl", f"printf '{known}'"), ("systemd-run", """printf '%s\\n' "$@\"""")):
+        (programs / name).write_text(f"#!/bin/sh\n{script}\n")
+        (programs / name).chmod(0o755)
+    (dropins / "more.conf").write_text("[Service]\nMemoryMax=3G\nPrivateNetwork=no\n")
+    for source in (ROLE / "files/sandboxed", ANSIBLE.parent / "systemd/asl-edge.service"):
+        shutil.copy(source, tmp_path)
+    environment = {"PATH": f"{programs}:{os.environ['PATH']}", "ASL_EDGE_DROPINS": str(dropins)}
+    command = ["sh", tmp_path / "sandboxed", "/usr/bin/env", "A=a b", "program", "check"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
+    assert lines[-5:] == ["--", "/usr/bin/env", "A=a b", "program", "check"]
+    properties = [line.removeprefix("--property=") for line in lines if line.startswith("--property=")]
+    assert [line for line in properties if line.startswith("MemoryMax=")] == [
+        "MemoryMax=512M",
+        "MemoryMax=3G",
+    ]
+    assert {"User=asl-edge", "PrivateNetwork=yes", "ProtectSystem=strict"} <= set(properties)
+    assert any(line.startswith("SystemCallFilter=~@clock ") for line in properties)
+    assert not [
+        line for line in properties if line.startswith(("ProtectClock", "DeviceAllow", "PrivateNetwork=no"))
+    ]
