@@ -1,1 +1,4 @@
-"""The live page: letters and picture in a browser. server.py is its thread, views.py its addresses."""
+"""The live page: letters and picture in a browser.
+
+server.py is the loop's end, process.py the process with the connections of clients, views.py its addresses.
+"""

@@ -29,7 +29,7 @@ from edge.web.rare_log import RareLog
 from edge.web.requests import answer_safely, log_briefly
 from edge.web.views import build_application
 
-NICE = 15  # of the process, where the unit's sandbox allows it
+NICE = 10  # of the process, where the unit's sandbox allows it
 CORE = 0.25  # of a core, which the process may use, whatever clients do
 PERIOD_S = 0.1  # over which it is measured
 FILES = MAX_CONNECTIONS + 64

@@ -38,8 +38,8 @@ def log_briefly(rare_log: RareLog) -> None:
         error = record.exc_info[1] if record.exc_info else None
         if type(error).__module__ != "aiohttp.http_exceptions":
             return True
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        rare_log(logging.INFO, "malformed", f"refused a malformed request: {first[:100]}")
+        reason = " ".join(str(error).split()) or type(error).__name__
+        rare_log(logging.INFO, "malformed", f"refused a malformed request: {reason[:100]}")
         return False
 
     def report(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:

@@ -82,6 +82,16 @@ def test_counters_never_decrease_when_the_camera_is_reopened() -> None:
     assert values(metrics)["asl_edge_frames_dropped_total",] == 5
 
 
+def test_what_the_page_counts_is_added_up() -> None:
+    metrics = Metrics(MODEL)
+    metrics.count_page({"wrong_tokens": 2, "requests_delayed": 1})
+    metrics.count_page({"wrong_tokens": 3})
+    exposed = values(metrics)
+    assert exposed["asl_edge_page_wrong_tokens_total",] == 5
+    assert exposed["asl_edge_page_requests_delayed_total",] == 1
+    assert exposed["asl_edge_page_connections_closed_total",] == 0
+
+
 def test_dashboard_uses_only_metrics_that_exist() -> None:
     metrics = Metrics(MODEL)
     metrics(snapshot_of(0, letter="H"))

@@ -21,7 +21,9 @@ SLOW = {
     ),
 }
 CLOSED_S = 20.0  # after which all of them must be closed
-PAGE_CORE = 0.1  # of a core, which the page may take while it is flooded with requests
+# Of a core, which the page may take while it is flooded. The first is for requests, which are limited for
+# each client. The second is for anything else, for which the page limits itself to 0.25.
+PAGE_CORE, PAGE_LIMIT = 0.1, 0.35
 
 
 def attack(short: bool) -> Iterator[Row]:
@@ -30,7 +32,9 @@ def attack(short: bool) -> Iterator[Row]:
             yield _hold_open(page, name, start, 100 if short else 1100)
         seconds, rounds = (3.0, 1) if short else (7.0, 4)
         yield _flood(page, "two clients that ask /healthz in a loop", _ask, seconds, rounds, PAGE_CORE)
-        yield _flood(page, "two clients that connect in a loop", _connect, seconds, rounds, 1.0)
+        yield _flood(page, "two clients that connect in a loop", _connect, seconds, rounds, PAGE_LIMIT)
+        name = "two clients that send malformed requests from 250 addresses in a loop"
+        yield _flood(page, name, _garble, seconds, rounds, PAGE_LIMIT)
 
 
 def _hold_open(page: AttackedPage, name: str, start: bytes, count: int) -> Row:
@@ -121,6 +125,17 @@ def _ask(port: int, stop: threading.Event, count: list[int]) -> None:
                         break
                     received += data.count(b"HTTP/1.1 ")
                 count[0] += received
+
+
+def _garble(port: int, stop: threading.Event, count: list[int]) -> None:
+    while not stop.is_set():
+        with contextlib.suppress(OSError), socket.socket() as client:
+            client.settimeout(5)
+            client.bind((f"127.0.1.{1 + count[0] % 250}", 0))
+            client.connect(("127.0.0.1", port))
+            client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n")
+            client.recv(4096)
+            count[0] += 1
 
 
 def _connect(port: int, stop: threading.Event, count: list[int]) -> None:

@@ -22,7 +22,7 @@ def attack(short: bool) -> Iterator[Row]:
     with attacked_page("--page-trusted-proxies", "127.0.0.1") as page:
         count = 100 if short else 2000
         yield _guess(page, "guesses of the token from one client", count // 4, 1, _send_bearer)
-        yield _guess(page, "guesses in the login form from one client", count // 4, 2, _send_form)
+        yield _guess(page, "guesses in the login form from two clients", count // 4, 2, _send_form)
         yield _guess(page, "guesses, each from another client behind a proxy", count, count, _send_bearer)
     with attacked_page() as page:
         yield _guess_cookies(page, 3.0 if short else 15.0)

@@ -14,7 +14,7 @@ from row import Row
 
 SEED = 28
 THREADS = 16
-ANSWER_S = 0.3  # to wait for an answer: half of the requests are incomplete and get none
+AIMED_S, DAMAGED_S = 1.0, 0.3  # to wait for an answer: half of the requests are incomplete and get none
 
 URLENCODED = "application/x-www-form-urlencoded"
 PATHS = (
@@ -104,15 +104,15 @@ BODIES = (
 
 def attack(short: bool) -> Iterator[Row]:
     with attacked_page() as page:
-        yield _send_all(page, "requests wrong on purpose", _aim(60 if short else 500))
-        yield _send_all(page, "requests damaged at random", _damage(200 if short else 10_000))
+        yield _send_all(page, "requests wrong on purpose", _aim(60 if short else 500), AIMED_S)
+        yield _send_all(page, "requests damaged at random", _damage(200 if short else 10_000), DAMAGED_S)
 
 
-def _send_all(page: AttackedPage, name: str, requests: list[bytes]) -> Row:
+def _send_all(page: AttackedPage, name: str, requests: list[bytes], answer_s: float) -> Row:
     """Send each request from an address of its own, so that it need not wait for the others."""
     before_s = page.cpu_s()
     with ThreadPoolExecutor(THREADS) as pool:
-        statuses = Counter(pool.map(lambda each: _send(page.port, *each), enumerate(requests)))
+        statuses = Counter(pool.map(lambda each: _send(page.port, answer_s, *each), enumerate(requests)))
     held = sum(count for status, count in statuses.items() if status < 500)
     if not page.is_unharmed():
         held = 0
@@ -122,7 +122,7 @@ def _send_all(page: AttackedPage, name: str, requests: list[bytes]) -> Row:
     return Row(name, len(requests), held, None, page.peak_mb(), note)
 
 
-def _send(port: int, number: int, request: bytes) -> int:
+def _send(port: int, answer_s: float, number: int, request: bytes) -> int:
     """Send a request, and return the status of the answer, or 0 if there is none."""
     with contextlib.suppress(OSError), socket.socket() as client:
         client.bind((f"127.{1 + number // 62500}.{number // 250 % 250}.{1 + number % 250}", 0))
@@ -134,7 +134,7 @@ def _send(port: int, number: int, request: bytes) -> int:
             return 0
         if number % 3 == 1:
             client.shutdown(socket.SHUT_WR)
-        client.settimeout(ANSWER_S)
+        client.settimeout(answer_s)
         answer = client.recv(4096).split(b" ", 2)
         return int(answer[1]) if len(answer) > 1 and answer[1].isdigit() else 0
     return 0
