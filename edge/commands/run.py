@@ -4,12 +4,13 @@ import argparse
 import faulthandler
 import logging
 import os
+import time
 from collections.abc import Callable
 
 from edge.build import Components, build_camera, build_components, observing
 from edge.cameras import Camera
 from edge.commands.flags import add_settings, load_settings
-from edge.errors import AslEdgeError, CameraBlind, CameraError, SettingsError, lacks_memory
+from edge.errors import AslEdgeError, CameraBlind, CameraError, lacks_memory
 from edge.pipeline import run
 from edge.records import LoopStep, Observer
 from edge.settings import SETTINGS, Settings
@@ -21,6 +22,9 @@ log = logging.getLogger(__name__)
 # restarted. A restart after each try would load the model every few seconds and keep an idle board busy. The
 # sum stays below the unit's TimeoutStartSec=90.
 CAMERA_PAUSES_S = (1, 2, 4, *[5] * 10)
+
+# After a reload, the old settings come back if the loop fails within this time.
+TRIAL_S = 60.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,18 +52,17 @@ def serve(read_settings: Callable[[], Settings], reloads: bool) -> None:
     pauses = iter(CAMERA_PAUSES_S if service.supervised else ())
     while now is not None:
         logging.getLogger().setLevel(now.settings.log_level.upper())
+        started_s = time.monotonic()
         try:
             with observing(now) as observers, build_camera(now.settings, service.stop) as camera:
                 now, before = _run_once(now, camera, observers, service, read_settings), now
-        except (CameraError, SettingsError) as error:
-            if isinstance(error, CameraBlind):
-                raise
-            if before is not None:
-                log.error("the new settings are not used: %s", error)
+        except Exception as error:
+            if before is not None and time.monotonic() - started_s < TRIAL_S:
+                log.error("the new settings are not used: %s", _describe(error))
                 now, before = before, None
                 continue
             pause_s = next(pauses, None)
-            if pause_s is None or isinstance(error, SettingsError):
+            if pause_s is None or isinstance(error, CameraBlind) or not isinstance(error, CameraError):
                 raise
             service.wait_for_camera(error, pause_s)
             now = None if service.ending else now

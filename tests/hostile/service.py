@@ -1,7 +1,10 @@
 """A running `asl-edge run` that reads its settings again and again."""
 
+import contextlib
+import os
 import queue
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -11,7 +14,6 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 WAIT_S = 30.0
 ANSWERS = ("the settings were reloaded", "the new settings are not used: ")
-SIGHUP_BIT = 1 << (signal.SIGHUP - 1)
 
 
 def is_used(lines: list[str]) -> bool:
@@ -24,6 +26,10 @@ class Service:
     """The program with a settings file, which SIGHUP lets it read again. It works in `folder`."""
 
     def __init__(self, settings: Path, folder: Path) -> None:
+        (folder / "notify").unlink(missing_ok=True)
+        self._systemd = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._systemd.bind(str(folder / "notify"))
+        self._systemd.settimeout(WAIT_S)
         command = [sys.executable, "-m", "edge", "run", "--config", str(settings)]
         self.process = subprocess.Popen(
             command,
@@ -32,12 +38,13 @@ class Service:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
+            env=os.environ | {"NOTIFY_SOCKET": str(folder / "notify")},
         )
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
         threading.Thread(target=self._read, daemon=True).start()
-        deadline = time.monotonic() + WAIT_S
-        while not self._catches_sighup() and time.monotonic() < deadline:
-            time.sleep(0.05)
+        with contextlib.suppress(TimeoutError):
+            while b"READY=1" not in self._systemd.recv(4096):
+                continue
 
     def reload(self) -> list[str]:
         """Send SIGHUP; return the log up to the answer. Without an answer, the process is ended."""
@@ -61,6 +68,7 @@ class Service:
     def end(self) -> None:
         self.process.kill()
         self.process.wait()
+        self._systemd.close()
 
     def _read(self) -> None:
         assert self.process.stderr is not None
@@ -73,8 +81,3 @@ class Service:
         while not self._lines.empty():
             lines.append(self._lines.get())
         return lines
-
-    def _catches_sighup(self) -> bool:
-        text = Path(f"/proc/{self.process.pid}/status").read_text()
-        caught = next(line for line in text.splitlines() if line.startswith("SigCgt"))
-        return bool(int(caught.split()[1], 16) & SIGHUP_BIT)
