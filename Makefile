@@ -12,6 +12,8 @@ DATA ?= ../shared/data/asl-frames/manifest.csv
 BOARD ?=
 # if not empty, the wheelhouse contains the wheels of page, MQTT and metrics
 EXTRAS ?=
+# the SSH key that signs the list of wheels, if the boards want that (asl_edge_signers)
+SIGN ?=
 
 .PHONY: help
 help: ## print the targets
@@ -42,6 +44,13 @@ EDGE_FILES := $(shell find edge -type f -not -path '*/__pycache__/*')
 .PHONY: venv venv-dev
 venv: .venv/.made ## build .venv: only the runtime, as on a device (no torch)
 venv-dev: .venv-dev/.made ## build .venv-dev: everything to train, export, test and check
+
+.venv-dev/.people: requirements/people.txt | venv-dev
+	@uv=$$(command -v uv || echo .venv-dev/bin/uv); VIRTUAL_ENV=$(CURDIR)/.venv-dev $$uv pip install -q --require-hashes -r $<
+	@touch $@
+
+.PHONY: venv-people
+venv-people: .venv-dev/.people ## add to .venv-dev what `python -m train people` needs (Anny and moderngl, 200 MB)
 
 .PHONY: demo
 demo: venv ## let the shipped model read WORD from the synthetic signer (make demo WORD=HELLO)
@@ -134,7 +143,7 @@ board-named: # checked before .venv-deploy is built, which takes minutes
 	@test -f "ansible/group_vars/$(BOARD).yml" || \
 	{ echo "there is no board '$(BOARD)': make wheelhouse BOARD=... takes one of $(BOARDS)" >&2; exit 2; }
 wheelhouse: board-named venv-deploy ## collect the wheels of a board (make wheelhouse BOARD=pi_bookworm)
-	.venv-deploy/bin/python ansible/wheelhouse.py $(BOARD) $(if $(EXTRAS),extras)
+	.venv-deploy/bin/python ansible/wheelhouse.py $(BOARD) $(if $(EXTRAS),--extras) $(if $(SIGN),--sign '$(SIGN)')
 
 lint-deploy: venv-deploy ## run ansible-lint with its production profile
 	cd ansible && PATH=$(CURDIR)/.venv-deploy/bin:$$PATH ansible-lint --offline --profile production .
@@ -154,6 +163,11 @@ test-deploy-arm: venv-deploy ## test the playbook on an emulated 64-bit ARM mach
 	$(MAKE) wheelhouse BOARD=debian_arm
 	$(TEST_DEPLOY)/prove_arm.py
 
+.PHONY: test-container
+test-container: ## build the Dockerfile on a Debian root that is made here, and run it (as root; some minutes)
+	tests/machines/need_packages.sh mmdebstrap debian-archive-keyring buildah runc
+	tests/container/prove.sh
+
 .PHONY: pictures
 pictures: venv-dev ## regenerate the pictures of the documents (needs Debian's chromium and chromium-driver)
 	.venv-dev/bin/python docs/pictures/make.py
@@ -164,11 +178,24 @@ train-default: venv-dev ## retrain and package the shipped model from DATA (hour
 
 .PHONY: requirements
 requirements: venv-dev ## pin requirements/*.in by version and hash
-	@uv=$$(command -v uv || echo .venv-dev/bin/uv); cd requirements; for name in device extras nano dev build uv deploy peers mediapipe pnnx; do \
-	oldest=3.10; alone=; case $$name in nano|peers|mediapipe) oldest=3.11;; pnnx) alone=--no-deps;; esac; \
+	@uv=$$(command -v uv || echo .venv-dev/bin/uv); cd requirements; for name in device extras nano dev build uv deploy audit peers mediapipe pnnx people; do \
+	oldest=3.10; alone=; case $$name in nano|peers|mediapipe) oldest=3.11;; people) oldest=3.11; alone='-c dev.txt';; pnnx) alone=--no-deps;; esac; \
 	$$uv pip compile -q $$alone --universal --python-version $$oldest --generate-hashes --no-header \
 	  --no-emit-index-url --no-emit-find-links $$name.in -o $$name.txt; done
 
+.venv-audit/.made: requirements/audit.txt
+	@$(PYTHON) -m venv --clear .venv-audit || { echo "on Debian: apt install python3-venv" >&2; exit 1; }
+	@.venv-audit/bin/python -m pip install -q --require-hashes -r requirements/audit.txt
+	@touch $@
+
+.PHONY: audit outdated sbom
+audit: .venv-audit/.made ## look for known vulnerabilities of the pinned packages (exit code 2: their data can't be reached)
+	.venv-audit/bin/python requirements/audit.py
+outdated: venv-dev ## report pins that are older than their newest patch
+	.venv-dev/bin/python requirements/patches.py --uv "$$(command -v uv || echo .venv-dev/bin/uv)"
+sbom: .venv-audit/.made ## list what a device installs, as CycloneDX files in build/sbom (at each release)
+	.venv-audit/bin/python requirements/sbom.py build/sbom
+
 .PHONY: clean
 clean: ## remove environments, builds and caches
-	rm -rf .venv .venv-dev .venv-deploy .venv-peers .venv-mediapipe build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-dev .venv-deploy .venv-audit .venv-peers .venv-mediapipe build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

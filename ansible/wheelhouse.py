@@ -1,10 +1,11 @@
-"""Collect the wheels of a board on the workstation: `make wheelhouse BOARD=pi_bookworm [EXTRAS=1]`.
+"""Collect the wheels of a board: `make wheelhouse BOARD=pi_bookworm [EXTRAS=1] [SIGN=KEY]`.
 
 They are the wheels that requirements/ pins for the board's Python and processor, and asl-edge's own wheel.
-They go to build/wheelhouse/BOARD, with a list of their sums in wheels.sha256. group_vars/BOARD.yml, over the
-role's defaults, describes the board.
+They go to build/wheelhouse/BOARD, with a list of their sums in wheels.sha256, which KEY signs.
+group_vars/BOARD.yml, over the role's defaults, describes the board.
 """
 
+import argparse
 import hashlib
 import os
 import re
@@ -18,6 +19,7 @@ from packaging.requirements import Requirement
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parent
+SIGNED_AS = "asl-edge-release"  # the namespace of the signature
 BOARDS = sorted(path.stem for path in (HERE / "group_vars").glob("*.yml"))
 
 
@@ -89,7 +91,14 @@ def compute_sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def main(board: str, extras: bool) -> None:
+def sign(path: Path, key: str) -> None:
+    """Write `path`.sig with an SSH key, which tasks/application.yml verifies. Raises SystemExit."""
+    command = ["ssh-keygen", "-Y", "sign", "-q", "-f", key, "-n", SIGNED_AS, path]
+    if subprocess.run(command, check=False).returncode:
+        sys.exit(f"{path} was not signed with {key}: name a private key, or install openssh-client")
+
+
+def main(board: str, extras: bool, key: str) -> None:
     """Fill build/wheelhouse/BOARD anew; `extras` adds the wheels for the page, MQTT and metrics."""
     if board not in BOARDS:
         sys.exit(f"there is no board '{board}': make wheelhouse BOARD=... takes one of {', '.join(BOARDS)}")
@@ -114,9 +123,16 @@ def main(board: str, extras: bool) -> None:
         fetch_python(variables["asl_edge_own_python_url"], variables["asl_edge_own_python_sha256"], archive)
     files = sorted(path for path in folder.iterdir())
     (folder / "wheels.sha256").write_text("".join(f"{compute_sha256(path)}  {path.name}\n" for path in files))
+    if key:
+        sign(folder / "wheels.sha256", key)
     for path in files:
         print(f"{path.stat().st_size / 1e6:7.1f} MB  {path.name}")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else "", extras="extras" in sys.argv[2:])
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("board")
+    parser.add_argument("--extras", action="store_true", help="also the wheels of page, MQTT and metrics")
+    parser.add_argument("--sign", default="", metavar="KEY", help="SSH key to sign the list of sums with")
+    arguments = parser.parse_args()
+    main(arguments.board, arguments.extras, arguments.sign)

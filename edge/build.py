@@ -55,7 +55,7 @@ def build_components(settings: Settings, stop: threading.Event) -> Components:
         teaching.restore()
     except TeachError as error:  # a service goes on without it, for example after an update of the model
         log.warning("what was taught is not used: %s", error)
-    sha256 = package.metadata["files"][settings.variant]["sha256"]
+    sha256 = package.sha256(settings.variant)
     return Components(
         settings,
         HandTracker(engine, package.spec, settings.min_confidence, MediaPipePalmDetector(settings.threads)),
@@ -92,15 +92,24 @@ def build_tracker(
 
 def load_model(settings: Settings, golden: bool = False) -> tuple[Package, CorrectedEngine]:
     """Return the settings' package and its engine; `golden` checks its golden answer first."""
-    package = open_package(Path(settings.model))
+    package = open_settings_package(settings)
     engine = load_engine(settings, package)
     if golden:
         check_golden(engine, package, settings.variant)
     return package, CorrectedEngine(engine)
 
 
+def open_settings_package(settings: Settings) -> Package:
+    """Return the settings' package, signed by one of model.signers if that is set."""
+    return open_package(Path(settings.model), settings.signers)
+
+
 def load_engine(settings: Settings, package: Package) -> Engine:
-    """Return the engine of the settings' variant."""
+    """Return the engine of the settings' variant. A warning says what TorchScript can do."""
+    if package.runtime(settings.variant) == "torchscript":
+        from edge.engines.torchscript import CAN_DO
+
+        log.warning(CAN_DO)
     return open_engine(package, settings.variant, settings.threads, settings.thread_spinning)
 
 

@@ -5,6 +5,8 @@ from typing import Any
 
 from edge.errors import SettingsError
 
+MAX_SHOWN = 100  # characters of a wrong value
+MAX_TEXT = 4096  # characters; the longest path of Linux
 TYPE_WORDS = {str: "text in quotes", int: "a whole number", float: "a number", bool: "true or false"}
 
 
@@ -50,21 +52,27 @@ def check(setting: Setting, subject: str, value: object) -> Any:
     """Return the value in the setting's type. Raises SettingsError that begins with `subject`."""
     is_whole_number = setting.type is float and type(value) is int
     if type(value) is not setting.type and not is_whole_number:
-        raise SettingsError(f"{subject} must be {TYPE_WORDS[setting.type]}, got {_as_toml(value)}")
+        raise SettingsError(f"{subject} must be {TYPE_WORDS[setting.type]}, got {format_value(value)}")
+    if isinstance(value, str) and (len(value) > MAX_TEXT or "\0" in value):
+        raise SettingsError(f"{subject} must be at most {MAX_TEXT} characters without a null character")
     if setting.choices and value not in setting.choices:
         choices = ", ".join(map(str, setting.choices))
-        raise SettingsError(f"{subject} must be one of {choices}, got {_as_toml(value)}")
+        raise SettingsError(f"{subject} must be one of {choices}, got {format_value(value)}")
     if setting.limits:
         low, high = setting.limits
         if not low <= value <= high:  # type: ignore[operator]  # NaN is refused, too
-            raise SettingsError(f"{subject} must be from {low:g} to {high:g}, got {value}")
+            raise SettingsError(f"{subject} must be from {low:g} to {high:g}, got {format_value(value)}")
     return setting.type(value)
 
 
-def _as_toml(value: object) -> str:
-    """Return the value as a settings file shows it."""
+def format_value(value: object) -> str:
+    """Return the value as a settings file shows it, the beginning of a long one."""
     if isinstance(value, dict):
         return "a table"
     if isinstance(value, bool):
         return str(value).lower()
-    return repr(value) if isinstance(value, str | list) else str(value)
+    try:
+        text = repr(value) if isinstance(value, str | list) else str(value)
+    except (ValueError, RecursionError):  # Python doesn't format integers of more than 4,300 digits
+        return "a number that is too large"
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."

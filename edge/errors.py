@@ -16,9 +16,19 @@ import contextlib
 import sys
 from collections.abc import Iterator
 
+from edge.printable import shorten
+
+OPENCV_NO_MEMORY = -4  # cv2.Error.StsNoMem
+
 
 class AslEdgeError(Exception):
-    """A fault that the user can mend; the message says how."""
+    """A fault that the user can mend; the message says how.
+
+    Foreign words in it are made printable, so that it can be shown anywhere.
+    """
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(shorten(sentence))
 
 
 class SettingsError(AslEdgeError):
@@ -73,6 +83,12 @@ def os_errors_as(error_type: type[AslEdgeError], what: str, advice: str = "") ->
 def reason_of(error: OSError) -> str:
     """Return the system's reason in lower case, to stand inside a sentence."""
     return (error.strerror or str(error)).lower()
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Return whether Python, numpy or OpenCV reports that there is not enough memory."""
+    of_opencv = type(error).__module__ == "cv2" and getattr(error, "code", 0) == OPENCV_NO_MEMORY
+    return of_opencv or isinstance(error, MemoryError)
 
 
 def not_installed(what: str, package: str, extra: str) -> SettingsError:

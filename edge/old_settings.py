@@ -5,6 +5,7 @@ import logging
 import re
 from typing import Any
 
+from edge.declaration import format_value
 from edge.errors import SettingsError
 from edge.settings import SETTINGS, TABLES
 
@@ -82,5 +83,5 @@ def _warn(message: str) -> None:
 
 def _from_engine(value: Any, subject: str) -> list[tuple[str, Any]]:
     if not isinstance(value, str) or value not in ENGINES:
-        raise SettingsError(f"{subject} must be one of {', '.join(ENGINES)}, got {value!r}")
+        raise SettingsError(f"{subject} must be one of {', '.join(ENGINES)}, got {format_value(value)}")
     return ENGINES[value]

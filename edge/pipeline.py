@@ -8,7 +8,7 @@ While nothing moves (edge/hand/motion_gate.py), frames are not read.
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from edge.cameras import Camera
@@ -45,30 +45,41 @@ def run(
     Every observer gets every step, in order. Without a `motion_gate` every frame is read.
     """
     frames, rested, sent, text = 0, 0, 0, ""
-    prediction: Prediction | None = None
     failed: set[int] = set()  # observers that have failed: each is reported once
+    for step in iterate_steps(camera, tracker, letters, stop, motion_gate):
+        if step.frame is not None:
+            frames, rested = frames + (not step.still), rested + step.still
+        if step.event is not None:
+            sent, text = sent + 1, step.event.text
+            log.debug("read %s", step.event.letter)
+        _notify(observers, step, failed)
+    return Summary(frames, camera.dropped, sent, text, rested)
+
+
+def iterate_steps(
+    camera: Camera,
+    tracker: HandTracker,
+    letters: LetterFilter,
+    stop: threading.Event,
+    motion_gate: MotionGate | None = None,
+) -> Iterator[LoopStep]:
+    """Yield every step until the camera ends or `stop` is set. Raises CameraError if the camera fails."""
+    prediction: Prediction | None = None
     for frame in camera:
         if stop.is_set():
             break
         event, inference_s = None, 0.0
         still = frame is not None and motion_gate is not None and motion_gate.rests(frame)
         if frame is not None and still:
-            rested += 1
             unchanged = _unchanged(prediction, frame.t)
             event = letters.update(unchanged) if unchanged is not None else None
         elif frame is not None:
-            frames += 1
             started_s = time.perf_counter()
             prediction = tracker.follow(frame)
             event = letters.update(prediction)
             inference_s = time.perf_counter() - started_s
         shown = prediction if frame is not None else None
-        step = LoopStep(camera.state(), frame, shown, event, inference_s, still)
-        if event is not None:
-            sent, text = sent + 1, event.text
-            log.debug("read %s", event.letter)
-        _notify(observers, step, failed)
-    return Summary(frames, camera.dropped, sent, text, rested)
+        yield LoopStep(camera.state(), frame, shown, event, inference_s, still)
 
 
 def each_letter(sink: Sink) -> Observer:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from edge.declaration import Setting, check, setting
+from edge.declaration import Setting, check, format_value, setting
 from edge.errors import SettingsError
 from edge.models import DEFAULT_MODEL, DEFAULT_VARIANT, VARIANTS
 
@@ -84,6 +84,13 @@ class Settings:
         False,
         "let threads busy-wait: lower latency, one core at 100 %",
         old_names=("spinning",),
+    )
+    signers: str = setting(
+        "model.signers",
+        "",
+        "file of the public keys that may sign the package, in ssh-keygen's format",
+        metavar="FILE",
+        default_words="the package needs no signature",
     )
     min_confidence: float = setting(
         "model.min_confidence",
@@ -208,5 +215,6 @@ def apply(settings: Settings, given: Iterable[tuple[str, str, Any]]) -> Settings
     for name, subject, value in given:
         checked = check(SETTINGS[name], subject, value)
         if values.setdefault(name, checked) != checked:
-            raise SettingsError(f"{subject} is given twice, as {values[name]!r} and as {value!r}: keep one")
+            first, second = format_value(values[name]), format_value(value)
+            raise SettingsError(f"{subject} is given twice, as {first} and as {second}: keep one")
     return replace(settings, **values)

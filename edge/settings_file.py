@@ -17,8 +17,12 @@ from edge.declaration import Setting
 from edge.errors import SettingsError, os_errors_as
 from edge.old_settings import translate_flat_key
 from edge.settings import SETTINGS, TABLES, Settings, apply
+from edge.system.bounded_files import read_bounded
 
-MAX_BYTES = 1_000_000
+MAX_BYTES = 100_000  # one with every setting and its help has 5,000
+
+# of one line: for a key of n parts, a.b.c, tomllib takes memory that grows with n squared
+MAX_DOTS = 300
 
 
 def read_settings(path: Path, shown: Path | None = None) -> Settings:
@@ -29,8 +33,10 @@ def read_settings(path: Path, shown: Path | None = None) -> Settings:
     shown = shown or path
     try:
         with os_errors_as(SettingsError, f"{shown} can't be read"):
-            text = _read_text(path, shown)
+            text = read_bounded(path, MAX_BYTES).decode("utf-8-sig")  # without a byte-order mark
         tables = _parse(text)
+    except RecursionError:
+        raise SettingsError(f"{shown} is not a settings file: its values are nested too deeply") from None
     except UnicodeDecodeError:
         raise SettingsError(f"{shown} is not text: it must be a settings file in TOML") from None
     except ValueError as error:  # names the line
@@ -49,21 +55,9 @@ def read_settings(path: Path, shown: Path | None = None) -> Settings:
     return apply(Settings(), given)
 
 
-def _read_text(path: Path, shown: Path) -> str:
-    """Return the text without the byte-order mark that some editors write.
-
-    Raises SettingsError for a named pipe, which would be waited for, and for a file without an end.
-    """
-    if path.is_fifo():
-        raise SettingsError(f"{shown} is a named pipe: it must be a settings file in TOML")
-    with path.open("rb") as file:
-        data = file.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise SettingsError(f"{shown} is too large for a settings file: it must be at most {MAX_BYTES} bytes")
-    return data.decode("utf-8-sig")
-
-
 def _parse(text: str) -> dict[str, Any]:
+    if max(line.count(".") for line in text.split("\n")) > MAX_DOTS:
+        raise RecursionError
     if sys.version_info >= (3, 11):
         import tomllib
     else:

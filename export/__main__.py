@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edge.models import VARIANTS
 from edge.package import Package
+from edge.printable import print_line
 from train.command_line import HelpFormatter, Parser, parse_names, run_command
 
 
@@ -30,6 +31,7 @@ def _export(args: argparse.Namespace) -> int:
         accept_drop=args.accept_drop,
         leave_one_out=args.leave_one_out,
         quick=args.quick,
+        sign=args.sign,
         command=args.command_line,
     )
     _print_table(package)
@@ -61,6 +63,7 @@ def _build_parser() -> argparse.ArgumentParser:
         help="package a quantised variant even if it is less accurate than float32",
     )
     add("--quick", action="store_true", help="quantise with the default recipe only, without a search")
+    add("--sign", type=Path, metavar="KEY", help="SSH key to sign the package with, for boards that want it")
     add(
         "--leave-one-out",
         type=Path,
@@ -75,12 +78,14 @@ def _build_parser() -> argparse.ArgumentParser:
 def _print_table(package: Package) -> None:
     metadata = package.metadata
     for section in metadata["accuracy"]:
-        print(f"{section['signers']}: {section['pictures']:,} pictures of {', '.join(section['sources'])}")
+        print_line(
+            f"{section['signers']}: {section['pictures']:,} pictures of {', '.join(section['sources'])}"
+        )
         for variant, metrics in section["variants"].items():
             size_mb, ms = metadata["measured_bytes"][variant] / 1e6, metadata["latency_ms"]["median"][variant]
             right, changed = metrics["accuracy"] or 0, metrics["answers_changed"]
-            print(f"  {variant:8} {right:7.1%} right, {changed:.1%} changed, {size_mb:.1f} MB, {ms} ms")
-    print(f"wrote {package.folder}: {', '.join(package.files)}")
+            print_line(f"  {variant:8} {right:7.1%} right, {changed:.1%} changed, {size_mb:.1f} MB, {ms} ms")
+    print_line(f"wrote {package.folder}: {', '.join(package.files)}")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ from train.evaluate.evaluate import UNSEEN
 
 KEPT = (
     "accuracy",
+    "accuracy_still",
+    "accuracy_moving",
     "mean_recall",
     "answered",
     "box_found",
@@ -51,11 +53,16 @@ def choose_fold_temperature(folds: Sequence[dict[str, Any]], sources: Collection
 
 
 def compute_calibration_errors(folds: Sequence[dict[str, Any]], sources: Collection[str]) -> dict[str, float]:
-    """Return the calibration error of each source at the temperature chosen on the others of `sources`."""
-    return {
-        name: find_error(curve, choose_fold_temperature(folds, set(sources) - {name}))
-        for name, curve in _collect_curves(folds).items()
-    }
+    """Return the calibration error of each source at the temperature that the other folds choose.
+
+    Only `sources` choose a temperature. A single fold is measured at that of its own other sources.
+    """
+    errors = {}
+    for fold in folds:
+        for name, curve in _collect_curves([fold]).items():
+            own = set(fold["sources"]) if len(folds) > 1 else {name}
+            errors[name] = find_error(curve, choose_fold_temperature(folds, set(sources) - own))
+    return errors
 
 
 def _collect_curves(folds: Sequence[dict[str, Any]]) -> dict[str, Curve]:

@@ -4,7 +4,7 @@ import datetime
 import json
 import platform
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,18 @@ import onnxruntime
 import torch
 import torchvision
 
-from edge.package import FEATURES, METADATA_NAME, SCHEMA_VERSION, UPRIGHT, UPRIGHT_SHAPE, compute_sha256
+from edge.package import (
+    FEATURES,
+    INPUT_NAME,
+    METADATA_NAME,
+    SCHEMA_VERSION,
+    UPRIGHT,
+    UPRIGHT_SHAPE,
+    compute_sha256,
+)
 from edge.preprocess import MEAN_RGB, STD_RGB
 from edge.records import LETTERS, N_LANDMARKS
-from export.to_onnx import INPUT_NAME, read_features_shape
+from export.to_onnx import read_features_shape
 from train.model.checkpoint import Checkpoint
 
 FILE_NAMES = {
@@ -62,7 +70,11 @@ def build_contract(checkpoint: Checkpoint, folder: Path, quantisation: dict[str,
         | {FEATURES: {"shape": read_features_shape(float_file), "meaning": FEATURES_MEANING}},
         "temperature": checkpoint.temperature,
         "presence_threshold": checkpoint.presence_threshold,
-        "files": describe_files(folder, quantisation),
+        "files": {
+            variant: {"name": FILE_NAMES[variant], "quantisation": how}
+            for variant, how in quantisation.items()
+        },
+        "contents": describe_files(folder, [FILE_NAMES[variant] for variant in quantisation]),
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "versions": {
             "python": platform.python_version(),
@@ -75,16 +87,11 @@ def build_contract(checkpoint: Checkpoint, folder: Path, quantisation: dict[str,
     }
 
 
-def describe_files(folder: Path, quantisation: dict[str, str]) -> dict[str, dict[str, Any]]:
-    """Return by variant the name, size and checksum of the file in `folder`, and how it was made."""
+def describe_files(folder: Path, names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Return the contents of a package: by name the size and checksum of each file in `folder`."""
     return {
-        variant: {
-            "name": FILE_NAMES[variant],
-            "bytes": (folder / FILE_NAMES[variant]).stat().st_size,
-            "sha256": compute_sha256(folder / FILE_NAMES[variant]),
-            "quantisation": how,
-        }
-        for variant, how in quantisation.items()
+        name: {"bytes": (folder / name).stat().st_size, "sha256": compute_sha256(folder / name)}
+        for name in names
     }
 
 

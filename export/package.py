@@ -11,6 +11,7 @@ from edge.engines.golden import golden_tensor
 from edge.errors import DataError
 from edge.models import VARIANTS
 from edge.package import Package, open_package
+from edge.printable import print_line
 from edge.records import LETTERS, Array
 from export import metadata as meta
 from export.calibration import (
@@ -21,10 +22,13 @@ from export.calibration import (
     load_hand_views,
     spread,
 )
+from export.golden_pictures import file_names, write_golden_pictures
 from export.leave_one_out import choose_fold_temperature, compute_calibration_errors, load_folds
+from export.model_card import NAME as CARD_NAME
 from export.model_card import write_model_card
 from export.recipe_search import TrialPictures, quantise_best
 from export.replace import replaced_package
+from export.sign import sign_package
 from export.to_onnx import export_onnx, read_versions
 from export.to_torchscript import export_torchscript
 from export.verify import (
@@ -33,6 +37,7 @@ from export.verify import (
     compute_golden_letters,
     measure,
     measure_latency,
+    open_variant,
     refuse_losses,
     report_accuracy,
 )
@@ -59,13 +64,15 @@ def prepare_model_for_deployment(
     leave_one_out: Sequence[Path] = (),
     command: str = "export.package.prepare_model_for_deployment(...)",
     quick: bool = False,
+    sign: Path | None = None,
 ) -> Package:
     """Export a checkpoint of fit as a verified package in `output`.
 
     `variants` are packaged; float32 is measured in any case. Accuracy is measured on `sources` of the
     prepared folder `data`. `leave_one_out` are the packages of the folds, `command` is the command line for
-    the model card, and `quick` quantises without a search. `output` is replaced only after every check has
-    passed; if anything fails (AslEdgeError), a package that was there is unchanged.
+    the model card, `quick` quantises without a search, and `sign` is an SSH key to sign with. `output` is
+    replaced only after every check has passed; if anything fails (AslEdgeError), a package that was there is
+    unchanged.
     """
     chosen = _check_variants(variants)
     command = meta.remove_command_folders(command)
@@ -96,15 +103,35 @@ def prepare_model_for_deployment(
             "latency_ms": measure_latency(package),
             "quantisation_trials": trials,
             "golden": golden,
-            "measured_bytes": {variant: entry["bytes"] for variant, entry in metadata["files"].items()},
+            "measured_bytes": {
+                variant: package.contents[path.name].size_bytes for variant, path in package.files.items()
+            },
+            "golden_pictures": _write_golden_pictures(package),
         }
         metadata = meta.keep_variants(metadata, chosen)
         for variant in set(package.files) - set(chosen):
             package.files[variant].unlink()
-        meta.write_metadata(partial, metadata)
         write_model_card(partial, metadata)
+        names = [entry["name"] for entry in metadata["files"].values()]
+        names += [*file_names(metadata["golden_pictures"]), CARD_NAME]
+        metadata["contents"] = meta.describe_files(partial, names)
+        meta.write_metadata(partial, metadata)
         check_golden_outputs(open_package(partial))
+        if sign is not None:
+            sign_package(partial, sign)
     return open_package(output)
+
+
+def _write_golden_pictures(package: Package) -> list[dict[str, Any]]:
+    """Write pictures that every variant reads, float32 too, and return the section of the metadata."""
+    engines = {variant: open_variant(package, variant) for variant in package.files}
+    pictures = write_golden_pictures(package.folder, engines, package.spec)
+    if not pictures:
+        _log(
+            "this network reads too few drawn hands, so the package gets no golden pictures: predict and run "
+            "read with it, but a board's update refuses it (asl-edge check)"
+        )
+    return pictures
 
 
 def _check_variants(variants: Sequence[str]) -> list[str]:
@@ -143,4 +170,4 @@ def _write_variants(
 
 
 def _log(message: str) -> None:
-    print(f"export: {message}", file=sys.stderr)
+    print_line(f"export: {message}", file=sys.stderr)

@@ -10,7 +10,7 @@ from edge.package import METADATA_NAME
 from train.replace import replaced_folder
 
 NEEDED_BYTES = 250_000_000  # an export of all three variants needs 169 MB at most
-PACKAGE_SUFFIXES = (".json", ".onnx", ".pt", ".md")
+PACKAGE_SUFFIXES = (".json", ".onnx", ".pt", ".md", ".png", ".sig")
 
 
 @contextlib.contextmanager

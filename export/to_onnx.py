@@ -12,11 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from edge.errors import DataError
-from edge.package import FEATURES, OUTPUT_SHAPES, UPRIGHT, UPRIGHT_SHAPE
+from edge.package import FEATURES, INPUT_NAME, OUTPUT_SHAPES, UPRIGHT, UPRIGHT_SHAPE
 from edge.records import Array
 from train.model.network import N_LETTERS, AslNet, select
 
-INPUT_NAME = "image"
 HELD, TURNED = np.zeros(UPRIGHT_SHAPE, np.float32), np.ones(UPRIGHT_SHAPE, np.float32)  # values of UPRIGHT
 # Opset 13 is the first with a scale per channel for quantised weights, and the newest that TensorRT 8.2
 # (JetPack 4.6) reads. onnxruntime 1.10, the last for the Python of the original Jetson Nano, reads opset 15

@@ -10,6 +10,7 @@ from train.command_line import HelpFormatter, Parser, run_command
 # command -> its module and its line in --help
 COMMANDS = {
     "prepare": ("train.data.prepare", "check photographs and write the folder that cut reads"),
+    "people": ("train.synthetic.people.make", "make pictures of people who sign, a further input of prepare"),
     "cut": (
         "train.crops.crop",
         "cut crops from the photographs and store what the landmark network computes",
@@ -20,7 +21,7 @@ COMMANDS = {
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one of the four commands and return its exit code."""
+    """Run one of the commands and return its exit code."""
     argv = sys.argv[1:] if argv is None else argv
     parser = Parser(prog="python -m train", description="Train and measure the network on a workstation.")
     commands = parser.add_subparsers(dest="command", required=True)

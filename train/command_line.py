@@ -6,14 +6,15 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from edge.errors import AslEdgeError
+from edge.errors import AslEdgeError, lacks_memory
+from edge.printable import print_line, shorten
 
 
 class Parser(argparse.ArgumentParser):
     """A parser that reports a usage error in one line and exits with code 2."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog.removeprefix('python -m ')}: {message} (see {self.prog} --help)\n")
+        self.exit(2, f"{self.prog.removeprefix('python -m ')}: {shorten(message)} (see {self.prog} --help)\n")
 
 
 class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
@@ -31,7 +32,7 @@ def parse_names(text: str) -> list[str]:
 
 
 def run_command(program: str, command: Callable[[], int], if_interrupted: str) -> int:
-    """Run `command` and return its exit code: 2 after an AslEdgeError, 130 after Ctrl-C.
+    """Run `command` and return its exit code: 2 after an AslEdgeError or without memory, 130 after Ctrl-C.
 
     Each of the two prints one line on standard error that begins with `program`.
     """
@@ -39,11 +40,16 @@ def run_command(program: str, command: Callable[[], int], if_interrupted: str) -
     try:
         return command()
     except AslEdgeError as error:
-        print(f"{program}: {error}", file=sys.stderr)
+        print_line(f"{program}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"{program}: interrupted; {if_interrupted}", file=sys.stderr)
+        print_line(f"{program}: interrupted; {if_interrupted}", file=sys.stderr)
         return 130
+    except Exception as error:
+        if not lacks_memory(error):
+            raise
+        print_line(f"{program}: there is not enough memory: use a machine with more", file=sys.stderr)
+        return 2
 
 
 def _escape_undecodable_names() -> None:

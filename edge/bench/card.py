@@ -14,13 +14,17 @@ import numpy.typing as npt
 from edge import __version__
 from edge.bench.measure import BenchRun
 from edge.bench.stopwatch import ROW, STAGES
+from edge.build import open_settings_package
 from edge.errors import SettingsError, os_errors_as
-from edge.package import METADATA_NAME, compute_sha256, open_package
+from edge.package import METADATA_NAME, compute_sha256
 from edge.settings import Settings
+from edge.system.atomic_files import replaced_file
 from edge.system.board import BoardReading, describe_throttling
+from edge.system.bounded_files import parse_json, read_bounded
 from edge.system.machine import describe
 
 CARD_VERSION = 1
+MAX_BYTES = 1_000_000  # of a card; one has 20,000
 HOW_TO_MAKE = "write one with asl-edge bench --json FILE"
 PERCENTILES = ("p50", "p95", "p99")
 COLD_S, SUSTAINED_S = 30.0, 60.0  # the first and the last part of a run that is long enough for both
@@ -30,7 +34,7 @@ Card = dict[str, Any]
 
 def make_card(measured: BenchRun, settings: Settings) -> Card:
     """Return the card of a run. The values in `whole`, `cold` and `sustained` are in ms."""
-    table, package = measured.table, open_package(Path(settings.model))
+    table, package = measured.table, open_settings_package(settings)
     inferences = np.maximum(table[:, ROW.index("inferences")], 1)
     is_long = measured.span_s >= COLD_S + SUSTAINED_S
     return {
@@ -84,14 +88,19 @@ def make_card(measured: BenchRun, settings: Settings) -> Card:
 def write_card(card: Card, path: Path) -> None:
     """Write the card as JSON. Raises SettingsError if the file can't be written."""
     with os_errors_as(SettingsError, f"the card can't be written to {path}"):
-        path.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+        text = json.dumps(card, indent=1) + "\n"
+        if path.exists() and not path.is_file():  # a device
+            path.write_text(text, encoding="utf-8")
+            return
+        with replaced_file(path) as partial:
+            partial.write_text(text, encoding="utf-8")
 
 
 def read_card(path: Path) -> Card:
     """Read a card. Raises SettingsError if the file is no card, is incomplete or has another version."""
     try:
         with os_errors_as(SettingsError, f"{path} can't be read"):
-            card = json.loads(path.read_text(encoding="utf-8"))
+            card = parse_json(read_bounded(path, MAX_BYTES))
     except ValueError:
         raise SettingsError(f"{path} is not a latency card: {HOW_TO_MAKE}") from None
     version = card.get("card_version") if isinstance(card, dict) else None

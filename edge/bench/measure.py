@@ -14,12 +14,11 @@ import numpy.typing as npt
 from edge.bench.looped_camera import LoopedCamera
 from edge.bench.sampler import Sampler, read_memory_mb
 from edge.bench.stopwatch import Stopwatch, measure_stopwatch_cost_s
-from edge.build import build_camera, build_tracker
+from edge.build import build_camera, build_tracker, open_settings_package
 from edge.cameras import Camera
 from edge.cameras.synthetic import open_synthetic
 from edge.errors import CameraError
 from edge.letters.filter import LetterFilter
-from edge.package import open_package
 from edge.pipeline import each_letter, run
 from edge.records import CameraState, Frame, LetterEvent, Prediction
 from edge.settings import Settings
@@ -60,7 +59,7 @@ def measure(
 
     Raises CameraError if fewer than two frames are read.
     """
-    open_package(Path(settings.model))  # refuse a wrong package before drawing pictures, which takes seconds
+    open_settings_package(settings)  # refuse a wrong package before drawing pictures, which takes seconds
     stopwatch_cost_s, began_s = measure_stopwatch_cost_s(), time.monotonic()
     with Path(os.devnull).open("w") as devnull, _open_camera(settings, stop) as camera:
         watch = Stopwatch(live=not camera.state().is_recording)

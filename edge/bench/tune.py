@@ -17,8 +17,9 @@ import numpy as np
 from edge.bench.measure import measure
 from edge.bench.stopwatch import ROW
 from edge.bench.tuned_file import read_text, write_tuned
-from edge.errors import SettingsError
-from edge.package import Package, open_package
+from edge.build import open_settings_package
+from edge.errors import PackageError, SettingsError
+from edge.package import Package
 from edge.settings import Settings
 
 TRIAL_S = 5.0
@@ -48,7 +49,7 @@ def tune(
     Raises SettingsError, and leaves the file unchanged, if `stop` is set.
     """
     text = read_text(path)
-    package = open_package(Path(settings.model))
+    package = open_settings_package(settings)
     candidates, reasons = list_candidates(settings, package)
     for reason in reasons:
         say(reason)
@@ -71,10 +72,15 @@ def tune(
 def list_candidates(settings: Settings, package: Package) -> tuple[list[Settings], list[str]]:
     """Return the settings to try, and for each variant that is left out a sentence with the reason."""
     current = settings.variant
-    accuracy = read_accuracy(package.metadata)
+    try:
+        accuracy = read_accuracy(package.metadata)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise PackageError(f"{package.folder} holds no accuracy that can be read: {error!r}") from None
     candidates, reasons = [], []
     for variant in package.files:
-        if package.runtime(variant) == "torchscript" and importlib.util.find_spec("torch") is None:
+        if package.runtime(variant) == "torchscript" and variant != current:
+            reasons.append(f"{variant} is not tried: TorchScript runs only if --variant names it")
+        elif package.runtime(variant) == "torchscript" and importlib.util.find_spec("torch") is None:
             reasons.append(f"{variant} is not tried: PyTorch is not installed")
         elif variant != current and not accuracy.get(variant, -1.0) >= accuracy.get(current, 0.0):
             reasons.append(

@@ -9,8 +9,9 @@ from pathlib import Path
 from edge.errors import SettingsError, os_errors_as
 from edge.old_settings import to_tables
 from edge.settings import SETTINGS, Settings
-from edge.settings_file import read_settings
+from edge.settings_file import MAX_BYTES, read_settings
 from edge.system.atomic_files import replaced_file
+from edge.system.bounded_files import read_bounded
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ def read_text(path: Path) -> str:
     if not os.path.exists(path) and os.path.isdir(path.parent):  # noqa: PTH110, PTH112  they never raise
         return ""
     read_settings(path)
-    return path.read_text(encoding="utf-8")
+    return read_bounded(path, MAX_BYTES).decode()
 
 
 def write_tuned(path: Path, text: str, best: Settings, note: str) -> None:

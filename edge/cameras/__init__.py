@@ -19,6 +19,8 @@ from edge.errors import CameraError
 from edge.records import CameraState, Frame
 from edge.settings import CAMERA_NAMES
 
+MAX_DIGITS = 3  # of a camera's number
+
 
 class Camera(Protocol):
     """A context manager that yields frames. Raises CameraError if opening or reading fails.
@@ -77,11 +79,12 @@ def _live_source(name: str, fps: float, orientation: Orientation) -> LiveSource 
         from edge.cameras.usb import usb_source
 
         return usb_source(device, fps, orientation)
-    if kind == "pi" and (device.isdecimal() or name == kind):
+    is_number = name == kind or (device.isdecimal() and len(device) <= MAX_DIGITS)
+    if kind == "pi" and is_number:
         from edge.cameras.pi import pi_source
 
         return pi_source(int(device or 0), fps, orientation)
-    if kind == "jetson" and (device.isdecimal() or name == kind):
+    if kind == "jetson" and is_number:
         from edge.cameras.jetson import jetson_source
 
         return jetson_source(int(device or 0), fps, orientation)

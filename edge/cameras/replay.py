@@ -11,11 +11,20 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from edge import MAX_PICTURE_PIXELS
 from edge.errors import CameraError, PictureError
 from edge.pictures import SUFFIXES, read_picture
+from edge.printable import printable
 from edge.records import CameraState, Frame, Image
 
 log = logging.getLogger(__name__)
+
+# FFmpeg's names of the formats that hold their pictures themselves. Playlists and the like (m3u8, ffconcat,
+# sdp) would open other files, or addresses.
+FORMATS = (
+    "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,gif,ivf,h264,hevc,m4v,mjpeg,yuv4mpegpipe"  # mov: MP4
+)
+os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = f"format_whitelist;{FORMATS}|protocol_whitelist;file"
 
 
 def open_replay(path: Path, fps: float = 30.0) -> "FolderCamera | VideoCamera":
@@ -24,6 +33,8 @@ def open_replay(path: Path, fps: float = 30.0) -> "FolderCamera | VideoCamera":
         return FolderCamera(path, fps)
     if not os.path.exists(path):  # noqa: PTH110
         raise CameraError(f"there is no folder or video {path} to replay")
+    if not os.path.isfile(path):  # noqa: PTH113
+        raise CameraError(f"{path} is a named pipe or a device: replay takes a folder or a video file")
     return VideoCamera(path, fps)
 
 
@@ -47,7 +58,9 @@ class FolderCamera:
         pass
 
     def state(self) -> CameraState:
-        return CameraState(f"replay:{self._folder}", "live", 0, 0.0, self.dropped, is_recording=True)
+        return CameraState(
+            printable(f"replay:{self._folder}"), "live", 0, 0.0, self.dropped, is_recording=True
+        )
 
     def __iter__(self) -> Iterator[Frame]:
         for index, file in enumerate(self._files):
@@ -76,6 +89,10 @@ class VideoCamera:
             self._capture.release()
             raise CameraError(f"OpenCV can't read {file} as a video, or it has no frames, or it is truncated")
         self._first: tuple[Image, float] = first
+        height, width = first[0].shape[:2]
+        if height * width > MAX_PICTURE_PIXELS:
+            self._capture.release()
+            raise CameraError(f"{file} has frames of {width}x{height} px: scale the video down first")
         own_fps = self._capture.get(cv2.CAP_PROP_FPS)
         self._fps = own_fps if 0 < own_fps < 1000 else fps
         # 0 or less if the file doesn't hold the number
@@ -88,7 +105,7 @@ class VideoCamera:
         self._capture.release()
 
     def state(self) -> CameraState:
-        return CameraState(f"replay:{self._file}", "live", 0, 0.0, self.dropped, is_recording=True)
+        return CameraState(printable(f"replay:{self._file}"), "live", 0, 0.0, self.dropped, is_recording=True)
 
     def __iter__(self) -> Iterator[Frame]:
         index, t = 0, -1.0

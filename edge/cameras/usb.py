@@ -11,6 +11,7 @@ import numpy as np
 from edge.cameras.driver import LiveSource, Pictures
 from edge.cameras.orientation import AS_MOUNTED, Orientation, orient
 from edge.errors import CameraError
+from edge.printable import printable
 from edge.system.sysfs import read_text
 
 SIZE_PX = (640, 480)  # every webcam offers it; large enough for a hand at arm's length
@@ -47,7 +48,9 @@ def usb_source(device: str, fps: float = 30.0, orientation: Orientation = AS_MOU
         finally:
             capture.release()
 
-    return LiveSource(f"usb:{device}", read_pictures, orientation.rotated_size(SIZE_PX), path.exists)
+    return LiveSource(
+        printable(f"usb:{device}"), read_pictures, orientation.rotated_size(SIZE_PX), path.exists
+    )
 
 
 def list_devices() -> list[tuple[str, str]]:

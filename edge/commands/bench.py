@@ -7,13 +7,14 @@ import argparse
 import os
 import signal
 import sys
+import tempfile
 import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from edge.bench.card import make_card, read_card, write_card
+from edge.bench.card import MAX_BYTES, make_card, read_card, write_card
 from edge.bench.card_text import format_card
 from edge.bench.compare import compare_cards
 from edge.bench.measure import measure
@@ -21,7 +22,8 @@ from edge.bench.plot import check_matplotlib, draw
 from edge.bench.stopwatch import ROW, Stopwatch
 from edge.bench.tune import tune
 from edge.commands.flags import CAMERA, MODEL, add_settings, load_settings
-from edge.errors import SettingsError
+from edge.errors import SettingsError, os_errors_as
+from edge.printable import printable
 from edge.settings import Settings
 from edge.system.stdout import say
 
@@ -102,7 +104,7 @@ def bench(settings: Settings, options: BenchOptions) -> None:
     measured = measure(settings, options.duration_s, stop, progress)
     progress.end()
     card = make_card(measured, settings)
-    say("\n".join(format_card(card)))
+    say(*format_card(card))
     if options.json:
         write_card(card, options.json)
     if options.plot:
@@ -117,13 +119,26 @@ def compare(paths: list[Path]) -> None:
     except (LookupError, TypeError, AttributeError, ValueError):
         names = ", ".join(str(path) for path in paths)
         raise SettingsError(f"a card of {names} is incomplete: measure again") from None
-    say("\n".join(lines).rstrip())
+    while not lines[-1]:
+        del lines[-1]
+    say(*lines)
 
 
 def _check_writable(path: Path | None) -> None:
     """Raise SettingsError if the file can't be written, before minutes are spent on measuring."""
-    if path is not None and (path.is_dir() or not os.access(path.parent, os.W_OK)):
+    if path is None:
+        return
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
         raise SettingsError(f"{path} can't be written: name a file in a folder that exists and is writable")
+    with os_errors_as(SettingsError, f"{path} can't be written"):
+        if path.exists() and not path.is_file():  # a device
+            path.write_bytes(b"\n")
+            return
+        if path.exists():
+            path.open("ab").close()
+        with tempfile.TemporaryFile(dir=path.parent) as probe:
+            probe.write(bytes(MAX_BYTES))
+            probe.flush()
 
 
 def _stop_at_signals() -> threading.Event:
@@ -141,7 +156,7 @@ class _Progress:
         self._duration_s, self._shown_s = duration_s, 0.0
         self._is_terminal = sys.stderr.isatty()
         if self._is_terminal:
-            print(f"asl-edge: opening {settings.camera}", end="", file=sys.stderr, flush=True)
+            print(f"asl-edge: opening {printable(settings.camera)}", end="", file=sys.stderr, flush=True)
 
     def __call__(self, span_s: float, watch: Stopwatch | None) -> None:
         if not self._is_terminal or watch is None or span_s - self._shown_s < PROGRESS_S:

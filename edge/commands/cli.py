@@ -10,13 +10,14 @@ import os
 import signal
 import sys
 import threading
-from pathlib import Path
 from typing import Any, NoReturn
 
 from edge import __version__
-from edge.errors import AslEdgeError, CameraBlind
+from edge.errors import AslEdgeError, CameraBlind, lacks_memory
+from edge.printable import shorten
+from edge.system.interrupts import end_at_ctrl_c, ended_by_ctrl_c
 from edge.system.logs import start_log
-from edge.system.stdout import discard_stdout, flush_stdout
+from edge.system.stdout import discard_stdout, fill_closed_streams, flush_stdout
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ COMMANDS = {
     "demo": "a drawn hand spells WORD, and the model reads it",
     "teach": "teach this device your own letters",
     "bench": "measure the speed on this device, and compare devices",
-    "check": "check whether a package can run here: files, golden answer, speed",
+    "check": "check whether a package can run and read here: files, golden answers, speed",
     "doctor": "check the installation, the model and the cameras",
 }
 CAMERA_BLIND = 3  # exit code: the camera went blind for minutes, and may see again after a restart
@@ -34,7 +35,7 @@ CAMERA_BLIND = 3  # exit code: the camera went blind for minutes, and may see ag
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"asl-edge: {message} (see {self.prog} --help)\n")
+        self.exit(2, f"asl-edge: {shorten(message)} (see {self.prog} --help)\n")
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
         try:  # the reader of --help or --version may have closed the pipe
@@ -56,15 +57,14 @@ class _CommandParser(_Parser):
 
 def main(argv: list[str] | None = None) -> int:
     """Run a command. Return 0 if all is well, 1 for a bad result, 2 or 3 after one sentence on stderr."""
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed by the parent process
-            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115  for as long as the program runs
+    fill_closed_streams()
     start_log()
     # OpenCV and FFmpeg would print lines of their own beside our sentence
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     try:
-        arguments = _parser().parse_args(argv)
+        with ended_by_ctrl_c():  # imports would turn an interruption into errors of their own
+            arguments = _parser().parse_args(argv)
         code: int = arguments.main(arguments)
         flush_stdout()
         return code
@@ -76,6 +76,11 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
+    except Exception as error:
+        if not lacks_memory(error):
+            raise
+        log.error("there is not enough memory: close other programs, or use a machine with more")
+        return 2
 
 
 def program() -> NoReturn:
@@ -84,6 +89,7 @@ def program() -> NoReturn:
     Python aborts if such a thread comes back from OpenCV while the interpreter shuts down.
     """
     code = main()
+    end_at_ctrl_c()
     if any(thread.name.startswith("camera ") for thread in threading.enumerate()):
         sys.stdout.flush()
         os._exit(code)

@@ -52,7 +52,7 @@ def main(arguments: argparse.Namespace) -> int:
             lines, ok = examine_camera(camera, settings.fps)
     else:
         lines, ok = examine(load_settings(arguments))
-    say("\n".join(lines))
+    say(*lines)
     return 0 if ok else 1
 
 
@@ -136,7 +136,7 @@ def _package(settings: "Settings") -> Iterator[Finding]:
     except ImportError:  # OpenCV or numpy has a row that says so
         return
     try:
-        package = open_package(Path(settings.model))
+        package = open_package(Path(settings.model), settings.signers)
     except AslEdgeError as error:
         yield Finding("model", False, str(error))
         return
@@ -148,6 +148,9 @@ def _package(settings: "Settings") -> Iterator[Finding]:
     for variant in package.files:
         runtime = package.runtime(variant)
         row = f"engine {runtime}"
+        if runtime == "torchscript" and variant != settings.variant:
+            yield Finding(row, None, f"{variant}: not tried, because TorchScript can read and write files")
+            continue
         if runtime == "torchscript" and importlib.util.find_spec("torch") is None:
             yield Finding(row, None, f"{variant}: not tried, torch is not installed")
             continue

@@ -13,9 +13,10 @@ from typing import Any
 
 from edge.build import build_reader
 from edge.commands.flags import MODEL, add_settings, load_settings
-from edge.errors import PictureError, SettingsError, os_errors_as
+from edge.errors import PictureError, SettingsError, lacks_memory, os_errors_as
 from edge.hand.reader import HandReader
-from edge.pictures import read_picture
+from edge.pictures import NO_MEMORY, read_picture
+from edge.printable import printable
 from edge.records import Prediction
 from edge.system.stdout import say
 
@@ -61,9 +62,13 @@ def predict_files(names: Iterable[str], reader: HandReader, parallel: int = 1) -
             return {"file": name, "error": "the name is empty"}
         try:
             image = read_picture(Path(name))
+            return {"file": name, **_format(reader.read(image))}
         except PictureError as error:
             return {"file": name, "error": str(error)}
-        return {"file": name, **_format(reader.read(image))}
+        except Exception as error:
+            if not lacks_memory(error):
+                raise
+            return {"file": name, "error": f"{printable(name)}: {NO_MEMORY}"}
 
     for future in _in_order(names, predict_file, parallel):
         yield future.result()

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from edge.build import Components, build_camera, build_components, observing
 from edge.cameras import Camera
 from edge.commands.flags import add_settings, load_settings
-from edge.errors import AslEdgeError, CameraBlind, CameraError, SettingsError
+from edge.errors import AslEdgeError, CameraBlind, CameraError, SettingsError, lacks_memory
 from edge.pipeline import run
 from edge.records import LoopStep, Observer
 from edge.settings import SETTINGS, Settings
@@ -100,8 +100,14 @@ def _run_once(
 def _reload(service: Service, read_settings: Callable[[], Settings]) -> Components | None:
     try:
         parts = build_components(read_settings(), service.stop)
-    except AslEdgeError as error:
-        log.error("the new settings are not used: %s", error)
+    except Exception as error:  # whatever a file holds, the loop goes on with the old settings
+        log.error("the new settings are not used: %s", _describe(error))
         return None
     log.info("the settings were reloaded")
     return parts
+
+
+def _describe(error: Exception) -> str:
+    if isinstance(error, AslEdgeError):
+        return str(error)
+    return "there is not enough memory" if lacks_memory(error) else f"{type(error).__name__}: {error}"

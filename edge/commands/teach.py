@@ -5,18 +5,17 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 
-from edge.build import build_camera, build_teaching, load_model
+from edge.build import build_camera, build_teaching, load_model, open_settings_package
 from edge.cameras import Camera
 from edge.commands.flags import CAMERA, MODEL, add_settings, load_settings
 from edge.errors import TeachError
 from edge.hand.palm_detector import MediaPipePalmDetector
 from edge.hand.tracker import HandTracker
-from edge.package import open_package
 from edge.personalize.learning import LearnResult
 from edge.personalize.taught_file import locate_taught_file
 from edge.personalize.teaching import NO_FEATURES, TeachingSession
+from edge.printable import print_line
 from edge.records import LETTERS, LoopStep
 from edge.settings import Settings
 from edge.system.stdout import say
@@ -41,7 +40,7 @@ def main(arguments: argparse.Namespace) -> int:
             raise TeachError(f"--forget forgets all letters: leave out '{arguments.letters}'")
         say(forget_taught(settings))
         return 0
-    result = teach(settings, arguments.letters, lambda text: print(text, file=sys.stderr))
+    result = teach(settings, arguments.letters, lambda text: print_line(text, file=sys.stderr))
     say(result.sentence)
     return 0 if result.helps else 1
 
@@ -113,5 +112,5 @@ def _record(
 
 def forget_taught(settings: Settings) -> str:
     """Remove what the settings' model was taught on this device, and return a sentence about it."""
-    file = locate_taught_file(open_package(Path(settings.model)), settings.variant, settings.state_dir)
+    file = locate_taught_file(open_settings_package(settings), settings.variant, settings.state_dir)
     return f"{file.path} is forgotten" if file.delete() else f"nothing was taught: there is no {file.path}"

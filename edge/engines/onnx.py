@@ -2,19 +2,19 @@
 
 import numpy as np
 
-from edge.engines.session import open_session
-from edge.errors import PackageError
-from edge.package import AGAIN, UPRIGHT, Package
+from edge.engines.outputs import check_finite
+from edge.engines.session import open_session, reason_in
+from edge.errors import EngineError, PackageError
+from edge.package import AGAIN, INPUT_NAME, UPRIGHT, Package
 from edge.records import Array, Output
-
-INPUT_NAME = "image"
 
 
 class OnnxEngine:
     """Run (N, 3, S, S) float32, one crop at a time, because the packaged model takes one.
 
     `spinning`: idle threads busy-wait, which lowers latency and keeps one core at 100 %.
-    Raises EngineError if onnxruntime refuses the file, PackageError if the model disagrees with the metadata.
+    Raises EngineError if onnxruntime refuses the file or can't run it, PackageError if the model disagrees
+    with the metadata.
     """
 
     def __init__(
@@ -26,13 +26,17 @@ class OnnxEngine:
         outputs = {node.name: node.shape for node in self._session.get_outputs()}
         _check(f"{path} has inputs", inputs, package.input_shapes)
         _check(f"{path} has outputs", outputs, package.output_shapes)
-        self._names, self._reads_upright = list(package.output_shapes), package.reads_upright
+        self._path, self._reads_upright = path, package.reads_upright
+        self._names = list(package.output_shapes)
 
     def __call__(self, tensor: Array, upright: bool = False) -> Output:
         flag = {UPRIGHT: np.array([upright], np.float32)} if self._reads_upright else {}
-        rows = [self._session.run(self._names, {INPUT_NAME: crop[None], **flag}) for crop in tensor]
+        try:
+            rows = [self._session.run(self._names, {INPUT_NAME: crop[None], **flag}) for crop in tensor]
+        except Exception as error:  # onnxruntime's errors have no other class in common
+            raise EngineError(f"onnxruntime can't run {self._path} ({reason_in(error)}): {AGAIN}") from None
         letters, presence, landmarks, *features = (np.concatenate(parts) for parts in zip(*rows, strict=True))
-        return Output(letters, presence[:, 0], landmarks, *features)
+        return check_finite(Output(letters, presence[:, 0], landmarks, *features), self._path)
 
 
 def _check(what: str, got: dict[str, list[int]], expected: dict[str, list[int]]) -> None:

@@ -5,9 +5,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from edge.errors import EngineError
+from edge.engines.external_data import has_external_data
+from edge.errors import EngineError, os_errors_as
 
-ERRORS_ONLY = 3  # onnxruntime's severities: 2 is a warning
+MAX_REASON = 300  # characters; the names of a model's nodes are in it
+FATAL_ONLY = 4  # of onnxruntime's severities; an error is raised as an exception, too
 
 
 @contextlib.contextmanager
@@ -40,16 +42,40 @@ with _without_native_warnings():
 def open_session(path: Path, threads: int, spinning: bool, advice: str) -> ort.InferenceSession:
     """Open a model on the processor's cores. `spinning`: idle threads busy-wait.
 
-    Raises EngineError, whose message ends in `advice`, if onnxruntime refuses the file.
+    Raises EngineError, whose message ends in `advice`, if onnxruntime refuses the file, or if the model keeps
+    weights in other files, which nobody has verified.
     """
-    ort.set_default_logger_severity(ERRORS_ONLY)
+    model = _read_model(path, advice)
+    ort.set_default_logger_severity(FATAL_ONLY)
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = ERRORS_ONLY
+    options.log_severity_level = FATAL_ONLY
     options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spinning else "0")
     try:
-        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        # its fallback would try again after an error, and print to standard output
+        return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"], enable_fallback=0)
     except Exception as error:  # onnxruntime's errors have no other class in common
-        reason = str(error).splitlines()[0].removeprefix("[ONNXRuntimeError] : ")
-        raise EngineError(f"onnxruntime can't load {path} ({reason}): {advice}") from None
+        raise EngineError(f"onnxruntime can't load {path} ({reason_in(error)}): {advice}") from None
+
+
+def reason_in(error: Exception) -> str:
+    """Return the first line of an error of onnxruntime."""
+    lines = str(error).splitlines() or [type(error).__name__]
+    return lines[0].removeprefix("[ONNXRuntimeError] : ")[:MAX_REASON]
+
+
+def _read_model(path: Path, advice: str) -> bytes:
+    """Return the bytes of a model. onnxruntime gets them, so that it reads no other file."""
+    with os_errors_as(EngineError, f"{path} can't be read"):
+        model = path.read_bytes()
+    try:
+        elsewhere = has_external_data(model)
+    except ValueError as error:
+        raise EngineError(f"{path} is no ONNX model ({error}): {advice}") from None
+    if elsewhere:
+        raise EngineError(
+            f"{path} keeps weights outside of its file (ONNX external data), where no checksum covers them: "
+            "save the model as one file"
+        )
+    return model

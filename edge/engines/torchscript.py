@@ -1,4 +1,8 @@
-"""The engine for devices that run PyTorch anyway: the dynamically quantised TorchScript variant."""
+"""The engine for devices that run PyTorch anyway: the dynamically quantised TorchScript variant.
+
+A TorchScript file is a program. It holds no Python code, but torch's operators that it may call can read and
+write files, already while it is loaded. So it runs only for who asks for `dynamic` by name.
+"""
 
 import os
 import platform
@@ -6,10 +10,15 @@ import warnings
 
 import numpy as np
 
+from edge.engines.outputs import check_finite
 from edge.errors import EngineError, PackageError
 from edge.package import AGAIN, Package
 from edge.records import Array, Output
 
+CAN_DO = (
+    "the variant dynamic is TorchScript, a program that can read and write the files of the user who runs "
+    "it: take it only from somebody you trust, or take --variant int8, which can't"
+)
 ARM_KERNELS = "qnnpack"  # torch chooses none on ARM and then can't load the model (pytorch#123507)
 
 
@@ -17,8 +26,7 @@ class TorchScriptEngine:
     """Run (N, 3, S, S) float32, one crop at a time, because the packaged model takes one.
 
     `kernels` names torch's quantised kernels ("x86", "qnnpack"); None chooses those for this processor.
-    Raises EngineError if torch is not installed or refuses the file. Loading runs no Python code of the
-    package.
+    Raises EngineError if torch is not installed or refuses the file.
     """
 
     def __init__(
@@ -43,7 +51,7 @@ class TorchScriptEngine:
             kernels = ARM_KERNELS
         if kernels is not None:
             torch.backends.quantized.engine = kernels
-        self._torch, self._reads_upright = torch, package.reads_upright
+        self._torch, self._reads_upright, self._path = torch, package.reads_upright, path
         try:
             with warnings.catch_warnings():
                 # torch.jit is deprecated since 2.10 and still present in 2.15; devices pin their torch
@@ -61,7 +69,7 @@ class TorchScriptEngine:
         letters, presence, landmarks, *features = (
             np.concatenate([part.numpy() for part in parts]) for parts in zip(*rows, strict=True)
         )
-        return Output(letters, presence[:, 0], landmarks, *features)
+        return check_finite(Output(letters, presence[:, 0], landmarks, *features), self._path)
 
     def _check(self, path: str, package: Package) -> None:
         """TorchScript files hold neither names nor shapes, so run the model once on zeros."""

@@ -3,6 +3,7 @@
 import io
 import os
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,9 +16,12 @@ from edge.package import FEATURES, Package
 from edge.personalize.correction import Examples
 from edge.records import LETTERS
 from edge.system.atomic_files import replaced_file
+from edge.system.bounded_files import read_bounded
 
 NO_HOME = Path("/nonexistent")  # Debian's home folder of users without one
 FORGET = "delete it with asl-edge teach --forget"
+# 40 examples of each letter take 4 MB, a little less when they are packed
+MAX_BYTES, MAX_UNPACKED_BYTES = 10_000_000, 20_000_000
 OTHER_FOLDER = "name another folder with personalize.state_dir"
 
 
@@ -56,10 +60,11 @@ class TaughtFile:
         """Return the examples, or None without a file. Raises TeachError for a damaged or a foreign file."""
         with os_errors_as(TeachError, f"{self.path} can't be read", f"make it readable, or {OTHER_FOLDER}"):
             try:
-                data = self.path.read_bytes()
+                data = read_bounded(self.path, MAX_BYTES)
             except FileNotFoundError:
                 return None
         try:
+            _check_unpacked_size(data)
             with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
                 sha256 = str(arrays["model_sha256"])
                 examples = Examples(
@@ -109,6 +114,12 @@ class TaughtFile:
         )
 
 
+def _check_unpacked_size(data: bytes) -> None:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        if sum(entry.file_size for entry in archive.infolist()) > MAX_UNPACKED_BYTES:
+            raise ValueError
+
+
 def locate_taught_file(package: Package, variant: str, folder: str) -> TaughtFile:
     """Return the file for a package's variant.
 
@@ -117,7 +128,7 @@ def locate_taught_file(package: Package, variant: str, folder: str) -> TaughtFil
     """
     state_folder = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
     return TaughtFile(
-        str(package.metadata["files"][variant]["sha256"]),
+        package.sha256(variant),
         Path(folder or state_folder or _user_folder()),
         package.output_shapes.get(FEATURES, (0,))[-1],
     )

@@ -1,18 +1,22 @@
 """Sinks that write letter events as JSON lines for other programs, to standard output or to a file."""
 
 import contextlib
+import errno
 import json
 import logging
 import os
+import stat
 import threading
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
-from edge.errors import SettingsError
+from edge.errors import SettingsError, reason_of
 from edge.records import LetterEvent
 
 FILE_BYTES, OLD_FILES = 1_000_000, 3  # about ten thousand letters per file
+FILE_MODE = 0o640  # what people sign is read by the owner, and by programs that were put into the group
+IS_PIPE = "it is a named pipe, not a file"
 
 
 def format_event(event: LetterEvent) -> str:
@@ -54,14 +58,14 @@ class JsonFile:
 
     def __init__(self, path: Path) -> None:
         try:
-            if path.is_fifo():  # opening a named pipe blocks until it has a reader, and it can't be rotated
-                raise SettingsError(
-                    f"letters.output is {path}, a named pipe: use '-' and > {path} in the shell instead"
-                )
-            path.open("a").close()
-        except (OSError, ValueError) as error:  # ValueError: the name contains a null byte
-            reason = getattr(error, "strerror", None) or str(error)
-            raise SettingsError(f"letters.output is {path}, which can't be written: {reason}") from None
+            os.close(_open_to_append(str(path)))
+        except OSError as error:
+            advice = f"; use '-' and > {path} in the shell instead" if error.errno == errno.EINVAL else ""
+            raise SettingsError(
+                f"letters.output is {path}, which can't be written: {reason_of(error)}{advice}"
+            ) from None
+        except ValueError as error:  # the name contains a null byte
+            raise SettingsError(f"letters.output is {path}, which can't be written: {error}") from None
         self._file = _RotatedFile(
             path, maxBytes=FILE_BYTES, backupCount=OLD_FILES, encoding="utf-8", delay=True
         )
@@ -75,13 +79,32 @@ class JsonFile:
             raise OSError(error.errno, error.strerror, self._file.baseFilename) from None
 
 
+def _open_to_append(path: str) -> int:
+    """Return a descriptor of the file, which is created if need be.
+
+    Raises OSError for a named pipe: writing to it blocks while its reader is slow, and it can't be rotated.
+    """
+    # without O_NONBLOCK, opening a named pipe blocks until it has a reader
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags, FILE_MODE)
+    except OSError as error:
+        if error.errno != errno.ENXIO:  # a named pipe without a reader
+            raise
+        raise OSError(errno.EINVAL, IS_PIPE, path) from None
+    if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, IS_PIPE, path)
+    return descriptor
+
+
 class _RotatedFile(RotatingFileHandler):
     _size_before: int | None = None  # bytes in the file before the newest line
 
     def _open(self) -> Any:
-        stream = super()._open()
-        self._size_before = os.fstat(stream.fileno()).st_size
-        return stream
+        descriptor = _open_to_append(self.baseFilename)
+        self._size_before = os.fstat(descriptor).st_size
+        return os.fdopen(descriptor, "a", encoding="utf-8")
 
     def truncate_partial_line(self) -> None:
         """Remove the partial line that a full disk left; otherwise the next line would continue it."""

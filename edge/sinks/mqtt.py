@@ -15,20 +15,23 @@ import re
 import socket
 import ssl
 import sys
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
 from edge import __version__
-from edge.errors import SettingsError, not_installed
+from edge.errors import SettingsError, not_installed, os_errors_as
 from edge.records import Snapshot
 from edge.settings import Settings
 from edge.sinks.jsonlines import format_event
+from edge.system.bounded_files import read_bounded
 from edge.system.credentials import read_secret
 
 log = logging.getLogger(__name__)
 
 PORTS = {"mqtt": 1883, "mqtts": 8883}
+MAX_CA_BYTES = 1_000_000  # all certificates of a Debian have 220,000
 KEEPALIVE_S = 15  # without a response for this long, either side considers the connection lost
 RETRY_S = (1, 30)  # first and longest pause before a new attempt to connect; doubled each time
 # By OpenSSL's verify code (X509_V_ERR_..., openssl-verification-options(1)). Any other code means that the
@@ -180,7 +183,8 @@ def parse_broker(url: str) -> tuple[str, str, int]:
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError:  # an invalid port, or unbalanced brackets
+        (parts.hostname or "").encode("idna")  # as the system does to look it up
+    except ValueError:  # an invalid port or name, or unbalanced brackets
         parts, port = urlsplit(url.partition("://")[0] + "://" if "://" in url else ""), -1
     has_extras = bool(parts.path.strip("/") or parts.query or parts.username or parts.password)
     if parts.scheme not in PORTS or not parts.hostname or port == -1 or has_extras:
@@ -193,8 +197,14 @@ def parse_broker(url: str) -> tuple[str, str, int]:
 
 
 def _tls_context(ca_file: str) -> ssl.SSLContext:
+    unusable = f"mqtt.ca_file is {ca_file}, which can't be used"
+    text = None
+    if ca_file:
+        with os_errors_as(SettingsError, unusable):
+            text = read_bounded(Path(ca_file), MAX_CA_BYTES).decode("ascii", "ignore")
     try:
-        return ssl.create_default_context(cafile=ca_file or None)
-    except (OSError, ssl.SSLError) as error:
-        reason = error.strerror if isinstance(error, FileNotFoundError) else "it holds no certificate"
-        raise SettingsError(f"mqtt.ca_file is {ca_file}, which can't be used: {reason}") from None
+        if text == "":  # would mean the system's certificates
+            raise ValueError
+        return ssl.create_default_context(cadata=text)
+    except (ssl.SSLError, ValueError):
+        raise SettingsError(f"{unusable}: it holds no certificate") from None

@@ -4,6 +4,9 @@ import os
 from pathlib import Path
 
 from edge.errors import SettingsError, os_errors_as
+from edge.system.bounded_files import read_bounded
+
+MAX_BYTES = 10_000  # a token or password has fewer than 100
 
 
 def read_secret(key: str, file: str, credential: str) -> str:
@@ -17,17 +20,9 @@ def read_secret(key: str, file: str, credential: str) -> str:
         return ""
     try:
         with os_errors_as(SettingsError, f"{key} is {path}, which can't be read"):
-            secret = _read_text(path).strip()
+            secret = read_bounded(path, MAX_BYTES).decode().strip()
     except ValueError:
         raise SettingsError(f"{key} is {path}, which is not text: write the secret into it") from None
     if file and not secret:  # a credential may be empty, because the unit names all of them
         raise SettingsError(f"{key} is {path}, which is empty: write the secret into it")
     return secret
-
-
-def _read_text(path: Path) -> str:
-    """Open without blocking, so that a named pipe without a writer is empty instead of a wait for ever."""
-    file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    os.set_blocking(file, True)
-    with os.fdopen(file, encoding="utf-8") as opened:
-        return opened.read()

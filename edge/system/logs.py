@@ -2,6 +2,9 @@
 
 import logging
 import os
+from typing import Any
+
+from edge.printable import printable, shorten
 
 # syslog(3) priorities, which journald reads from the beginning of a line: "<6>text" (sd-daemon(3))
 PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
@@ -12,7 +15,7 @@ def start_log() -> None:
     """Send warnings and errors to standard error; `asl-edge run` sets the level of its settings later."""
     handler = logging.StreamHandler()
     to_journal = leads_to_journal(STDERR)  # the journal adds the program's name itself
-    handler.setFormatter(_Prioritised() if to_journal else logging.Formatter("asl-edge: %(message)s"))
+    handler.setFormatter(_Prioritised() if to_journal else _Printable("asl-edge: %(message)s"))
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
 
 
@@ -28,7 +31,18 @@ def leads_to_journal(descriptor: int) -> bool:
     return os.environ.get("JOURNAL_STREAM") == f"{stream.st_dev}:{stream.st_ino}"
 
 
-class _Prioritised(logging.Formatter):
+class _Printable(logging.Formatter):
+    """Each message is one line; a traceback keeps its lines."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  logging's name
+        record.message = shorten(record.message)
+        return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        return "\n".join(map(printable, super().formatException(ei).split("\n")))
+
+
+class _Prioritised(_Printable):
     def format(self, record: logging.LogRecord) -> str:
         prefix = f"<{PRIORITIES.get(record.levelno, 6)}>"
         return prefix + super().format(record).replace("\n", f"\n{prefix}")

@@ -24,8 +24,8 @@ def copy_shipped(folder: Path, note: str) -> dict[str, object]:
 
 def write(folder: Path, metadata: dict[str, object]) -> Path:
     """Write the metadata with the current sizes and checksums of the files, as an export does."""
-    for entry in metadata["files"].values():
-        data = (folder / entry["name"]).read_bytes()
+    for name, entry in metadata["contents"].items():
+        data = (folder / name).read_bytes()
         entry |= {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
     (folder / "model_metadata.json").write_text(json.dumps(metadata, indent=1))
     return folder
@@ -51,6 +51,11 @@ def wrong(folder: Path) -> Path:
     metadata = copy_shipped(folder, "wrong")
     metadata["golden"]["letters"]["int8"] = [-x for x in metadata["golden"]["letters"]["int8"]]
     return write(folder, metadata)
+
+
+def unreadable(folder: Path) -> Path:
+    """Write a valid package whose temperature makes every letter unlikely; its logits are the same."""
+    return write(folder, copy_shipped(folder, "unreadable") | {"temperature": 10.0})
 
 
 def slow(folder: Path) -> Path:

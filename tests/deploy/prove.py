@@ -9,12 +9,16 @@ import argparse
 import camera
 import faults
 import models
+import signed
 from board import FAULTS, LETTERS, Board, changed, expect, fault, say, until
 from faults import MODELS
-from machine import Machine
+from machine import BUILD, Machine
 
 # what ansible reports for a 32-bit Raspberry Pi OS with a 64-bit kernel
 PI_OS_32 = {"userspace_bits": "32", "distribution": "Raspbian", "architecture": "aarch64"}
+
+
+WHEELS = BUILD.parent / "wheelhouse/debian_x86"
 
 
 def install(board: Board) -> None:
@@ -29,7 +33,10 @@ def install(board: Board) -> None:
     expect("a 32-bit Raspbian" in " ".join(output.split()), "a 32-bit system is rejected by name", output)
     output = board.play("site", "-e", "asl_edge_camera=usb:7", good=False)
     expect("/dev/video7" in output, "an absent camera is named before anything is changed")
+    signed.plant_unlisted_wheel(WHEELS)
     first = board.play("site")
+    signed.unlisted_wheel_is_absent(board)
+    signed.sandbox_holds(board)
     expect(
         '"letter": "L"' in first and " frames/s" in first,
         "site.yml verified READY, a letter and the state of the camera",
@@ -50,7 +57,7 @@ def install(board: Board) -> None:
 
 
 def update(board: Board, long: bool) -> None:
-    """Install a good model, reject three others, and roll back."""
+    """Install a good model, reject the others, and roll back."""
     first = board.model()
     board.play("update", "-e", f"asl_edge_model={models.good(MODELS / 'good')}")
     second = board.model()
@@ -59,6 +66,7 @@ def update(board: Board, long: bool) -> None:
         (models.corrupt, "a corrupt model (one byte changed)", "sha256 differs"),
         (models.slow, "a slow model", "the limit is"),
         (models.wrong, "a model whose golden output is wrong", "golden input"),
+        (models.unreadable, "a model that can't read its golden pictures", "reads golden_"),
     ):
         if make is models.slow and not long:
             continue  # takes a minute on a busy machine
@@ -108,6 +116,7 @@ def main() -> None:
             faults.new_application(board)
             faults.full_disk(board)
             faults.cut_while_updating(board)
+        signed.signatures(board, WHEELS)
         uninstall(board)
     finally:
         machine.remove()

@@ -2,6 +2,7 @@
 
 import json
 import re
+import resource
 import shutil
 import threading
 from dataclasses import replace
@@ -178,6 +179,18 @@ def test_published_times_have_a_source() -> None:
 )
 def test_invalid_arguments_are_refused(arguments: list[str], message: str) -> None:
     assert message in read_refusal(asl_edge("bench", *arguments))
+
+
+def test_disk_without_space_for_the_card_is_found_before_measuring(tiny_folder: Path, tmp_path: Path) -> None:
+    def limit_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+
+    done = asl_edge("bench", "--model", tiny_folder, "--json", tmp_path / "card.json", preexec_fn=limit_files)
+    assert "card.json can't be written: file too large" in read_refusal(done)
+    assert list(tmp_path.iterdir()) == []
+    assert "/dev/full can't be written: no space left" in read_refusal(
+        asl_edge("bench", "--json", "/dev/full")
+    )
 
 
 def test_package_with_a_wrong_checksum_is_refused(tiny_folder: Path, tmp_path: Path) -> None:

@@ -185,7 +185,11 @@ def test_predict_needs_neither_torch_nor_200_megabytes(tiny_folder: Path, tmp_pa
 def test_torchscript_variant_reads_the_same_letter(tiny_folder: Path, tmp_path: Path) -> None:
     picture = save(tmp_path / "a.png", scene(1))
     done = asl_edge("predict", "--model", tiny_folder, "--variant", "dynamic", picture)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0
+    assert done.stderr.startswith(
+        "asl-edge: the variant dynamic is TorchScript, a program that can read and "
+    )
+    assert done.stderr.count("\n") == 1
     assert parse_json_lines(done.stdout)[0]["letter"] == "F"
 
 
@@ -223,7 +227,8 @@ def test_old_flags_work_and_their_warnings_name_the_new_ones(tiny_folder: Path, 
     done = asl_edge("run", "--model", tiny_folder, "--camera", f"replay:{video}", *old)
     assert done.returncode == 0
     assert parse_json_lines(done.stdout)[0]["letter"] == "F"
-    *warnings, summary = done.stderr.splitlines()
+    *warnings, torchscript, summary = done.stderr.splitlines()
+    assert "TorchScript" in torchscript
     assert [line.split(";")[0] for line in warnings] == [
         "asl-edge: --rest-when-still is now --skip-still-frames",
         "asl-edge: --engine is now --variant",
@@ -309,16 +314,43 @@ def test_full_output_is_reported_in_one_sentence(
     assert [line for line in before if "<stdout> can't be written" not in line] == []
 
 
-@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
-@pytest.mark.parametrize("command", ["predict", "run"])
-def test_closed_output_is_not_an_error(tiny_folder: Path, tmp_path: Path, command: str, closed: str) -> None:
-    save(tmp_path / "one.png", scene(1))
+def run_with_closed_streams(
+    tiny_folder: Path, folder: Path, command: str, closed: str
+) -> subprocess.CompletedProcess[str]:
+    save(folder / "one.png", scene(1))
     source = ["one.png"] if command == "predict" else ["--camera", "replay:.", "--log-level", "warning"]
     line = f"exec {shlex.join([*ASL_EDGE, command, *source, '--model', str(tiny_folder)])} {closed}"
-    done = subprocess.run(
-        ["sh", "-c", line], capture_output=True, text=True, check=False, env=ENVIRONMENT, cwd=tmp_path
+    return subprocess.run(
+        ["sh", "-c", line], capture_output=True, text=True, check=False, env=ENVIRONMENT, cwd=folder
     )
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_closed_output_is_no_error_if_nothing_is_written(
+    tiny_folder: Path, tmp_path: Path, closed: str
+) -> None:
+    done = run_with_closed_streams(tiny_folder, tmp_path, "run", closed)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("closed", "sentence"),
+    [
+        (">&-", "asl-edge: standard output can't be written: it is closed\n"),
+        ("<&- >&-", "asl-edge: standard output can't be written: it is closed\n"),
+        (">&- 2>&-", ""),
+    ],
+)
+def test_letters_that_cant_be_written_are_an_error(
+    tiny_folder: Path, tmp_path: Path, closed: str, sentence: str
+) -> None:
+    done = run_with_closed_streams(tiny_folder, tmp_path, "predict", closed)
+    assert (done.returncode, done.stderr) == (2, sentence)
+
+
+def test_standard_error_may_be_closed(tiny_folder: Path, tmp_path: Path) -> None:
+    done = run_with_closed_streams(tiny_folder, tmp_path, "predict", "2>&-")
+    assert (done.returncode, len(parse_json_lines(done.stdout))) == (0, 1)
 
 
 def test_help_ends_quietly_when_its_output_is_closed() -> None:

@@ -29,7 +29,8 @@ def test_good_installation_is_ok(tiny_folder: Path) -> None:
     assert ok
     rows = [line.split() for line in lines]
     assert [row[0] for row in rows[:5]] == ["Python", "numpy", "onnxruntime", "OpenCV", "torch"]
-    assert sum("gives its golden answer" in line for line in lines) == 3
+    assert sum("gives its golden answer" in line for line in lines) == 2
+    assert lines[-1].endswith("dynamic: not tried, because TorchScript can read and write files")
     assert "BAD" not in "\n".join(lines)
 
 
@@ -46,13 +47,21 @@ def test_model_with_another_golden_answer_is_reported(broken_folder: Path) -> No
     tiny_package.write_metadata(broken_folder, {variant: [9.0] * 26 for variant in tiny_package.FILES})
     lines, ok = examine(Settings(model=str(broken_folder)))
     assert not ok
-    assert sum("BAD" in line and "answers the golden input" in line for line in lines) == 3
+    assert sum("BAD" in line and "answers the golden input" in line for line in lines) == 2
 
 
-def test_torch_is_optional(tiny_folder: Path) -> None:
+def test_torchscript_is_tried_if_the_settings_name_it(tiny_folder: Path) -> None:
+    lines, ok = examine(Settings(model=str(tiny_folder), variant="dynamic"))
+    assert ok
+    assert sum("dynamic: gives its golden answer" in line for line in lines) == 1
+
+
+def test_torch_is_optional(tiny_folder: Path, tmp_path: Path) -> None:
+    settings = tmp_path / "asl-edge.toml"
+    settings.write_text(f'[model]\nfolder = "{tiny_folder}"\nvariant = "dynamic"\n')
     code = (
         "import sys; sys.modules['torch'] = None  # what an import finds where torch is not installed\n"
-        f"from edge.commands.cli import main; sys.exit(main(['doctor', '--model', {str(tiny_folder)!r}]))"
+        f"from edge.commands.cli import main; sys.exit(main(['doctor', '--config', {str(settings)!r}]))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

@@ -1,5 +1,6 @@
 """Both engines on a real package, what they refuse, and the scripted engine."""
 
+import contextlib
 import json
 import shutil
 import subprocess
@@ -8,10 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support import tiny_package
 
 from edge.engines import open_engine
+from edge.engines.external_data import has_external_data
 from edge.engines.golden import check_golden, golden_tensor
 from edge.engines.onnx import OnnxEngine
 from edge.engines.scripted import ScriptedEngine, make_output
@@ -110,10 +115,10 @@ def test_variant_decides_the_engine(package: Package, variant: str, engine: type
     assert type(open_engine(package, variant)) is engine
 
 
-@pytest.mark.parametrize("data", [b"", b"no model at all"])
+@pytest.mark.parametrize("data", [b"no model at all", b"\x0a\x00", b"\x3a\xff\xff\xff\x7f"])
 def test_file_that_is_no_onnx_model_is_refused_in_one_sentence(spoiled: Path, data: bytes) -> None:
     (spoiled / "tiny.int8.onnx").write_bytes(data)
-    with pytest.raises(EngineError, match=r"^onnxruntime can't load .*: export again[^\n]*$"):
+    with pytest.raises(EngineError, match=r"^[^\n]*(can't load|is no ONNX model)[^\n]*: export again[^\n]*$"):
         OnnxEngine(repackage(spoiled))
 
 
@@ -127,7 +132,7 @@ def test_torch_that_fails_to_load_is_one_sentence(
         TorchScriptEngine(package)
 
 
-@pytest.mark.parametrize("data", [b"", b"no model at all"])
+@pytest.mark.parametrize("data", [b"PK", b"no model at all"])
 def test_file_that_is_no_torchscript_is_refused_in_one_sentence(spoiled: Path, data: bytes) -> None:
     (spoiled / "tiny.dynamic.pt").write_bytes(data)
     with pytest.raises(EngineError, match=r"^torch \S+ can't load .*: export again[^\n]*$"):
@@ -171,7 +176,7 @@ def test_torchscript_engine_says_what_to_install_where_torch_is_absent(tiny_fold
     )
     done = subprocess.run([sys.executable, "-c", without_torch], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr == (
+    assert done.stderr.endswith(
         "asl-edge: the variant dynamic needs PyTorch, which is not installed: pip install torch, "
         "or take --variant int8\n"
     )
@@ -193,3 +198,57 @@ def test_scripted_output_of_none_shows_no_hand(package: Package) -> None:
         np.zeros((64, 64, 3), np.uint8)
     )
     assert (prediction.letter, prediction.hand) == (None, None)
+
+
+def put_weights_outside(path: Path, where: str) -> None:
+    """Keep the first weights of a model in a file beside it, or at an address in memory, as ONNX allows."""
+    model = onnx.load(path)
+    weights = model.graph.initializer[0]
+    (path.parent / "weights.bin").write_bytes(weights.raw_data)
+    size = str(len(weights.raw_data))
+    weights.ClearField("raw_data")
+    weights.data_location = onnx.TensorProto.EXTERNAL
+    for key, value in (("location", where), ("offset", "0"), ("length", size)):
+        weights.external_data.add(key=key, value=value)
+    path.write_bytes(model.SerializeToString())
+
+
+@pytest.mark.parametrize("where", ["weights.bin", "/etc/passwd", "../../etc/passwd", "*/_ORT_MEM_ADDR_/*"])
+def test_onnx_model_with_external_data_is_refused(spoiled: Path, where: str) -> None:
+    put_weights_outside(spoiled / "tiny.int8.onnx", where)
+    with pytest.raises(EngineError, match=r"keeps weights outside of its file .* where no checksum covers"):
+        OnnxEngine(repackage(spoiled))
+
+
+def test_external_data_is_found_at_every_place_of_a_model(tmp_path: Path) -> None:
+    outside = onnx.helper.make_tensor("w", onnx.TensorProto.FLOAT, [1], [1.0])
+    outside.external_data.add(key="location", value="weights.bin")
+    inner = onnx.helper.make_graph([], "inner", [], [], initializer=[outside])
+    node = onnx.helper.make_node("If", ["c"], ["y"], then_branch=inner, else_branch=inner)
+    constant = onnx.helper.make_node("Constant", [], ["y"], value=outside)
+    function = onnx.helper.make_function("d", "f", [], ["y"], [constant], [onnx.helper.make_opsetid("", 13)])
+    empty = onnx.helper.make_graph([], "g", [], [])
+    for graph, functions in (
+        (inner, []),
+        (onnx.helper.make_graph([node], "g", [], []), []),
+        (onnx.helper.make_graph([constant], "g", [], []), []),
+        (empty, [function]),
+    ):
+        model = onnx.helper.make_model(graph, functions=functions)
+        assert has_external_data(model.SerializeToString())
+    assert not has_external_data(onnx.helper.make_model(empty).SerializeToString())
+
+
+@given(data=st.binary(max_size=200))
+def test_walk_through_a_model_ends_for_any_bytes(data: bytes) -> None:
+    with contextlib.suppress(ValueError):
+        assert has_external_data(data) in (True, False)
+
+
+def test_answer_of_nan_is_refused(spoiled: Path) -> None:
+    net = tiny_package.TinyNet()
+    net.head.bias.data[0] = float("nan")
+    tiny_package.export_onnx(net, spoiled / "tiny.int8.onnx")
+    engine = OnnxEngine(repackage(spoiled))
+    with pytest.raises(EngineError, match="answers with NaN or infinity"):
+        engine(golden_tensor(64))

@@ -96,7 +96,7 @@ def test_partial_line_on_a_full_disk_is_removed(tmp_path: Path, full_after: Full
 
 
 def test_file_that_cant_be_written_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"letters.output is \S+/letters, which .*: No such file"):
+    with pytest.raises(SettingsError, match=r"letters.output is \S+/letters, which .*: no such file"):
         JsonFile(tmp_path / "absent" / "letters")
     with pytest.raises(SettingsError, match="which can't be written: embedded null byte"):
         JsonFile(tmp_path / "\0letters")
@@ -104,5 +104,36 @@ def test_file_that_cant_be_written_is_refused(tmp_path: Path) -> None:
 
 def test_named_pipe_without_a_reader_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(SettingsError, match=r"letters.output is \S+/pipe, a named pipe: use '-'"):
+    with pytest.raises(
+        SettingsError, match=r"letters.output is \S+/pipe, .*: it is a named pipe, not a file; use '-'"
+    ):
         JsonFile(tmp_path / "pipe")
+
+
+@pytest.mark.parametrize("has_reader", [False, True])
+def test_file_that_becomes_a_named_pipe_is_an_error_and_no_wait(tmp_path: Path, has_reader: bool) -> None:
+    file = tmp_path / "letters"
+    sink = JsonFile(file)
+    sink(EVENT)
+    file.unlink()
+    os.mkfifo(file)
+    reader = os.open(file, os.O_RDONLY | os.O_NONBLOCK) if has_reader else -1
+    with pytest.raises(OSError, match=r"it is a named pipe, not a file: '\S+/letters'"):
+        sink(EVENT)
+    if has_reader:
+        os.close(reader)
+    file.unlink()
+    sink(EVENT)
+    assert json.loads(file.read_text())["letter"] == "A"
+
+
+def test_only_owner_and_group_may_read_the_letters(tmp_path: Path) -> None:
+    file = tmp_path / "letters"
+    before = os.umask(0o022)
+    try:
+        sink = JsonFile(file)
+        file.write_text("0".ljust(FILE_BYTES))
+        sink(EVENT)
+    finally:
+        os.umask(before)
+    assert [oct(path.stat().st_mode & 0o777) for path in sorted(tmp_path.iterdir())] == ["0o640", "0o640"]

@@ -255,7 +255,18 @@ def test_broker_without_tls_is_logged(tmp_path: Path, caplog: pytest.LogCaptureF
 
 
 @pytest.mark.parametrize(
-    "url", ["broker", "http://broker", "mqtt://", "mqtt://b:x", "mqtt://b:99999", "mqtt://b/a", "mqtt://[::1"]
+    "url",
+    [
+        "broker",
+        "http://broker",
+        "mqtt://",
+        "mqtt://b:x",
+        "mqtt://b:99999",
+        "mqtt://b/a",
+        "mqtt://[::1",
+        "mqtt://a..b",
+        "mqtt://" + 64 * "a",
+    ],
 )
 def test_invalid_broker_url_is_refused(url: str) -> None:
     with pytest.raises(SettingsError, match="must be mqtt://HOST:PORT or mqtts://HOST:PORT"):
@@ -285,9 +296,15 @@ def test_ca_file_without_tls_is_refused() -> None:
         Mqtt(settings)
 
 
-@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_device_as_ca_file_is_refused() -> None:
+    settings = replace(Settings(), mqtt="mqtts://broker", mqtt_ca_file="/dev/zero")
+    with pytest.raises(SettingsError, match=r"mqtt.ca_file is /dev/zero, .*: it is a device, not a file"):
+        Mqtt(settings)
+
+
+@pytest.mark.parametrize("content", [None, "", "no certificate"])
 def test_absent_or_invalid_ca_file_is_refused(tmp_path: Path, content: str | None) -> None:
-    if content:
+    if content is not None:
         (tmp_path / "ca.pem").write_text(content)
     settings = replace(Settings(), mqtt="mqtts://broker", mqtt_ca_file=str(tmp_path / "ca.pem"))
     with pytest.raises(SettingsError, match=r"mqtt.ca_file is .* which can't be used"):

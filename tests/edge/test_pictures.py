@@ -133,20 +133,20 @@ def test_name_that_is_not_a_file_is_reported_in_one_sentence(tmp_path: Path, nam
 
 
 def test_endless_device_is_refused() -> None:
-    with pytest.raises(PictureError, match="/dev/zero: a device, not a picture file"):
+    with pytest.raises(PictureError, match="/dev/zero: it is a device, not a file"):
         read_picture(Path("/dev/zero"))
 
 
 def test_file_larger_than_any_picture_is_refused(tmp_path: Path) -> None:
     with (tmp_path / "disk.img").open("wb") as file:
         file.truncate(MAX_BYTES + 1)
-    with pytest.raises(PictureError, match=r"disk\.img: 512 MB is too large for a picture"):
+    with pytest.raises(PictureError, match=r"disk\.img: it is larger than 512,000,000 bytes"):
         read_picture(tmp_path / "disk.img")
 
 
 def test_named_pipe_is_refused_without_waiting(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jpg")
-    with pytest.raises(PictureError, match=r"pipe\.jpg: a named pipe, not a picture file"):
+    with pytest.raises(PictureError, match=r"pipe\.jpg: it is a named pipe, not a file"):
         read_picture(tmp_path / "pipe.jpg")
 
 

@@ -1,10 +1,12 @@
 """Recordings as cameras: folders of pictures and video files, intact, unreadable and truncated."""
 
 import logging
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+from support.command_line import asl_edge, read_refusal
 from support.made_pictures import save, scene
 from support.videos import FPS, N_FRAMES, write_video
 
@@ -96,12 +98,35 @@ def test_file_name_that_looks_like_a_url_is_opened_as_a_file(
         assert len(list(camera)) == N_FRAMES
 
 
+PLAYLISTS = {
+    "list.m3u8": "#EXTM3U\n#EXT-X-TARGETDURATION:3\n#EXTINF:2,\n{video}\n#EXT-X-ENDLIST\n",
+    "list.ffconcat": "ffconcat version 1.0\nfile {video}\n",
+    "list.mp4": "#EXTM3U\n#EXT-X-TARGETDURATION:3\n#EXTINF:2,\n{video}\n#EXT-X-ENDLIST\n",
+}
+
+
+@pytest.mark.parametrize("name", PLAYLISTS)
+def test_playlist_opens_no_other_file(tmp_path: Path, tiny_folder: Path, name: str) -> None:
+    other = write_video(tmp_path / "other.ts", "mp4v")
+    (tmp_path / name).write_text(PLAYLISTS[name].format(video=other.name))
+    done = asl_edge("run", "--model", tiny_folder, "--camera", f"replay:{tmp_path / name}")
+    assert f"OpenCV can't read {tmp_path / name} as a video" in read_refusal(done)
+
+
+def test_named_pipe_is_refused_without_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "v.mp4")
+    with pytest.raises(CameraError, match=r"v\.mp4 is a named pipe or a device: replay takes a folder or"):
+        open_camera(f"replay:{tmp_path / 'v.mp4'}")
+
+
 def test_name_too_long_for_a_file_is_an_absent_recording() -> None:
-    with pytest.raises(CameraError, match=r"there is no folder or video a+ to replay"):
+    with pytest.raises(CameraError, match=r"there is no folder or video a+…a+ to replay"):
         open_camera("replay:" + "a" * 5000)
 
 
-@pytest.mark.parametrize("name", ["", "usb", "usb:", "replay:", "synthetic:", "webcam:0", "0"])
+@pytest.mark.parametrize(
+    "name", ["", "usb", "usb:", "replay:", "synthetic:", "webcam:0", "0", "pi:1000", "jetson:5000"]
+)
 def test_error_for_an_unknown_camera_lists_the_choices(name: str) -> None:
     with pytest.raises(CameraError, match=f"there is no camera '{name}': it must be pi, "):
         open_camera(name)

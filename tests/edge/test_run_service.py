@@ -249,6 +249,40 @@ def test_reload_logs_invalid_settings_and_keeps_the_old_ones(
     assert message in line
 
 
+HOSTILE_SETTINGS = {
+    "fps = " + "[" * 5000: "is not a settings file: its values are nested too deeply",
+    "a." * 9000 + "a = 1": "its values are nested too deeply",
+    "a = " + "{b = " * 3000: "its values are nested too deeply",
+    "fps = 0x" + "f" * 5000: "camera.fps must be from 1 to 240, got a number that is too large",
+    "fps = " + "9" * 5000: "is not valid TOML",
+    'source = "pi:' + "9" * 4000 + '"': "there is no camera 'pi:999",
+    'source = "' + "x" * 5000 + '"': "camera.source must be at most 4096 characters",
+    "#" * 100_000: "it is larger than 100,000 bytes",
+    '"\\u001b\\n" = 1': "there is no setting '\\x1b\\n' in [camera]",
+}
+
+
+def test_reload_survives_whatever_the_file_holds(
+    systemd: Systemd, start: Start, settings: Path, tmp_path: Path
+) -> None:
+    program = start()
+    systemd.wait_for("READY=1")
+    good = settings.read_text()
+    for number, (text, sentence) in enumerate(HOSTILE_SETTINGS.items()):
+        settings.write_text(good.replace('source = "synthetic:F"\nfps = 5', text))
+        program.send_signal(signal.SIGHUP)
+        deadline = time.monotonic() + LIMIT_S
+        refused: list[str] = []
+        while len(refused) <= number and time.monotonic() < deadline:
+            time.sleep(0.05)
+            lines = (tmp_path / "stderr").read_text().splitlines()
+            refused = [line for line in lines if "the new settings are not used: " in line]
+        assert sentence in refused[-1]
+        assert len(refused[-1]) < 3000
+    systemd.wait_for("STATUS=")
+    end(program)
+
+
 def stuck(tiny_folder: Path, part: str) -> tuple[str, ...]:
     """Return the command of a program whose `engine` or `camera` hangs."""
     return (sys.executable, str(ROOT / "tests/support/stuck.py"), str(tiny_folder), part)

@@ -105,7 +105,7 @@ def test_file_is_in_the_services_state_directory_by_default(
     monkeypatch.setenv("STATE_DIRECTORY", f"{tmp_path}/a:{tmp_path}/b")
     assert locate_taught_file(package, "int8", "").folder == tmp_path / "a"
     assert locate_taught_file(package, "int8", "mine").folder == Path("mine")
-    assert locate_taught_file(package, "int8", "").model_sha256 == package.metadata["files"]["int8"]["sha256"]
+    assert locate_taught_file(package, "int8", "").model_sha256 == package.sha256("int8")
 
 
 def test_user_without_a_home_has_no_file_unless_a_folder_is_named(

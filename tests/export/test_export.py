@@ -18,6 +18,7 @@ from edge.engines import open_engine
 from edge.engines.golden import check_golden
 from edge.models import VARIANTS
 from edge.package import METADATA_NAME, open_package
+from edge.package.signature import IDENTITY
 from export.__main__ import main
 from export.metadata import write_metadata
 from export.model_card import write_model_card
@@ -82,8 +83,7 @@ def test_onnx_files_use_standard_operators_that_old_boards_support(tiny: Path, v
 
 
 def test_int8_is_a_third_of_float_and_dynamic_is_not(tiny: Path) -> None:
-    files = open_package(tiny / "deployment_package").metadata["files"]
-    sizes = {variant: entry["bytes"] for variant, entry in files.items()}
+    sizes = open_package(tiny / "deployment_package").metadata["measured_bytes"]
     assert sizes["int8"] < 0.33 * sizes["float"]
     assert sizes["dynamic"] > 0.98 * sizes["float"]
 
@@ -116,16 +116,20 @@ def test_metadata_records_the_choice_of_int8_and_no_local_folder(tiny: Path) -> 
 
 @pytest.fixture(scope="module")
 def one_variant(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Export only the dynamic variant, measured on the signer that training saw."""
+    """Export only the dynamic variant, measured on the signer that training saw, and sign it."""
     folder = tmp_path_factory.mktemp("one") / "package"
-    assert export(tiny, "--output", folder, "--variants", "dynamic", "--sources", "anna") == 0
+    key = folder.with_name("key")
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    flags = ["--variants", "dynamic", "--sources", "anna", "--sign", key]
+    assert export(tiny, "--output", folder, *flags) == 0
+    key.with_name("signers").write_text(f"{IDENTITY} {key.with_suffix('.pub').read_text()}")
     return folder
 
 
 def test_single_variant_is_packaged_and_measured_beside_float(one_variant: Path) -> None:
-    package = open_package(one_variant)
+    package = open_package(one_variant, str(one_variant.with_name("signers")))
     assert sorted(path.name for path in package.folder.iterdir()) == [
-        "MODEL_CARD.md", "asl_resnet18.dynamic.pt", "model_metadata.json",
+        "MODEL_CARD.md", "asl_resnet18.dynamic.pt", "model_metadata.json", "model_metadata.json.sig",
     ]  # fmt: skip
     (section,) = package.metadata["accuracy"]
     assert section["signers"] == "seen signers"

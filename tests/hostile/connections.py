@@ -28,7 +28,7 @@ PAGE_CORE, PAGE_LIMIT = 0.1, 0.35
 
 def attack(short: bool) -> Iterator[Row]:
     with attacked_page() as page:
-        for name, start in list(SLOW.items())[1 if short else 0 :]:  # each takes 15 s, idle ones like the next
+        for name, start in list(SLOW.items())[1 if short else 0 :]:
             yield _hold_open(page, name, start, 100 if short else 1100)
         seconds, rounds = (2.0, 1) if short else (7.0, 4)
         yield _flood(page, "two clients that ask /healthz in a loop", _ask, seconds, rounds, PAGE_CORE)

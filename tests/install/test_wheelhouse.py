@@ -2,6 +2,8 @@
 
 import re
 import runpy
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -50,3 +52,31 @@ def test_extras_are_added_to_the_boards_own_pins() -> None:
     assert {"aiohttp", "paho-mqtt", "prometheus-client"} <= set(names)
     assert not {"numpy", "onnxruntime", "opencv-python-headless"} & set(names)
     assert len(names) == len(set(names))
+
+
+@pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs openssh-client")
+def test_list_of_wheels_is_signed_for_boards_that_want_it(tmp_path: Path) -> None:
+    wheelhouse = runpy.run_path(str(REPOSITORY / "ansible/wheelhouse.py"))
+    key, wheels, signers = tmp_path / "key", tmp_path / "wheels.sha256", tmp_path / "allowed_signers"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    wheels.write_text(f"{'0' * 64}  asl_edge-1.0-py3-none-any.whl\n")
+    wheelhouse["sign"](wheels, str(key))
+    signers.write_text(f"asl-edge {key.with_suffix('.pub').read_text()}")
+    task = (REPOSITORY / "ansible/roles/asl_edge/tasks/application.yml").read_text()
+    (command,) = re.findall(r"ssh-keygen -Y verify .*\n.*", task)  # as a board runs it
+    command = command.replace("/etc/asl-edge/allowed_signers", str(signers))
+    assert subprocess.run(command.replace("\n", " "), shell=True, cwd=tmp_path, check=False).returncode == 0
+    wheels.write_text(wheels.read_text() + f"{'1' * 64}  uninvited-1.0-py3-none-any.whl\n")
+    assert subprocess.run(command.replace("\n", " "), shell=True, cwd=tmp_path, check=False).returncode != 0
+
+
+def test_only_listed_wheels_are_installed(tmp_path: Path) -> None:
+    listed = ["asl_edge-0.2.0-py3-none-any.whl", "numpy-2.4.6-cp311-cp311-manylinux_2_28_x86_64.whl"]
+    lines = [f"{'0' * 64}  {name}\n" for name in (*listed, "own-python.tar.gz", "../evil.whl", "e vil.whl")]
+    (tmp_path / "incoming").mkdir()
+    (tmp_path / "incoming/wheels.sha256").write_text("".join(lines))
+    task = (REPOSITORY / "ansible/roles/asl_edge/tasks/application.yml").read_text()
+    (command,) = re.findall(r"wheels=\$\((sed .*)\)\n", task)
+    done = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [f"incoming/{name}" for name in listed]
+    assert "*.whl" not in task.replace(r"\(", "").split("pip install")[1].splitlines()[0]

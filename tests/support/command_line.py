@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -39,3 +40,28 @@ def read_refusal(done: subprocess.CompletedProcess[str]) -> str:
     assert done.stderr.startswith("asl-edge: ")
     assert done.stderr.count("\n") == 1
     return done.stderr
+
+
+def asl_edge_peak_mb(*arguments: str | Path) -> tuple[subprocess.CompletedProcess[str], float]:
+    """Run `asl-edge` like asl_edge(); return also the largest resident memory of one of its processes, MB."""
+    return run_peak_mb([*ASL_EDGE, *map(str, arguments)])
+
+
+def run_peak_mb(command: list[str]) -> tuple[subprocess.CompletedProcess[str], float]:
+    """Run a command; return also the largest resident memory of one of its processes, in MB."""
+    code = (
+        "import resource, subprocess, sys; code = subprocess.call(sys.argv[2:])\n"
+        "peak_kb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss\n"
+        "open(sys.argv[1], 'w').write(str(peak_kb)); sys.exit(code)"
+    )
+    with tempfile.NamedTemporaryFile("r") as peak:
+        done = subprocess.run(
+            [sys.executable, "-c", code, peak.name, *command],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            env=ENVIRONMENT,
+            stdin=subprocess.DEVNULL,
+        )
+        return done, int(peak.read()) / 1000

@@ -70,7 +70,7 @@ def compute_expected(package: Package) -> dict[str, Any]:
     """Return the checksum of the file and its logits, by variant."""
     return {
         variant: {
-            "sha256": package.metadata["files"][variant]["sha256"],
+            "sha256": package.sha256(variant),
             "logits": compute_logits(package, open_variant(package, variant)),
         }
         for variant in package.files

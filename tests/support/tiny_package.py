@@ -17,6 +17,7 @@ from torch import nn
 
 from edge.engines import open_engine
 from edge.engines.golden import golden_tensor
+from edge.hand.reader import HandReader
 from edge.package import (
     FEATURES,
     METADATA_NAME,
@@ -30,12 +31,15 @@ from edge.package import (
 )
 from edge.preprocess import MEAN_RGB, STD_RGB
 from edge.records import LETTERS, N_LANDMARKS
+from export.golden_pictures import draw_golden
+from support.made_pictures import save
 
 SIZE_PX = 64
 N_FEATURES = 16
 ALWAYS = "F"  # the letter that it reads
 TURNED_LESS = 0.25  # fraction by which its outputs are smaller for a square that was turned
 EXAMPLE = torch.zeros(1, 3, SIZE_PX, SIZE_PX), torch.zeros(UPRIGHT_SHAPE)
+GOLDEN_PICTURE = "golden_F.png"
 FILES = {"float": "tiny.onnx", "int8": "tiny.int8.onnx", "dynamic": "tiny.dynamic.pt"}
 
 
@@ -127,12 +131,29 @@ def build_tiny_package(folder: Path, seed: int = 0, net: TinyNet | None = None) 
     for variant in FILES:
         engine = open_engine(package, variant, threads=1)
         answers[variant] = engine(golden_tensor(SIZE_PX)).letters[0].tolist()
-    write_metadata(folder, answers)
+    write_metadata(folder, answers, golden_pictures=write_golden_picture(package))
     return open_package(folder)
 
 
-def write_metadata(folder: Path, golden_letters: dict[str, list[float]], **changes: Any) -> None:
-    """Write the contract of the files in `folder`; `changes` replace its entries."""
+def write_golden_picture(package: Package) -> list[dict[str, Any]]:
+    """Write a drawn hand in which every variant reads F, and return the section of the metadata."""
+    hand = draw_golden(np.random.default_rng(0), ALWAYS)
+    save(package.folder / GOLDEN_PICTURE, hand)
+    confidence = {
+        variant: HandReader(open_engine(package, variant), package.spec).read(hand).confidence
+        for variant in FILES
+    }
+    return [{"name": GOLDEN_PICTURE, "letter": ALWAYS, "confidence": confidence}]
+
+
+def write_metadata(folder: Path, golden_letters: dict[str, list[float]] | None, **changes: Any) -> None:
+    """Write the contract of the files in `folder`; `changes` replace its entries.
+
+    Golden answers that are None, and golden pictures, stay those of the metadata that is there.
+    """
+    names = [*FILES.values(), *([GOLDEN_PICTURE] if (folder / GOLDEN_PICTURE).exists() else [])]
+    path = folder / METADATA_NAME
+    before = json.loads(path.read_text()) if path.exists() else {}
     metadata = {
         "schema_version": SCHEMA_VERSION,
         "labels": list(LETTERS),
@@ -143,17 +164,15 @@ def write_metadata(folder: Path, golden_letters: dict[str, list[float]], **chang
         },
         "temperature": 1.0,
         "presence_threshold": 0.5,
-        "files": {
-            variant: {
-                "name": name,
-                "bytes": (folder / name).stat().st_size,
-                "sha256": compute_sha256(folder / name),
-            }
-            for variant, name in FILES.items()
+        "files": {variant: {"name": name} for variant, name in FILES.items()},
+        "contents": {
+            name: {"bytes": (folder / name).stat().st_size, "sha256": compute_sha256(folder / name)}
+            for name in names
         },
-        "golden": {"letters": golden_letters},
+        "golden": {"letters": golden_letters} if golden_letters is not None else before["golden"],
+        "golden_pictures": before.get("golden_pictures", []),
     }
-    (folder / METADATA_NAME).write_text(json.dumps(metadata | changes, indent=2))
+    path.write_text(json.dumps(metadata | changes, indent=2))
 
 
 class _Calibration(CalibrationDataReader):

@@ -20,7 +20,7 @@ from edge.geometry import hand_direction_rad
 from train.crops.crop import ROTATION_ERROR_RAD, turn_upright
 from train.crops.labels import NO_LETTER, OTHER_SIGN
 from train.crops.store import ARRAYS, make_arrays, open_crops
-from train.fit.landmark_head import late_maps
+from train.fit.landmark_head import middle_maps
 from train.model.landmark_network import HandNetwork
 
 
@@ -66,10 +66,10 @@ def test_crops_hold_both_people_and_synthetic_hands(folder):
     assert (crops.presence[other_sign] == 1).all()
     assert (crops.image.reshape(60, -1).std(axis=1) > 0).all()
     assert (np.abs(crops.at_32.reshape(60, -1)).max(axis=1) > 0).all()
-    assert (np.abs(crops.late).max(axis=(2, 3, 4)) > 0).all()
+    assert (np.abs(crops.middle).max(axis=(2, 3, 4)) > 0).all()
     with torch.no_grad():
         for upright in (False, True):
-            features = HandNetwork().last_blocks(late_maps(crops, np.arange(60), upright))[0]
+            features = HandNetwork().last_blocks(middle_maps(crops, np.arange(60), upright))[0]
             np.testing.assert_allclose(crops.features[:, int(upright)], features, atol=0.02)
     upright = crops.predicted_landmarks[crops.presence > 0, 1]
     assert np.median(np.abs([hand_direction_rad(landmarks) for landmarks in upright])) < np.deg2rad(15)

@@ -10,7 +10,16 @@ from edge.hand.palm_detector import MODEL_FILE as PALMS
 from train.fit.distill import DistillNet
 from train.fit.loss import normalise
 from train.model.landmark_network import HandNetwork
-from train.model.landmarker import FEATURES, HINTS, LATE, LATE_SHAPE, N_FEATURES, SIZE_PX, Landmarker, pool
+from train.model.landmarker import (
+    FEATURES,
+    HINTS,
+    MIDDLE,
+    MIDDLE_SHAPE,
+    N_FEATURES,
+    SIZE_PX,
+    Landmarker,
+    pool,
+)
 from train.model.landmarker import FILE as LANDMARKS
 from train.model.network import AslNet, SpatialMoments
 
@@ -18,7 +27,7 @@ from train.model.network import AslNet, SpatialMoments
 def test_landmarker_returns_the_arrays_that_crops_store():
     maps = Landmarker()(np.zeros((SIZE_PX, SIZE_PX, 3), np.uint8))
     assert {name: values.shape for name, values in maps.items()} == HINTS | {
-        LATE: LATE_SHAPE,
+        MIDDLE: MIDDLE_SHAPE,
         FEATURES: (N_FEATURES,),
         "landmarks": (21, 2),
     }
@@ -44,10 +53,10 @@ def test_torch_module_gives_the_outputs_of_the_file():
     landmarks, last = session.run(["output_0", "at_32"], {"image": image})
     landmarks = landmarks.reshape(21, 3)[:, :2] / SIZE_PX
     network, stored = HandNetwork(), Landmarker()(picture)
-    late = torch.from_numpy(stored[LATE])[None]
+    middle = torch.from_numpy(stored[MIDDLE])[None]
     np.testing.assert_allclose(stored[FEATURES], last[0].mean(axis=(1, 2)), rtol=1e-6)
     with torch.no_grad():
-        for features, predicted_landmarks in (network(torch.from_numpy(image)), network.last_blocks(late)):
+        for features, predicted_landmarks in (network(torch.from_numpy(image)), network.last_blocks(middle)):
             np.testing.assert_allclose(features[0].numpy(), last[0].mean(axis=(1, 2)), atol=1e-3)
             np.testing.assert_allclose(predicted_landmarks[0].numpy(), landmarks, atol=1e-4)
 

@@ -107,11 +107,11 @@ def test_resnet_learns_the_maps_of_the_landmark_network(complete_run):
 
 def test_only_the_last_blocks_of_the_landmark_network_are_finetuned(complete_run):
     finetuned, original = load_checkpoint(complete_run / "last.pt").model.hand, HandNetwork()
-    late = {id(parameter) for parameter in finetuned.late_parameters()}
+    middle = {id(parameter) for parameter in finetuned.trained_parameters()}
     for (name, parameter), original_parameter in zip(
         finetuned.named_parameters(), original.parameters(), strict=True
     ):
-        assert torch.equal(parameter, original_parameter) == (id(parameter) not in late), name
+        assert torch.equal(parameter, original_parameter) == (id(parameter) not in middle), name
     picture = torch.from_numpy(golden_picture(224).transpose(2, 0, 1)[None].astype(np.float32) / 255)
     with torch.no_grad():
         moved = (finetuned(picture)[1] - original(picture)[1]).abs().mean()

@@ -31,6 +31,37 @@ def test_signers_named_like_letters_stay_signers(tmp_path: Path) -> None:
     assert [(item.source, item.letter) for item in items] == [("A", "A"), ("A", "B"), ("B", "A")]
 
 
+def test_letters_beside_the_folder_of_a_friend_are_all_read(tmp_path: Path) -> None:
+    for name in ("mine/A/1.png", "mine/B/1.png", "mine/ben/A/1.png"):
+        save(tmp_path / name, scene(0))
+    items, problems = list_inputs([str(tmp_path / "mine")])
+    assert sorted((item.source, item.letter) for item in items) == [
+        ("ben", "A"),
+        ("mine", "A"),
+        ("mine", "B"),
+    ]
+    assert problems == []
+
+
+def test_letter_unpacked_into_its_own_folder_is_that_letter(tmp_path: Path) -> None:
+    for name in ("A/1.png", "B/B/1.png", "B/B/more/2.png", "C/1.png"):
+        save(tmp_path / "mine" / name, scene(0))
+    items, problems = list_inputs([str(tmp_path / "mine")])
+    assert [item.letter for item in items] == ["A", "B", "B", "C"]
+    assert {item.source for item in items} == {"mine"}
+    assert problems == []
+
+
+def test_clutter_of_operating_systems_is_no_picture_and_no_problem(tmp_path: Path) -> None:
+    save(tmp_path / "A" / "1.png", scene(0))
+    for name in ("__MACOSX/A/._1.png", "A/._1.png", "A/Thumbs.db", ".DS_Store", "desktop.ini", "A/.git/x"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"\0\5\26\7")
+    items, problems = list_inputs([str(tmp_path)])
+    assert [item.file for item in items] == ["A/1.png"]
+    assert problems == []
+
+
 def test_folder_with_a_given_name_is_one_source(tmp_path: Path) -> None:
     for name in ("train/A/1.png", "test/A/1.png"):
         save(tmp_path / name, scene(0))
@@ -52,12 +83,12 @@ def test_inputs_of_the_same_name_get_the_name_of_their_parent(tmp_path: Path) ->
         ("ab/1.png", "the folder 'ab' is not named like a letter"),
         ("A/notes.txt", "unsupported picture format '.txt'"),
         ("stray.png", "not in a folder of a letter"),
-        ("A/deeper/1.png", "a folder inside a letter's folder"),
+        ("holiday/beach/1.png", "the folder 'holiday' is not named like a letter"),
     ],
 )
 def test_file_out_of_place_is_named_and_left_out(tmp_path: Path, file: str, why: str) -> None:
     save(tmp_path / "A" / "1.png", scene(0))
-    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / file).write_bytes(b"x")
     items, problems = list_inputs([str(tmp_path)])
     assert [item.file for item in items] == ["A/1.png"]

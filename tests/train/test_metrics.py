@@ -62,11 +62,34 @@ def test_fractions_are_given_for_each_source() -> None:
         "anna": {
             "pictures": 3,
             "accuracy": pytest.approx(1 / 3),
+            "accuracy_still": pytest.approx(1 / 3),
+            "accuracy_moving": None,
             "answered": pytest.approx(2 / 3),
             "box_found": pytest.approx(2 / 3),
         },
-        "ben": {"pictures": 2, "accuracy": 1.0, "answered": 1.0, "box_found": 0.0},
+        "ben": {
+            "pictures": 2,
+            "accuracy": 1.0,
+            "accuracy_still": 1.0,
+            "accuracy_moving": None,
+            "answered": 1.0,
+            "box_found": 0.0,
+        },
     }
+
+
+def test_letters_that_move_are_counted_apart() -> None:
+    metrics = compute_metrics(
+        predictions(
+            ("A", "A", 0.9, "anna", 0.8),
+            ("B", "C", 0.9, "anna", 0.8),
+            ("J", "I", 0.9, "anna", 0.8),
+            ("Z", "Z", 0.9, "anna", 0.8),
+            ("Z", "D", 0.9, "anna", 0.8),
+        )
+    )
+    assert metrics.accuracy == pytest.approx(2 / 5)
+    assert (metrics.accuracy_still, metrics.accuracy_moving) == (1 / 2, pytest.approx(1 / 3))
 
 
 def test_pictures_without_a_letter_are_counted_separately() -> None:

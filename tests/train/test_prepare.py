@@ -2,11 +2,15 @@ import argparse
 import csv
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from support.broken_pictures import png_with_long_chunk, tiff_with_large_tiles
+from support.command_line import run_peak_mb
 from support.made_pictures import photographs, save, scene
 from support.manifests import write_manifest
 
@@ -206,3 +210,41 @@ def test_photographs_keep_their_splits_letters_and_boxes(tmp_path: Path) -> None
         np.testing.assert_array_equal(prepared.picture(i), read_picture(folder / row["file"]))
         if row["box_x0"]:
             assert prepared.box_xyxy[i, 0] == pytest.approx(float(row["box_x0"]))
+
+
+def test_small_files_that_ask_for_much_memory_are_left_out(tmp_path: Path) -> None:
+    save(tmp_path / "in" / "A" / "good.png", scene(0))
+    for name, data in {
+        "pixels.png": png_with_long_chunk(b"IDAT"),
+        "text.png": png_with_long_chunk(b"tEXt"),
+        "tiles.tif": tiff_with_large_tiles(16_000),
+    }.items():
+        (tmp_path / "in" / "A" / name).write_bytes(data)
+    done, peak_mb = run_prepare(tmp_path / "in", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert "left out: 3 files" in done.stdout
+    assert peak_mb < 300
+
+
+def test_control_characters_of_folder_and_file_names_do_not_reach_the_terminal(tmp_path: Path) -> None:
+    hostile = "\x1b[2J\nwrote everything"
+    for signer in ("anna", hostile):
+        save(tmp_path / "in" / signer / "A" / "1.png", scene(0))
+    (tmp_path / "in" / hostile / "A" / f"{hostile}.txt").write_text("no picture")
+    (tmp_path / "in" / hostile / "A" / f"{hostile}.png").write_text("no picture")
+    done, _ = run_prepare(tmp_path / "in", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    text = done.stdout + done.stderr
+    assert "\\u001b[2J\\u000awrote everything" in text
+    assert [line for line in text.splitlines() if not line.isprintable()] == []
+    assert not any(line.startswith("wrote everything") for line in text.splitlines())
+    problems = read_problems(tmp_path / "out")
+    assert (
+        f"{hostile}/A/{hostile}.png",
+        "not a picture that OpenCV can decode, or truncated",
+        True,
+    ) in problems
+
+
+def run_prepare(folder: Path, output: Path) -> tuple[subprocess.CompletedProcess[str], float]:
+    return run_peak_mb([sys.executable, "-m", "train", "prepare", str(folder), "--output", str(output)])

@@ -55,5 +55,8 @@ def test_commands_of_the_page_lead_from_photographs_to_letters(tmp_path: Path) -
             timeout=BACKSTOP_S,
             check=False,
         )
+        if " check " in command:  # a network of 40 crops reads no hand, which a board must hear of
+            assert (done.returncode, "holds no golden pictures" in done.stderr) == (2, True)
+            continue
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     assert '"file": "photograph.jpg"' in done.stdout

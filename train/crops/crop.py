@@ -21,11 +21,12 @@ from tqdm import tqdm
 from edge.errors import DataError
 from edge.geometry import hand_direction_rad, limit_zoom, rotated_square_around
 from edge.preprocess import crop_square
+from edge.printable import print_line
 from edge.records import Array, Image
 from train.crops.compose import NO_HAND_FRACTION, CropComposer
 from train.crops.store import PICTURE_PX, make_arrays, open_arrays, read_about, write_about
 from train.data.prepared import Prepared, open_prepared
-from train.model.landmarker import FEATURES, LATE, SIZE_PX, Landmarker
+from train.model.landmarker import FEATURES, MIDDLE, SIZE_PX, Landmarker
 from train.model.network import BORDER_PX
 
 # Standard deviations of the upright square's error, as on a device: radians, and fractions of its side.
@@ -80,7 +81,7 @@ def main(args: argparse.Namespace) -> int:
                     array.flush()
                 about["done"] = position + 1
                 write_about(args.output, about)
-    print(f"wrote {args.output}: {args.crops:,} crops of {len(prepared):,} pictures")
+    print_line(f"wrote {args.output}: {args.crops:,} crops of {len(prepared):,} pictures")
     return 0
 
 
@@ -146,9 +147,9 @@ class CropWriter(Dataset[int]):
         small = cv2.resize(inner, size, interpolation=cv2.INTER_AREA)
         held = self._landmarker(image)
         upright = self._landmarker(turn_upright(self._seed, position, image, held["landmarks"]))
-        late, features = (np.stack([held.pop(name), upright[name]]) for name in (LATE, FEATURES))
+        middle, features = (np.stack([held.pop(name), upright[name]]) for name in (MIDDLE, FEATURES))
         landmarks = np.stack([held.pop("landmarks"), upright["landmarks"]]) / np.float32(SIZE_PX)
-        both = {"late": late, "features": features, "predicted_landmarks": landmarks}
+        both = {"middle": middle, "features": features, "predicted_landmarks": landmarks}
         for name, value in {**crop, "image": small, **held, **both}.items():
             self._arrays[name][position] = value
         return position

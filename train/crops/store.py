@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from edge.errors import DataError, reason_of
 from edge.records import N_LANDMARKS, Array
-from train.model.landmarker import HINTS, LATE_SHAPE, N_FEATURES
+from train.model.landmarker import HINTS, MIDDLE_SHAPE, N_FEATURES
 from train.replace import replaced_file
 
 PICTURE_PX = 128  # default side of the stored pictures; `fit` scales them down
@@ -41,8 +41,8 @@ class Crops:
     picture: npt.NDArray[np.int64]  # (N,) row of the prepared folder whose hand it shows, or NO_PICTURE
     at_16: npt.NDArray[np.float16]  # (N, 112, 7, 7) maps of the landmark network
     at_32: npt.NDArray[np.float16]  # (N, 1152, 3, 3)
-    # (N, 2, 192, 7, 7) input of its last blocks, for the crop and for the crop turned upright
-    late: npt.NDArray[np.float16]
+    # (N, 2, 80, 14, 14) input of its last blocks, for the crop and for the crop turned upright
+    middle: npt.NDArray[np.float16]
     features: npt.NDArray[np.float16]  # (N, 2, 1152) its features of either, before finetuning
     predicted_landmarks: Array  # (N, 2, 21, 2) its landmarks in either, fractions of the side
 
@@ -68,7 +68,7 @@ def make_arrays(folder: Path, n: int, names: "np.dtype[Any]", picture_px: int = 
         "source": ((), names),
         "picture": ((), np.int64),
         **{name: (shape, np.float16) for name, shape in HINTS.items()},
-        "late": ((2, *LATE_SHAPE), np.float16),
+        "middle": ((2, *MIDDLE_SHAPE), np.float16),
         "features": ((2, N_FEATURES), np.float16),
         "predicted_landmarks": ((2, N_LANDMARKS, 2), np.float32),
     }

@@ -1,8 +1,9 @@
 """List the inputs of `prepare`, a manifest.csv or folders of letters, and collect the problems in them."""
 
 import csv
+import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +12,13 @@ import numpy as np
 from edge.errors import DataError, reason_of
 from edge.pictures import SUFFIXES
 from edge.records import N_LANDMARKS, Array
+from edge.system.bounded_files import read_bounded
 from train.data.prepared import LABELS, SPLITS
 
+MAX_MANIFEST_BYTES = 300_000_000  # a row with landmarks has 400 bytes
 BOX_COLUMNS = ("box_x0", "box_y0", "box_x1", "box_y1")
 LANDMARK_COLUMNS = tuple(f"hand{i}_{axis}" for i in range(N_LANDMARKS) for axis in "xy")
+CLUTTER = ("__macosx", "thumbs.db", "desktop.ini")
 _LABEL_BY_NAME = {label.lower(): label for label in LABELS}
 
 
@@ -85,65 +89,78 @@ def _name_source(folder: Path, inputs: Sequence[str]) -> str:
     return f"{folder.parent.name}-{folder.name}" if len(same_name) > 1 else folder.name
 
 
+def _is_clutter(path: Path) -> bool:
+    """What macOS and Windows leave beside people's files, and hidden files."""
+    return path.name.startswith(".") or path.name.lower() in CLUTTER
+
+
 def _list_subfolders(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not _is_clutter(path))
 
 
 def _list_files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if not path.is_dir())
+    return sorted(path for path in folder.iterdir() if not path.is_dir() and not _is_clutter(path))
+
+
+def _list_files_below(folder: Path) -> Iterator[Path]:
+    """Yield every file below a folder, in a stable order."""
+    yield from _list_files(folder)
+    for inside in _list_subfolders(folder):
+        yield from _list_files_below(inside)
+
+
+def _holds_letters(folder: Path) -> bool:
+    """Whether a folder is a signer's. B/B is a letter that was unpacked into its own folder."""
+    labels = {parse_label(inside.name) for inside in _list_subfolders(folder)}
+    return bool(labels - {None, parse_label(folder.name)})
 
 
 def _list_folder(
     folder: Path, name: str, default_name: str, prefix: str, items: list[Item], problems: list[Problem]
 ) -> None:
-    """List a folder that holds folders of letters, or one folder per signer that holds them."""
+    """List a folder that holds folders of letters, or one folder per signer that holds them, or both."""
     inside = _list_subfolders(folder)
     # Signers come first because one may be called A, as in Surrey's data: A/a, A/b, ... E/y.
-    signers = [path for path in inside if any(parse_label(deeper.name) for deeper in _list_subfolders(path))]
-    if signers:
-        for path in inside:
-            if path in signers:
-                _list_letters(path, name or path.name, folder, prefix, items, problems)
-            else:
-                problems.append(Problem(prefix + path.name, "a folder without folders of letters"))
-    elif any(parse_label(path.name) for path in inside):
-        _list_letters(folder, name or default_name, folder, prefix, items, problems)
-    else:
+    signers = [path for path in inside if _holds_letters(path)]
+    if not signers and not any(parse_label(path.name) for path in inside):
         raise DataError(
             f"{folder} holds no folders of letters; it must hold letters such as "
             f"{folder / 'A' / 'image1.png'}, or one folder per signer with such letters"
         )
+    for signer in signers:
+        for path in _list_subfolders(signer):
+            _list_letter(path, name or signer.name, folder, prefix, items, problems)
+    for path in inside:
+        if path not in signers:
+            _list_letter(path, name or default_name, folder, prefix, items, problems)
     for level in (folder, *signers):
         for path in _list_files(level):
             file = prefix + str(path.relative_to(folder))
             problems.append(Problem(file, "not in a folder of a letter"))
 
 
-def _list_letters(
+def _list_letter(
     folder: Path, source: str, root: Path, prefix: str, items: list[Item], problems: list[Problem]
 ) -> None:
-    for inside in _list_subfolders(folder):
-        letter = parse_label(inside.name)
-        for path in sorted(inside.rglob("*")) if letter is None else sorted(inside.iterdir()):
-            file = prefix + str(path.relative_to(root))
-            if letter is None:
-                if path.is_file():
-                    problems.append(Problem(file, f"the folder '{inside.name}' is not named like a letter"))
-            elif path.is_dir():
-                problems.append(Problem(file, "a folder inside a letter's folder"))
-            elif path.suffix.lower() not in SUFFIXES:
-                problems.append(Problem(file, f"unsupported picture format '{path.suffix}'"))
-            else:
-                items.append(Item(path, file, letter, source))
+    """List the pictures of a letter's folder and of the folders inside it."""
+    letter = parse_label(folder.name)
+    for path in _list_files_below(folder):
+        file = prefix + str(path.relative_to(root))
+        if letter is None:
+            problems.append(Problem(file, f"the folder '{folder.name}' is not named like a letter"))
+        elif path.suffix.lower() not in SUFFIXES:
+            problems.append(Problem(file, f"unsupported picture format '{path.suffix}'"))
+        else:
+            items.append(Item(path, file, letter, source))
 
 
 def _list_manifest(path: Path, source: str, prefix: str, items: list[Item], problems: list[Problem]) -> None:
     try:
-        with path.open(newline="", encoding="utf-8-sig") as table:
-            reader = csv.DictReader(table)
-            if missing := {"file", "letter"} - set(reader.fieldnames or ()):
-                raise DataError(f"{path} has no column '{min(missing)}'; it needs file and letter")
-            rows = list(reader)
+        text = read_bounded(path, MAX_MANIFEST_BYTES).decode("utf-8-sig")
+        reader = csv.DictReader(io.StringIO(text, newline=""))
+        if missing := {"file", "letter"} - set(reader.fieldnames or ()):
+            raise DataError(f"{path} has no column '{min(missing)}'; it needs file and letter")
+        rows = list(reader)
     except UnicodeDecodeError:
         raise DataError(f"{path} can't be read as a CSV table: it is not UTF-8 text") from None
     except csv.Error as error:

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from edge.errors import DataError, PictureError
 from edge.pictures import read_picture
+from edge.printable import print_line, printable
 from edge.records import N_LANDMARKS, Array, Image
 from train.data.duplicates import perceptual_hash
 from train.data.inputs import Item, Problem, list_inputs
@@ -95,7 +96,7 @@ def prepare(
         report["inputs"], report["max_side_px"] = list(inputs), max_side_px
         print_report(report)
         write_index(folder, arrays, report)
-    print(f"wrote {output}: {len(store.items):,} pictures")
+    print_line(f"wrote {output}: {len(store.items):,} pictures")
     return open_prepared(output)
 
 
@@ -106,7 +107,7 @@ def _store_pictures(items: Sequence[Item], file: BinaryIO, max_side_px: int) -> 
         try:
             image, scale, digest = read.result()
         except PictureError as error:
-            why = str(error).removeprefix(f"{item.path}: ")
+            why = str(error).removeprefix(printable(f"{item.path}: "))
             store.problems.append(Problem(item.file, why))
             continue
         file.write(image.tobytes())

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from edge.printable import print_line
 from edge.records import LETTERS
 from train.data.duplicates import MAX_DISTANCE, find_across
 from train.data.inputs import Problem
@@ -77,41 +78,41 @@ def _warn_of_few(sources: dict[str, dict[str, Any]]) -> list[str]:
 def print_report(report: dict[str, Any]) -> None:
     """Print the report: tables, then near-duplicates, warnings and problems."""
     _print_counts(report["sources"])
-    print("pictures by split: " + ", ".join(f"{split} {n:,}" for split, n in report["roles"].items()))
-    print(f"with a hand box: {report['with_box']:,}; with hand landmarks: {report['with_points']:,}")
+    print_line("pictures by split: " + ", ".join(f"{split} {n:,}" for split, n in report["roles"].items()))
+    print_line(f"with a hand box: {report['with_box']:,}; with hand landmarks: {report['with_points']:,}")
     _print_duplicates(report["near_duplicates"])
     for warning in report["warnings"]:
-        print(f"warning: {warning}")
+        print_line(f"warning: {warning}")
     _print_problems(report)
 
 
 def _print_counts(sources: dict[str, dict[str, Any]]) -> None:
     width = max(6, *(len(name) for name in sources))
-    print(" ".join([f"{'':7}", *(f"{name:>{width}}" for name in sources), f"{'all':>6}"]))
+    print_line(" ".join([f"{'':7}", *(f"{name:>{width}}" for name in sources), f"{'all':>6}"]))
     for label in LABELS:
         counts = [entry["letters"].get(label, 0) for entry in sources.values()]
         if label in LETTERS or sum(counts):
-            print(" ".join([f"{label:7}", *(f"{n:>{width},}" for n in counts), f"{sum(counts):>6,}"]))
+            print_line(" ".join([f"{label:7}", *(f"{n:>{width},}" for n in counts), f"{sum(counts):>6,}"]))
     totals = [entry["pictures"] for entry in sources.values()]
-    print(" ".join([f"{'all':7}", *(f"{n:>{width},}" for n in totals), f"{sum(totals):>6,}"]))
+    print_line(" ".join([f"{'all':7}", *(f"{n:>{width},}" for n in totals), f"{sum(totals):>6,}"]))
     splits = ["+".join(entry["roles"]) for entry in sources.values()]
-    print(" ".join([f"{'split':7}", *(f"{split:>{width}}" for split in splits)]))
+    print_line(" ".join([f"{'split':7}", *(f"{split:>{width}}" for split in splits)]))
 
 
 def _print_duplicates(found: dict[str, Any]) -> None:
     crossing = found["across_split"]
-    print(f"near-duplicates on the other side of the split: {crossing['pictures']:,} pictures")
+    print_line(f"near-duplicates on the other side of the split: {crossing['pictures']:,} pictures")
     for pair in crossing["pairs"][:MAX_PRINTED]:
-        print(f"  {pair['file']} ({pair['is']}) ~ {pair['twin']} ({pair['twin_is']})")
+        print_line(f"  {pair['file']} ({pair['is']}) ~ {pair['twin']} ({pair['twin_is']})")
     if (more := crossing["pictures"] - MAX_PRINTED) > 0:
-        print(f"  and {more:,} more in report.json")
-    print(f"near-duplicates in another source: {found['across_sources']['pictures']:,} pictures")
+        print_line(f"  and {more:,} more in report.json")
+    print_line(f"near-duplicates in another source: {found['across_sources']['pictures']:,} pictures")
 
 
 def _print_problems(report: dict[str, Any]) -> None:
     problems = report["problems"]
-    print(f"left out: {report['left_out']:,} files")
+    print_line(f"left out: {report['left_out']:,} files")
     for problem in problems[:MAX_PRINTED]:
-        print(f"  {problem['file']}: {problem['why']}")
+        print_line(f"  {problem['file']}: {problem['why']}")
     if (more := len(problems) - MAX_PRINTED) > 0:
-        print(f"  and {more:,} more in report.json")
+        print_line(f"  and {more:,} more in report.json")

@@ -21,6 +21,7 @@ from edge.geometry import box_iou
 from edge.hand.palm_detector import MediaPipePalmDetector
 from edge.hand.reader import HandReader
 from edge.package import Package, open_package
+from edge.printable import print_line
 from edge.records import Engine, Prediction
 from train.command_line import parse_names
 from train.data.prepared import SPLITS, Prepared, Rows, open_prepared
@@ -75,7 +76,7 @@ def main(args: argparse.Namespace) -> int:
     if history:
         plot_history(history, args.output / "history.png", f"learning curves of {args.model}")
     print_table(metrics)
-    print(f"wrote {args.output}")
+    print_line(f"wrote {args.output}")
     return 0
 
 

@@ -15,9 +15,11 @@ from train.evaluate.calibration import Curve, calibration_error, compute_curve
 Text = npt.NDArray[np.str_]
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
 
 NONE_COLUMN = len(LETTERS)  # last column of a confusion matrix: no hand or no letter found
 LOOK_ALIKES = ("MNST", "AE", "URV", "KP", "GQ", "DZ", "IJ")  # their stills differ by a finger or a rotation
+MOVING = ("J", "Z")  # movements, of which a still shows one moment: reported beside the other 24 letters
 FOUND_IOU = 0.5  # the hand is found if the box overlaps the given one by this much
 
 
@@ -43,9 +45,12 @@ class Metrics:
 
     pictures: int  # that show a letter A to Z; every field but `given_a_letter` is about these
     accuracy: float | None
+    accuracy_still: float | None  # of the 24 letters that don't move
+    accuracy_moving: float | None  # of stills of J and Z
     mean_recall: float | None  # every letter weighs the same
     recall: dict[str, float | None]
-    per_source: dict[str, dict[str, float | int | None]]  # pictures, accuracy, answered, box_found
+    # pictures, accuracy, accuracy_still, accuracy_moving, answered, box_found
+    per_source: dict[str, dict[str, float | int | None]]
     calibration_error: float | None  # of the pictures that were given a letter
     confidence_curves: dict[str, Curve]  # by source
     answered: float | None  # fraction that was given any letter, right or wrong
@@ -68,6 +73,7 @@ def compute_metrics(predictions: Predictions) -> Metrics:
     truth, predicted = predictions.truth[lettered], predictions.predicted[lettered]
     source, iou = predictions.source[lettered], predictions.iou[lettered]
     right, answered, boxed = truth == predicted, predicted != "", np.isfinite(iou)
+    moving = np.isin(truth, MOVING)
     index = np.array([LETTERS.index(letter) for letter in truth], np.int64)
     probabilities = predictions.probabilities[lettered]
     confusion = count_confusion(truth, predicted)
@@ -75,9 +81,11 @@ def compute_metrics(predictions: Predictions) -> Metrics:
     return Metrics(
         pictures=len(truth),
         accuracy=_mean(right),
+        accuracy_still=_mean(right[~moving]),
+        accuracy_moving=_mean(right[moving]),
         mean_recall=_mean(np.array([value for value in recall.values() if value is not None])),
         recall=recall,
-        per_source=_measure_sources(right, answered, iou, source),
+        per_source=_measure_sources(right, moving, answered, iou, source),
         calibration_error=calibration_error(predictions.confidence[lettered][answered], right[answered]),
         confidence_curves={
             name: compute_curve(probabilities[mine], index[mine]) for name, mine in _group(source)
@@ -109,12 +117,14 @@ def compute_recall(confusion: Counts) -> dict[str, float | None]:
 
 
 def _measure_sources(
-    right: npt.NDArray[np.bool_], answered: npt.NDArray[np.bool_], iou: Floats, source: Text
+    right: Flags, moving: Flags, answered: Flags, iou: Floats, source: Text
 ) -> dict[str, dict[str, float | int | None]]:
     return {
         name: {
             "pictures": int(mine.sum()),
             "accuracy": _mean(right[mine]),
+            "accuracy_still": _mean(right[mine & ~moving]),
+            "accuracy_moving": _mean(right[mine & moving]),
             "answered": _mean(answered[mine]),
             "box_found": _mean(iou[mine & np.isfinite(iou)] >= FOUND_IOU),
         }
@@ -163,7 +173,7 @@ def spoilt_fraction(before: Predictions, after: Predictions) -> float:
     return float((after.predicted != after.truth)[right].mean()) if right.any() else 0.0
 
 
-def _group(source: Text) -> list[tuple[str, npt.NDArray[np.bool_]]]:
+def _group(source: Text) -> list[tuple[str, Flags]]:
     """Return the name of each source with the (N,) mask of its pictures."""
     return [(name, source == name) for name in sorted(set(source.tolist()))]
 

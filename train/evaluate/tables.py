@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.errors import DataError, reason_of
+from edge.printable import print_line
 from edge.records import LETTERS
 from train.evaluate.metrics import Metrics, changed_fraction
 from train.evaluate.plots import plot_confusion
@@ -85,7 +86,9 @@ def print_table(metrics: Evaluation) -> None:
         columns = [metrics[variant][label] for variant in variants]
         _print_row(f"{label}: {columns[0].pictures:,} pictures", variants)
         for name, key in (
-            ("accuracy", "accuracy"),
+            ("accuracy of the 24 letters that don't move", "accuracy_still"),
+            ("accuracy of stills of J and Z", "accuracy_moving"),
+            ("accuracy of all 26", "accuracy"),
             ("mean recall of the letters", "mean_recall"),
             ("given any letter", "answered"),
             ("expected calibration error", "calibration_error"),
@@ -93,8 +96,8 @@ def print_table(metrics: Evaluation) -> None:
         ):
             _print_row(f"  {name}", [_format_percent(getattr(one, key)) for one in columns])
         for source in columns[0].per_source:
-            accuracies = [_format_percent(one.per_source[source]["accuracy"]) for one in columns]
-            _print_row(f"  {source}", accuracies)
+            accuracies = [_format_percent(one.per_source[source]["accuracy_still"]) for one in columns]
+            _print_row(f"  {source}, 24 letters", accuracies)
         for name in columns[0].given_a_letter:
             fractions = [_format_percent(one.given_a_letter[name]["share"]) for one in columns]
             _print_row(f"  '{name}' that was given a letter", fractions)
@@ -106,7 +109,7 @@ def print_table(metrics: Evaluation) -> None:
 
 
 def _print_row(name: str, values: Sequence[str]) -> None:
-    print(f"{name:48}" + "".join(f"{value:>14}" for value in values))
+    print_line(f"{name:48}" + "".join(f"{value:>14}" for value in values))
 
 
 def _format_percent(value: float | None) -> str:

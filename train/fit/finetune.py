@@ -14,7 +14,7 @@ from tqdm import tqdm
 from edge.errors import DataError
 from train.crops.store import Crops
 from train.fit.epoch import schedule_rate
-from train.fit.landmark_head import late_maps
+from train.fit.landmark_head import middle_maps
 from train.fit.loss import Losses, compute_losses
 from train.model.network import AslNet
 
@@ -35,7 +35,7 @@ class Finetuner:
         self._total_steps = epochs * self.steps
         self._rate = LEARNING_RATE * min(1.0, self._total_steps / FULL_RATE_STEPS)
         parameters = [
-            *model.hand.late_parameters(),
+            *model.hand.trained_parameters(),
             *model.reading.hidden.parameters(),
             *model.reading.fc.parameters(),
             *model.upright.hidden.parameters(),
@@ -104,6 +104,6 @@ class Finetuner:
             "landmarks": torch.from_numpy(landmarks).to(device),
             "has_landmarks": presence,
         }
-        features, predicted = self._model.hand.last_blocks(late_maps(crops, rows, upright).to(device))
+        features, predicted = self._model.hand.last_blocks(middle_maps(crops, rows, upright).to(device))
         head = self._model.upright if upright else self._model.reading
         return compute_losses((*head.classify(head(features)), predicted), labels, LANDMARKS_WEIGHT)

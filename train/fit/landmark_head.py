@@ -53,9 +53,9 @@ def stored_features(crops: Crops, rows: np.ndarray, upright: bool = False) -> Te
     return torch.from_numpy(np.asarray(crops.features[rows, int(upright)], np.float32))
 
 
-def late_maps(crops: Crops, rows: np.ndarray, upright: bool) -> Tensor:
-    """Return (N, 192, 7, 7) float32 in channels-last memory, which halves the time of the last blocks."""
-    maps = torch.from_numpy(np.asarray(crops.late[rows, int(upright)], np.float32))
+def middle_maps(crops: Crops, rows: np.ndarray, upright: bool) -> Tensor:
+    """Return (N, 80, 14, 14) float32 in channels-last memory, which halves the time of the last blocks."""
+    maps = torch.from_numpy(np.asarray(crops.middle[rows, int(upright)], np.float32))
     return maps.contiguous(memory_format=torch.channels_last)
 
 

@@ -14,7 +14,7 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from edge.records import N_LANDMARKS
-from train.model.landmarker import FILE, LANDMARKS, LATE, SIZE_PX, VALUES_PER_LANDMARK
+from train.model.landmarker import FILE, LANDMARKS, MIDDLE, SIZE_PX, VALUES_PER_LANDMARK
 
 LAST_MAP = "at_32"  # its name in the file
 Step = tuple[str, list[str], str]  # operator, inputs, output
@@ -37,8 +37,8 @@ class HandNetwork(nn.Module):
         for node in graph.node:
             inputs = [aliases.get(name, name) for name in node.input]
             if node.op_type in ("Identity", "Cast"):
-                if node.output[0] == LATE:
-                    self._late = inputs[0]
+                if node.output[0] == MIDDLE:
+                    self._middle = inputs[0]
                 if node.output[0] == LAST_MAP:
                     self._last = inputs[0]
                 if node.output[0] == LANDMARKS:  # named `points` in every checkpoint
@@ -54,28 +54,28 @@ class HandNetwork(nn.Module):
             self._steps.append((node.op_type, inputs, node.output[0]))
         self.convs = nn.ModuleList(convs)
         outputs = [output for _, _, output in self._steps]
-        self._n_early_steps = outputs.index(self._late) + 1  # before the last blocks
-        self._n_early_convs = sum(kind == "Conv" for kind, _, _ in self._steps[: self._n_early_steps])
+        self._n_first_steps = outputs.index(self._middle) + 1  # before the last blocks
+        self._n_first_convs = sum(kind == "Conv" for kind, _, _ in self._steps[: self._n_first_steps])
         self.requires_grad_(requires_grad=False)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return self.last_blocks(self.late(x))
+        return self.last_blocks(self.first_blocks(x))
 
-    def late(self, x: Tensor) -> Tensor:
-        """(N, 3, S, S) -> (N, 192, S / 32, S / 32), the input of the last blocks."""
-        steps = self._steps[: self._n_early_steps]
-        return _run(steps, self.convs[: self._n_early_convs], {"image": x})[self._late]
+    def first_blocks(self, x: Tensor) -> Tensor:
+        """(N, 3, S, S) -> (N, 80, S / 16, S / 16), the input of the last blocks."""
+        steps = self._steps[: self._n_first_steps]
+        return _run(steps, self.convs[: self._n_first_convs], {"image": x})[self._middle]
 
-    def last_blocks(self, late: Tensor) -> tuple[Tensor, Tensor]:
-        """Return features and landmarks, as `forward`, from the output of `late`."""
-        steps = self._steps[self._n_early_steps :]
-        maps = _run(steps, self.convs[self._n_early_convs :], {self._late: late})
+    def last_blocks(self, middle: Tensor) -> tuple[Tensor, Tensor]:
+        """Return features and landmarks, as `forward`, from the output of `middle`."""
+        steps = self._steps[self._n_first_steps :]
+        maps = _run(steps, self.convs[self._n_first_convs :], {self._middle: middle})
         features = maps[self._last].mean(dim=(2, 3))
         return features, self.points(features).reshape(-1, N_LANDMARKS, 2)
 
-    def late_parameters(self) -> list[nn.Parameter]:
+    def trained_parameters(self) -> list[nn.Parameter]:
         """Return the parameters of the last blocks."""
-        return [*self.convs[self._n_early_convs :].parameters(), *self.points.parameters()]
+        return [*self.convs[self._n_first_convs :].parameters(), *self.points.parameters()]
 
 
 def _run(steps: list[Step], convs: Iterable[nn.Module], maps: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -2,7 +2,7 @@
 
 `hand_landmark_full.onnx` holds the unchanged float16 weights of MediaPipe 0.10.21 (Google, Apache-2.0).
 `python -m train.model.from_tflite` wrote it from the file of the same name in that release's wheel, with
-three inner maps as further outputs (142=at_16 145=late 159=at_32). Training reads this file; a device gets
+three inner maps as further outputs (142=at_16 123=middle 159=at_32). Training reads this file; a device gets
 the whole network (`train.model.network`), whose last blocks were finetuned (`train.fit.finetune`).
 """
 
@@ -16,7 +16,7 @@ from edge.records import N_LANDMARKS, Array, Image
 
 SIZE_PX = 224
 HINTS = {"at_16": (112, 7, 7), "at_32": (1152, 3, 3)}  # stride 16 and 32: channels, cells
-LATE, LATE_SHAPE = "late", (192, 7, 7)  # the input of the last blocks, which compute `at_32`
+MIDDLE, MIDDLE_SHAPE = "middle", (80, 14, 14)  # the input of the blocks that are finetuned
 LANDMARKS, VALUES_PER_LANDMARK = "output_0", 3  # x, y and depth, px
 FEATURES, N_FEATURES = "features", 1152  # the mean of the last map; every output is computed from it
 FILE = Path(__file__).parent / "hand_landmark_full.onnx"
@@ -25,7 +25,7 @@ FILE = Path(__file__).parent / "hand_landmark_full.onnx"
 class Landmarker:
     """Run the landmark network on (224, 224, 3) RGB uint8 around a hand.
 
-    The result has the maps of HINTS, pooled to their cells; `late` (192, 7, 7); `features` (1152,); and
+    The result has the maps of HINTS, pooled to their cells; `middle` (80, 14, 14); `features` (1152,); and
     `landmarks` (21, 2) px.
     """
 
@@ -36,12 +36,12 @@ class Landmarker:
 
     def __call__(self, crop: Image) -> dict[str, Array]:
         image = np.ascontiguousarray((crop.astype(np.float32) / 255).transpose(2, 0, 1)[None])
-        *maps, late, values = self._session.run([*HINTS, LATE, LANDMARKS], {"image": image})
+        *maps, middle, values = self._session.run([*HINTS, MIDDLE, LANDMARKS], {"image": image})
         hints = {
             name: pool(one[0], cells) for one, (name, (_, cells, _)) in zip(maps, HINTS.items(), strict=True)
         }
         landmarks = values.reshape(N_LANDMARKS, VALUES_PER_LANDMARK)[:, :2]
-        return {**hints, LATE: late[0], FEATURES: maps[-1][0].mean(axis=(1, 2)), "landmarks": landmarks}
+        return {**hints, MIDDLE: middle[0], FEATURES: maps[-1][0].mean(axis=(1, 2)), "landmarks": landmarks}
 
 
 def pool(maps: Array, cells: int) -> Array:

@@ -80,12 +80,12 @@ def finish(
     """Shrink the painted canvas by OVERSAMPLING and photograph it; landmarks (21, 2) are px of the canvas."""
     size_px = canvas.shape[0] // OVERSAMPLING
     image = np.asarray(cv2.resize(canvas, (size_px, size_px), interpolation=cv2.INTER_AREA), np.uint8)
-    return Drawn(_photograph(rng, image), (landmarks / OVERSAMPLING).astype(np.float32), letter)
+    return Drawn(photograph(rng, image), (landmarks / OVERSAMPLING).astype(np.float32), letter)
 
 
 def draw_background(rng: np.random.Generator, size_px: int) -> Image:
     """Draw (S, S, 3), a picture without a hand."""
-    return _photograph(rng, make_background(rng, size_px))
+    return photograph(rng, make_background(rng, size_px))
 
 
 def draw_pose(rng: np.random.Generator, letter: str | None) -> Pose:
@@ -116,7 +116,7 @@ def vary(rng: np.random.Generator, pose: Pose) -> Pose:
     return pose
 
 
-def _photograph(rng: np.random.Generator, image: Image) -> Image:
+def photograph(rng: np.random.Generator, image: Image) -> Image:
     """Add uneven light, a colour cast, soft focus and sensor noise."""
     size_px = image.shape[0]
     field = rng.uniform(0.7, 1.2, (2, 2, 1)) * rng.normal(1, 0.06, 3) * rng.uniform(0.75, 1.1)

@@ -53,6 +53,39 @@ ROTATIONS: dict[str, tuple[tuple[Rotation, Rotation], ...]] = {
         ((60, 0, -60), (130, 45, -100)),
     ),
 }
+# Some people hold these letters in ways that others don't: how often, and the ranges of the rotation. M and N
+# hang with the fingers down, seen from the palm or from the back; R is seen from aside or from the back; K
+# from the side; G, H and P point towards the viewer.
+HANGING_FISTS = (
+    ((-30, 0, 150), (30, 25, 210)),
+    ((150, 0, 150), (210, 25, 210)),
+    ((-25, 30, -20), (25, 75, 20)),
+)
+RARE_ROTATIONS: dict[str, tuple[float, tuple[tuple[Rotation, Rotation], ...]]] = {
+    "M": (0.3, HANGING_FISTS),
+    "N": (0.3, HANGING_FISTS),
+    "R": (0.35, (((-75, 0, -10), (-20, 0, 10)), ((20, 0, -10), (75, 0, 10)), ((150, 0, -15), (210, 0, 15)))),
+    "K": (0.3, (((35, 0, -15), (100, 0, 15)), ((-70, 0, -15), (-25, 0, 15)))),
+    "P": (0.3, (((80, 35, -70), (130, 65, -110)), ((40, 0, -70), (95, 25, -110)))),
+    "G": (0.25, (((60, 25, -60), (130, 75, -95)), ((110, -40, -85), (160, -10, -85)))),
+    "H": (0.25, (((60, 25, -60), (130, 75, -95)), ((110, -40, -75), (160, -10, -75)))),
+    "C": (0.15, (((-12, -5, -5), (12, 10, 5)),)),
+    "O": (0.15, (((-12, -5, -5), (12, 10, 5)),)),
+}
+# The thumb of I lies beside the fist or is half out, that of S lies high, that of T peeps out less or more.
+BESIDE = THUMBS["A"]
+HALF_OUT = (62, 12, 40, 10, 30, 5)
+HIGH = (36, 62, -20, 46, -48, -4)
+ODD_THUMBS = {
+    "I": ((0.25, BESIDE, 1.0), (0.3, HALF_OUT, 0.9)),
+    "S": ((0.25, HIGH, 1.0), (0.15, BESIDE, 0.5)),
+    "T": ((0.2, THUMBS["N"], 0.8), (0.2, BESIDE, 0.6), (0.15, HALF_OUT, 0.5)),
+    "X": ((0.15, BESIDE, 0.8),),
+    "D": ((0.15, ON_FINGERS, 1.0),),
+    "Z": ((0.2, BESIDE, 0.8),),
+    "G": ((0.2, ON_RING, 1.0),),
+}
+CLOSED_E_FRACTION = 0.35  # of E are closed like a fist
 NARROWEST_V, WIDEST_V = 0.45, 1.15  # fractions of the spread in `POSES`
 
 # Some people let the thumb hold down no finger: how often, and how far at most it is on its way to AWAY.
@@ -100,6 +133,18 @@ def draw_mesh_pose(rng: np.random.Generator, letter: str | None) -> Pose:
     if letter in ROTATIONS:
         one, other = ROTATIONS[letter][rng.integers(len(ROTATIONS[letter]))]
         pose[22:] = blend(np.array(one, np.float64), np.array(other, np.float64), float(rng.random()))
+    rare, rotations = RARE_ROTATIONS.get(letter, (0.0, ()))
+    if rng.random() < rare:
+        one, other = rotations[rng.integers(len(rotations))]
+        pose[22:] = one + (np.array(other, np.float64) - one) * rng.random(3)
+    for chance, thumb, most in ODD_THUMBS.get(letter, ()):
+        if rng.random() < chance:
+            pose[16:22] = blend(pose[16:22], np.array(thumb, np.float64), float(rng.uniform(0.3, 1) * most))
+    if letter == "E" and rng.random() < CLOSED_E_FRACTION:
+        closed = POSES["S"].copy()
+        closed[16:22] = pose[16:22]
+        closed[22:] = pose[22:]
+        pose = blend(pose, closed, float(rng.uniform(0.3, 1)))
     if letter == "V":
         pose[[0, 4]] *= rng.uniform(NARROWEST_V, WIDEST_V)
     if letter in "MN":

@@ -40,12 +40,12 @@ def pose_hand(
 def _rotate_bones(mesh: HandMesh, finger: int, bones: Floats, angles: Floats) -> Floats:
     """Return (3, 3, 3), the rotation of each bone of a finger; finger 0 is the thumb."""
     if finger == 0:
-        return _rotate_thumb(bones, angles[16:22].reshape(3, 2))
+        return rotate_thumb(bones, angles[16:22].reshape(3, 2))
     knuckle_x = float(mesh.joints[mesh.chains[finger][0], 0])
-    return _rotate_finger(bones, angles[4 * finger - 4 : 4 * finger], knuckle_x)
+    return rotate_finger(bones, angles[4 * finger - 4 : 4 * finger], knuckle_x)
 
 
-def _rotate_finger(bones: Floats, angles: Floats, knuckle_x: float) -> Floats:
+def rotate_finger(bones: Floats, angles: Floats, knuckle_x: float) -> Floats:
     """Rotate bones at rest (3, 3) by a spread and three flexions."""
     flexions = np.cumsum(angles[1:])
     lean = LEAN * (knuckle_x - LEAN_TO) * float(np.clip(angles[1] / RIGHT_ANGLE, 0, 1))
@@ -65,7 +65,7 @@ def _bone_frame(spread: float, flexion: float) -> Floats:
     return np.stack([axis, along, np.cross(axis, along)], axis=1)
 
 
-def _rotate_thumb(bones: Floats, angles: Floats) -> Floats:
+def rotate_thumb(bones: Floats, angles: Floats) -> Floats:
     """Rotate bones at rest (3, 3) to azimuths and elevations (3, 2).
 
     Each takes the shortest rotation from where the bone before it has taken it.

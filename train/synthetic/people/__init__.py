@@ -1,0 +1,1 @@
+"""People that are made: whole bodies that sign a letter before a camera, every landmark known."""
