@@ -28,9 +28,9 @@ PAGE_CORE, PAGE_LIMIT = 0.1, 0.35
 
 def attack(short: bool) -> Iterator[Row]:
     with attacked_page() as page:
-        for name, start in SLOW.items():
+        for name, start in list(SLOW.items())[1 if short else 0 :]:
             yield _hold_open(page, name, start, 100 if short else 1100)
-        seconds, rounds = (3.0, 1) if short else (7.0, 4)
+        seconds, rounds = (2.0, 1) if short else (7.0, 4)
         yield _flood(page, "two clients that ask /healthz in a loop", _ask, seconds, rounds, PAGE_CORE)
         yield _flood(page, "two clients that connect in a loop", _connect, seconds, rounds, PAGE_LIMIT)
         name = "two clients that send malformed requests from 250 addresses in a loop"
