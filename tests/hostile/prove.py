@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from row import Row
 
 # each module has `attack(short: bool) -> Iterator[Row]`, whose rows follow in the order of the table
-MODULES = ("pictures", "files")
+MODULES = ("pictures", "files", "videos")
 HEADING = (
     "| attack | tries | held | worst, s | worst, MB | what happened |\n| --- | --- | --- | --- | --- | --- |"
 )
