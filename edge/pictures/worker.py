@@ -34,8 +34,11 @@ def main() -> None:
 
 def _decode(data: npt.NDArray[np.uint8], memory: int, seconds: float) -> Image | None:
     """Decode to BGR, or return None. More processor time ends this process with SIGPROF."""
-    _, unlimited = resource.getrlimit(resource.RLIMIT_DATA)
-    resource.setrlimit(resource.RLIMIT_DATA, (_data_bytes() + memory, unlimited))
+    before, highest = resource.getrlimit(resource.RLIMIT_DATA)
+    limit = _data_bytes() + memory
+    if highest != resource.RLIM_INFINITY:
+        limit = min(limit, highest)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, highest))
     signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         image = cv2.imdecode(data, cv2.IMREAD_COLOR)
@@ -43,7 +46,7 @@ def _decode(data: npt.NDArray[np.uint8], memory: int, seconds: float) -> Image |
         return None
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
-        resource.setrlimit(resource.RLIMIT_DATA, (unlimited, unlimited))
+        resource.setrlimit(resource.RLIMIT_DATA, (before, highest))
     return None if image is None else np.ascontiguousarray(image, np.uint8)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 from support.broken_pictures import jpeg_with_scans, png_of_zeros, png_with_long_chunk, tiff_with_large_tiles
-from support.command_line import asl_edge_peak_mb, parse_json_lines, start_asl_edge
+from support.command_line import asl_edge, asl_edge_peak_mb, parse_json_lines, start_asl_edge
 from support.made_pictures import save, scene
 
 from edge.errors import PictureError
@@ -83,6 +83,16 @@ def test_decoding_that_takes_too_long_is_ended() -> None:
         decode_picture(jpeg_with_many_scans(), "scans.jpg")
     # the next picture gets a new process
     assert decode_picture(encode(60, 40, "TIFF"), "next").shape == (40, 60, 3)
+
+
+def test_tiff_is_read_where_memory_is_limited_already(tiny_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.tif").write_bytes(encode(60, 40, "TIFF"))
+
+    def limit_memory() -> None:
+        resource.setrlimit(resource.RLIMIT_DATA, (2_000_000_000, 2_000_000_000))
+
+    done = asl_edge("predict", "--model", tiny_folder, tmp_path / "a.tif", preexec_fn=limit_memory)
+    assert parse_json_lines(done.stdout)[0]["letter"] == "F"
 
 
 def test_few_bytes_that_would_fill_the_memory_are_refused() -> None:

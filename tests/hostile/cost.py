@@ -1,8 +1,15 @@
 """What a process and its children cost: processor seconds, and the largest resident memory."""
 
 import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
 from pathlib import Path
 
+ROOT = Path(__file__).parents[2]
+RUN_S = 30.0  # a command that runs longer is ended
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
@@ -44,3 +51,31 @@ def _peak_mb(pid: int) -> float:
     except OSError:
         return 0.0
     return next((int(line.split()[1]) / 1000 for line in text.splitlines() if line.startswith("VmHWM")), 0.0)
+
+
+def run_measured(arguments: list[str]) -> tuple[int, list[str], float, float]:
+    """Run `asl-edge` with these arguments.
+
+    Return its exit code, the lines that it printed, its processor seconds, and its memory in MB.
+    """
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "edge", *arguments],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+        )
+        deadline = time.monotonic() + RUN_S
+        pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+        while pid == 0:
+            if time.monotonic() > deadline:
+                process.kill()
+            time.sleep(0.02)
+            pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        err.seek(0)
+        lines = [*out.read().splitlines(), *err.read().splitlines()]
+    spent: resource.struct_rusage = usage
+    return process.returncode, lines, spent.ru_utime + spent.ru_stime, spent.ru_maxrss / 1000

@@ -3,21 +3,19 @@
 import io
 import os
 import random
-import resource
 import socket
 import subprocess
 import sys
 import tempfile
-import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-from cost import cpu_s, peak_mb, reset_peaks
+from cost import ROOT, cpu_s, peak_mb, reset_peaks, run_measured
 from pictures import build_model, mutate
 from row import Row
-from service import ROOT, Service, is_used
+from service import Service, is_used
 
 MAX_MB, MAX_S = 300.0, 5.0
 CONTROLS = [chr(code) for code in (*range(1, 32), 127, 0x9B, 0x202E, 0x2028)]
@@ -75,7 +73,12 @@ def attack(short: bool) -> Iterator[Row]:
             lambda: _change_json(rng, original),
         )  # fmt: skip
         yield _reload(
-            "taught files, reloaded", taught, settings, folder, count, lambda: _change_taught(rng, original)
+            "taught files, reloaded",
+            taught,
+            settings,
+            folder,
+            count // 3,
+            lambda: _change_taught(rng, original),
         )
         yield _attack_kinds(folder, short)
         yield _attack_names(rng, folder, 20 if short else 200)
@@ -177,7 +180,9 @@ def _change_taught(rng: random.Random, metadata: bytes) -> bytes:
                 ),
             }
             np.lib.format.write_array_header_1_0(header, form)
-            archive.writestr(f"{name}.npy", header.getvalue() + bytes(rng.choice([0, 64, 50_000_000])))
+            archive.writestr(
+                f"{name}.npy", header.getvalue() + bytes(rng.choice([0, 64, 64, 64, 30_000_000]))
+            )
     return file.getvalue() if choice < 3 else mutate(rng, file.getvalue())
 
 
@@ -221,31 +226,8 @@ def _attack_kinds(folder: Path, short: bool) -> Row:
 
 def _run(arguments: list[str]) -> tuple[bool, float, float]:
     """Run a command; return whether it refused in one line, its processor seconds, and its memory in MB."""
-    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "edge", *arguments],
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=err,
-        )
-        deadline = time.monotonic() + 30
-        while (ended := os.wait4(process.pid, os.WNOHANG)) == (
-            0,
-            0,
-            ended[2],
-        ) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        if ended[0] == 0:
-            process.kill()
-            ended = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(ended[1])
-        usage: resource.struct_rusage = ended[2]
-        out.seek(0)
-        err.seek(0)
-        lines = [*out.read().splitlines(), *err.read().splitlines()]
-    s, mb = usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1000
-    is_refused = process.returncode in (1, 2) and len(lines) == 1 and lines[0].isprintable()
+    code, lines, s, mb = run_measured(arguments)
+    is_refused = code in (1, 2) and len(lines) == 1 and lines[0].isprintable()
     return is_refused and s <= MAX_S and mb <= MAX_MB, s, mb
 
 

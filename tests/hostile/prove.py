@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from row import Row
 
 # each module has `attack(short: bool) -> Iterator[Row]`, whose rows follow in the order of the table
-MODULES = ("connections", "guessing", "requests_fuzz", "pictures", "files", "packages")
+MODULES = ("connections", "guessing", "requests_fuzz", "pictures", "videos", "files", "packages")
 HEADING = (
     "| attack | tries | held | worst, s | worst, MB | what happened |\n| --- | --- | --- | --- | --- | --- |"
 )
