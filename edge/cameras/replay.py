@@ -35,6 +35,8 @@ def open_replay(path: Path, fps: float = 30.0) -> "FolderCamera | VideoCamera":
         raise CameraError(f"there is no folder or video {path} to replay")
     if not os.path.isfile(path):  # noqa: PTH113
         raise CameraError(f"{path} is a named pipe or a device: replay takes a folder or a video file")
+    if not os.path.getsize(path):  # noqa: PTH202  also a file of /proc, which may have no end
+        raise CameraError(f"{path} is empty (0 bytes): it must be a folder or a video file")
     return VideoCamera(path, fps)
 
 

@@ -26,12 +26,15 @@ def read_bounded(path: Path, max_bytes: int) -> bytes:
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(descriptor)  # the path may lead to another file by now
         _check_kind(status.st_mode, path)
-        if stat.S_ISFIFO(status.st_mode) and _has_name(descriptor):
-            raise OSError(errno.EINVAL, "it is a named pipe, not a file", str(path))
-        os.set_blocking(descriptor, True)
+        if stat.S_ISFIFO(status.st_mode):
+            if _has_name(descriptor):
+                raise OSError(errno.EINVAL, "it is a named pipe, not a file", str(path))
+            os.set_blocking(descriptor, True)
         # a growing file, a pipe and a file of /proc have more bytes than their size says
         size, blocks = status.st_size, []
-        while size <= max_bytes and (block := file.read(max(status.st_size, BLOCK_BYTES))):
+        while size <= max_bytes and (block := file.read(max(status.st_size, BLOCK_BYTES))) != b"":
+            if block is None:  # some files of /proc wait for more, for example kmsg
+                raise OSError(errno.EAGAIN, "it has no end", str(path))
             blocks.append(block)
             size = max(size, sum(map(len, blocks)))
     if size > max_bytes:

@@ -22,6 +22,14 @@ def test_file_that_hides_its_size_is_held_to_the_limit() -> None:
         read_bounded(Path("/proc/self/status"), 10)
 
 
+def test_file_that_waits_for_more_is_refused() -> None:
+    kernel_log = Path("/proc/kmsg")
+    if not os.access(kernel_log, os.R_OK):
+        pytest.skip("only root may read the kernel's log")
+    with pytest.raises(OSError, match=r"it has no end|it is larger than 10 bytes"):
+        read_bounded(kernel_log, 10)
+
+
 def test_sparse_file_is_refused_without_being_read(tmp_path: Path) -> None:
     with (tmp_path / "disk.img").open("wb") as file:
         file.truncate(1 << 40)

@@ -85,7 +85,7 @@ def test_video_without_a_readable_frame_is_refused(tmp_path: Path, kept_fraction
     video = write_video(tmp_path / "v.mp4", "mp4v")
     data = video.read_bytes()
     video.write_bytes(data[: int(len(data) * kept_fraction)])
-    with pytest.raises(CameraError, match=r"OpenCV can't read .*v\.mp4 as a video"):
+    with pytest.raises(CameraError, match=r"OpenCV can't read .*v\.mp4 as a video|v\.mp4 is empty"):
         open_replay(video)
 
 

@@ -118,7 +118,7 @@ def _reload(
     _restore(file, good)
     is_well = service.process.poll() is None and service.uses_settings()
     service.end()
-    note = f"{used:,} reloads are used, the others refused in one sentence; the service reads on"
+    note = f"{used} reloads are used, {count - used} refused in one sentence; the service reads on"
     return Row(attack, count + 1, held + is_well, worst_s, worst_mb, note)
 
 
@@ -189,13 +189,15 @@ def _change_taught(rng: random.Random, metadata: bytes) -> bytes:
 def _attack_kinds(folder: Path, short: bool) -> Row:
     """Give each flag that reads a file a pipe, devices, a folder, a socket and files without an end."""
     os.mkfifo(folder / "pipe.png")
+    (folder / "empty").mkdir()
     with (folder / "sparse.png").open("wb") as file:
         file.truncate(1 << 40)
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(folder / "socket.png"))
         (folder / "loop.png").symlink_to("loop.png")
         kinds = [
-            folder / name for name in ("pipe.png", "sparse.png", "socket.png", "loop.png", "absent.png", ".")
+            folder / name
+            for name in ("pipe.png", "sparse.png", "socket.png", "loop.png", "absent.png", "empty")
         ]
         kinds += [Path(name) for name in ("/dev/zero", "/dev/urandom", "/proc/self/mem", "/proc/kmsg")]
         model = ["--model", str(folder / "model")]

@@ -24,7 +24,7 @@ def attack(short: bool) -> Iterator[Row]:
         folder = Path(name)
         build_model(folder / "model")
         seeds = {kind: _make_video(folder / f"seed.{kind}", codec) for kind, codec in CODECS.items()}
-        for kind, seed in list(seeds.items()) * (1 if short else 60):
+        for kind, seed in list(seeds.items()) * (1 if short else 20):
             file = folder / f"video.{kind}"
             file.write_bytes(mutate(rng, seed))
             code, lines, s, mb = run_measured(
