@@ -10,5 +10,6 @@ if [ "$(id -u)" -ne 0 ]; then
   echo "packages are missing: sudo apt-get install ${missing[*]}" >&2
   exit 1
 fi
-apt-get update -q
-apt-get install -y -q --no-install-recommends "${missing[@]}"
+# apt's lock may be held by the system's own updates: wait up to 10 minutes
+apt-get -o DPkg::Lock::Timeout=600 update -q
+apt-get -o DPkg::Lock::Timeout=600 install -y -q --no-install-recommends "${missing[@]}"
