@@ -1,12 +1,15 @@
 """What the playbook writes and runs on a board: settings with any characters, and its look for the camera."""
 
 import json
+import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from edge.cameras.v4l2 import RIBBON
 from edge.settings_file import read_settings
 
 ROLE = Path(__file__).parents[2] / "ansible/roles/asl_edge"
@@ -83,3 +86,28 @@ def test_settings_with_any_characters_arrive(tmp_path: Path) -> None:
     settings = read_settings(file)
     assert settings.mqtt_name == "Küche 🖐"
     assert settings.camera == "synthetic:L"
+
+
+def test_playbook_and_program_know_the_same_ribbon_cameras() -> None:
+    known = runpy.run_path(str(FIND_CAMERA))["SENSORS"]
+    assert {beginning: kind for kind, names in known.items() for beginning in names} == RIBBON
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may lock apt")
+def test_playbook_waits_for_apt() -> None:
+    lock = Path("/var/lib/apt/lists/lock")
+    if not lock.exists():
+        pytest.skip("no apt here")
+    hold = "import fcntl, sys; f = open(sys.argv[1], 'r+b'); fcntl.lockf(f, fcntl.LOCK_EX); print(); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", hold, lock], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout
+        assert holder.stdin
+        holder.stdout.readline()
+        command = [sys.executable, ROLE / "files/wait_for_apt"]
+        busy = subprocess.run([*command, "0"], capture_output=True, text=True, check=False)
+        waiting = subprocess.Popen([*command, "60"])
+        holder.stdin.close()
+        assert waiting.wait(60) == 0
+    assert (busy.returncode, busy.stderr[:20]) == (1, "another program has ")
