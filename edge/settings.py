@@ -13,7 +13,7 @@ from edge.declaration import Setting, check, format_value, setting
 from edge.errors import SettingsError
 from edge.models import DEFAULT_MODEL, DEFAULT_VARIANT, VARIANTS
 
-CAMERA_NAMES = "pi, jetson, usb:0, usb:/dev/video0, replay:FOLDER_OR_VIDEO or synthetic:WORD"
+CAMERA_NAMES = "auto, pi, jetson, usb:0, usb:/dev/video0, replay:FOLDER_OR_VIDEO or synthetic:WORD"
 TABLES = {
     "camera": "Where the pictures come from, and how they are rotated.",
     "model": "Which model reads the pictures, and how it runs on the processor.",

@@ -1,5 +1,6 @@
 """Cameras: a name like `usb:0` becomes a stream of frames. Each driver is one file.
 
+auto                       the only camera, ribbon camera or webcam, that this machine has
 pi, pi:1                   a Raspberry Pi's ribbon camera, through Picamera2
 jetson, jetson:1           a Jetson's CSI camera, through GStreamer and Argus
 usb:0, usb:/dev/video0     a webcam, through V4L2; a name in /dev/v4l/by-id stays the same after a reboot
@@ -51,8 +52,13 @@ def open_camera(
 
     `fps`: frames per second to request; a video keeps its own rate. `stop` ends a wait for the next frame.
     `orientation` is for live cameras. `realtime=False`: the synthetic signer spells its word once, as fast as
-    its frames are read; otherwise it repeats the word in real time. Raises CameraError for an unknown name.
+    its frames are read; otherwise it repeats the word in real time. Raises CameraError for an unknown name,
+    and for `auto` unless there is exactly one camera.
     """
+    if name == "auto":
+        from edge.cameras.found import choose_only_camera
+
+        name = choose_only_camera()
     kind, _, device = name.partition(":")
     if kind in ("replay", "synthetic") and device:
         if orientation != AS_MOUNTED:

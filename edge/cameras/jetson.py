@@ -20,6 +20,7 @@ import numpy as np
 from edge.cameras.driver import Driver, LiveSource, Pictures
 from edge.cameras.orientation import AS_MOUNTED, Orientation, orient
 from edge.errors import CameraError, reason_of
+from edge.printable import printable
 
 # 16:9 like the source below, because nvvidconv doesn't preserve the aspect ratio. Large enough for a hand at
 # arm's length.
@@ -147,11 +148,22 @@ def _read_frames(
 
 
 def _format_end(name: str, filled: int, n_bytes: int, messages: bytes) -> str:
-    """Return why GStreamer ended: its most specific error line, and a command to try."""
+    """Return why GStreamer ended: its most specific line, and what to do."""
     where = f" in the middle of a picture ({filled} of {n_bytes} bytes)" if filled else ""
-    lines = messages.decode(errors="replace").splitlines()
-    markers = ("ERROR: from", "ERROR", "erroneous")  # the most specific first
-    reason = next((line for mark in markers for line in lines if mark in line), "it printed no error")
+    lines = [line for line in messages.decode(errors="replace").splitlines() if line.strip()]
+    markers = ("No cameras available", "ERROR: from", "ERROR", "erroneous")  # the most specific first
+    found = [line for mark in markers for line in lines if mark in line]
+    reason = printable((found or lines[-1:] or ["it printed no error"])[0].strip())
+    return f"{name}: GStreamer ended{where}: {reason} ({_advice(reason)})"
+
+
+def _advice(reason: str) -> str:
+    """Return what to do about GStreamer's error."""
+    if "No cameras available" in reason:
+        return (
+            "no sensor answers: switch the board off and check the ribbon cable, then choose the camera with "
+            "sudo /opt/nvidia/jetson-io/jetson-io.py"
+        )
     missing = "no element" in reason
     command = "apt install nvidia-l4t-gstreamer" if missing else "systemctl restart nvargus-daemon"
-    return f"{name}: GStreamer ended{where}: {reason} (on a Jetson try: sudo {command})"
+    return f"on a Jetson try: sudo {command}"

@@ -9,10 +9,11 @@ import cv2
 import numpy as np
 
 from edge.cameras.driver import LiveSource, Pictures
+from edge.cameras.found import find_cameras
 from edge.cameras.orientation import AS_MOUNTED, Orientation, orient
+from edge.cameras.v4l2 import kernel_name, kind_of
 from edge.errors import CameraError
 from edge.printable import printable
-from edge.system.sysfs import read_text
 
 SIZE_PX = (640, 480)  # every webcam offers it; large enough for a hand at arm's length
 # The timeout of OpenCV's read() for a camera that hangs; by default 10 s (cap_v4l.cpp). An abandoned thread
@@ -53,19 +54,16 @@ def usb_source(device: str, fps: float = 30.0, orientation: Orientation = AS_MOU
     )
 
 
-def list_devices() -> list[tuple[str, str]]:
-    """Return (path, name) of every V4L2 device. A camera may have several; some deliver no pictures."""
-    devices = []
-    for device in sorted(Path("/dev").glob("video*")):
-        name = read_text(Path("/sys/class/video4linux", device.name, "name"))
-        devices.append((str(device), name or "no name"))
-    return devices
-
-
 def _open(path: Path, fps: float) -> cv2.VideoCapture:
     if not path.exists():
-        others = ", ".join(name for name, _ in list_devices()) or "none"
-        raise CameraError(f"there is no camera {path} (found: {others}): plug it in, or choose with --camera")
+        raise CameraError(f"there is no camera {path} ({_found()}): plug it in, or choose with --camera")
+    kind = kind_of(path)
+    if kind in ("pi", "jetson"):
+        raise CameraError(
+            f"{path} ({kernel_name(path)}) is a ribbon camera's raw data, not a webcam: use --camera {kind}"
+        )
+    if kind is None and kernel_name(path):
+        raise CameraError(f"{path} ({kernel_name(path)}) is no camera ({_found()}): choose with --camera")
     if not os.access(path, os.R_OK | os.W_OK):
         raise CameraError(
             f"this user may not open {path}: sudo usermod -aG video $USER, then log out and log in again"
@@ -82,6 +80,10 @@ def _open(path: Path, fps: float) -> cv2.VideoCapture:
     if uncompressed_fps < 0.9 * fps and _request_format(capture, "MJPG", fps) <= uncompressed_fps:
         _request_format(capture, "YUYV", fps)
     return capture
+
+
+def _found() -> str:
+    return f"found: {', '.join(camera.name for camera in find_cameras()) or 'none'}"
 
 
 def _request_format(capture: cv2.VideoCapture, fourcc: str, fps: float) -> float:

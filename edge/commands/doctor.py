@@ -120,13 +120,17 @@ def _installed() -> Iterator[Finding]:
 
 def _cameras() -> Iterator[Finding]:
     try:
-        from edge.cameras.usb import list_devices
+        from edge.cameras.found import find_cameras
     except ImportError:  # OpenCV has a row that says so
         return
-    devices = list_devices()
-    for device, name in devices:
-        yield Finding("camera", True, f"usb:{device}  {name}")
-    if not devices:
+    cameras = find_cameras()
+    for camera in cameras:
+        text = f"{camera.name}  {camera.text}"
+        if camera.problem:
+            yield Finding("camera", None, f"{text}; {camera.problem}")
+        else:
+            yield Finding("camera", True, text)
+    if not cameras:
         yield Finding("camera", None, "none found (replay: and synthetic: need none)")
 
 

@@ -172,7 +172,9 @@ def collect_strings() -> str:
 
 
 def test_troubleshooting_quotes_messages_of_the_program() -> None:
-    messages = collect_strings()
+    role = ROOT / "ansible/roles/asl_edge"
+    playbooks = "\n".join(path.read_text() for path in [*role.glob("tasks/*.yml"), *role.glob("files/*")])
+    messages = collect_strings() + " ".join(playbooks.casefold().split())
     page = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
     for sentence in re.findall(r"^\| `([^`]+)`", page, flags=re.M):
         for part in filter(None, (piece.strip(" ,:") for piece in sentence.casefold().split("…"))):

@@ -158,6 +158,30 @@ def test_child_ends_when_its_parent_is_killed() -> None:
     assert becomes_true(lambda: not status.exists() or " Z " in status.read_text())
 
 
+@pytest.mark.parametrize(
+    ("says", "expected"),
+    [
+        (
+            "Error generated. gstnvarguscamerasrc.cpp, execute:751 No cameras available",
+            "No cameras available (no sensor answers: switch the board off and check the ribbon cable",
+        ),
+        ("nvbuf_utils: dmabuf_fd -1 mapped entry NOT found", "mapped entry NOT found (on a Jetson try"),
+        ("", "it printed no error (on a Jetson try"),
+    ],
+)
+def test_last_words_of_a_child_that_ends_well_are_quoted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, says: str, expected: str
+) -> None:
+    program = tmp_path / "gst-launch-1.0"
+    program.write_text(f"#!/bin/sh\necho '{says}' >&2\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with open_camera("jetson") as camera, pytest.raises(CameraError) as caught:
+        list(camera)
+    assert expected in str(caught.value)
+    assert ("nvargus-daemon" in str(caught.value)) == ("No cameras" not in says)
+
+
 @needs_gstreamer
 def test_error_for_a_missing_element_quotes_gstreamer() -> None:
     with (

@@ -10,5 +10,7 @@ if [ "$(id -u)" -ne 0 ]; then
   echo "packages are missing: sudo apt-get install ${missing[*]}" >&2
   exit 1
 fi
-apt-get update -q
-apt-get install -y -q --no-install-recommends "${missing[@]}"
+# the system's own updates may hold apt's locks: wait up to 10 minutes
+"$(dirname "$0")/../../ansible/roles/asl_edge/files/wait_for_apt"
+apt-get -o DPkg::Lock::Timeout=600 update -q
+apt-get -o DPkg::Lock::Timeout=600 install -y -q --no-install-recommends "${missing[@]}"
