@@ -68,6 +68,8 @@ class Mqtt:
         )
         self._client.will_set(self._topic("availability"), "offline", qos=1, retain=True)
         password = read_secret("mqtt.password_file", settings.mqtt_password_file, "mqtt_password")
+        if not _is_utf8(settings.mqtt_user):
+            raise SettingsError(f"mqtt.user must be text in UTF-8, got {settings.mqtt_user!r}")
         if settings.mqtt_user or password:
             self._client.username_pw_set(settings.mqtt_user or "asl-edge", password or None)
         self._tls = scheme == "mqtts"
@@ -194,6 +196,14 @@ def parse_broker(url: str) -> tuple[str, str, int]:
             "belong in mqtt.user and mqtt.password_file"
         )
     return parts.scheme, parts.hostname, port or PORTS[parts.scheme]
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # bytes of a flag that are not UTF-8
+        return False
+    return True
 
 
 def _tls_context(ca_file: str) -> ssl.SSLContext:

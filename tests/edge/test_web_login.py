@@ -1,6 +1,7 @@
 """Logins at the page of the real program: sessions, wrong tokens, and clients behind proxies."""
 
 import json
+import os
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -75,6 +76,15 @@ def test_damaged_file_of_sessions_ends_them_and_nothing_else(
 ) -> None:
     (tmp_path / "t").mkdir()
     (tmp_path / "t/page-sessions.json").write_bytes(content)
+    board = start()
+    assert is_logged_in(board, log_in(board))
+
+
+def test_named_pipe_in_place_of_the_file_of_sessions_does_not_stop_the_page(
+    start: Callable[..., Board], tmp_path: Path
+) -> None:
+    (tmp_path / "t").mkdir()
+    os.mkfifo(tmp_path / "t/page-sessions.json")
     board = start()
     assert is_logged_in(board, log_in(board))
 
