@@ -135,6 +135,25 @@ def test_guesses_count_for_a_trusted_proxys_client_and_for_all_together(start: C
     assert f"asl_edge_page_wrong_tokens_total {wrong}.0" in metrics
 
 
+def test_neighbours_in_an_ipv6_network_keep_out_nobody_who_has_sent_the_token(
+    start: Callable[..., Board],
+) -> None:
+    board = start(*BEHIND_PROXY, "--page-metrics")
+    program = {"X_Forwarded_For": "2001:db8::1", "Authorization": f"Bearer {TOKEN}"}
+    assert board.request("GET", "/metrics", **program)[0] == 200
+    cookie = log_in(board)
+    neighbour = {"X_Forwarded_For": "2001:db8::2"}
+    assert [board.log_in("wrong", **neighbour)[0] for _ in range(6)] == [401] * 5 + [429]
+    assert board.log_in("wrong", X_Forwarded_For="2001:db8::3")[0] == 429, "each address has guesses"
+    assert board.request("GET", "/metrics", **program)[0] == 200
+    with ThreadPoolExecutor(70) as pool:
+        asked = [pool.submit(board.request, "GET", "/healthz", **neighbour) for _ in range(300)]
+        wait_until(lambda: any(each.done() and each.result()[0] == 429 for each in asked), "a refusal")
+        from_there = {"X_Forwarded_For": "2001:db8::1"}
+        assert board.request("GET", "/", Cookie=cookie, **from_there)[0] == 200
+        assert board.request("GET", "/metrics", **program)[0] == 200
+
+
 def test_address_can_not_be_invented_without_a_trusted_proxy(start: Callable[..., Board]) -> None:
     board = start()
     answers = [board.log_in("wrong", X_Forwarded_For=f"198.51.100.{n}")[0] for n in range(8)]
