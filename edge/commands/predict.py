@@ -21,6 +21,7 @@ from edge.records import Prediction
 from edge.system.stdout import say
 
 STANDARD_INPUT = 0
+MAX_NAME_BYTES = 4096  # the longest path of Linux
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -90,6 +91,11 @@ def _input_lines() -> Iterator[str]:
     while block := _input_block():
         *lines, rest = (rest + block).split(b"\n")
         yield from filter(None, map(_decode_name, lines))
+        if len(rest) > MAX_NAME_BYTES:
+            raise SettingsError(
+                f"standard input holds no names: a line of more than {MAX_NAME_BYTES} bytes; "
+                "give it one name on each line"
+            )
     if name := _decode_name(rest):
         yield name
 

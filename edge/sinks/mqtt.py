@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 MAX_CA_BYTES = 1_000_000  # all certificates of a Debian have 220,000
+# A broker only acknowledges, because nothing is subscribed. paho would keep 256 MB of anything else.
+MAX_REPLY_BYTES = 2
 KEEPALIVE_S = 15  # without a response for this long, either side considers the connection lost
 RETRY_S = (1, 30)  # first and longest pause before a new attempt to connect; doubled each time
 # By OpenSSL's verify code (X509_V_ERR_..., openssl-verification-options(1)). Any other code means that the
@@ -63,11 +65,20 @@ class Mqtt:
         self._id = re.sub(r"[^A-Za-z0-9_-]", "_", self._name)
         self._newest: dict[str, str] = {}  # the newest message of each topic
         self._warned: set[str] = set()  # warnings since the last connection
-        self._client = paho.Client(
+
+        class Client(paho.Client):
+            def _sock_recv(self, bufsize: int) -> bytes:
+                if bufsize > MAX_REPLY_BYTES:
+                    raise ConnectionError
+                return super()._sock_recv(bufsize)
+
+        self._client = Client(
             paho.CallbackAPIVersion.VERSION2, client_id=f"asl-edge-{self._id}", clean_session=True
         )
         self._client.will_set(self._topic("availability"), "offline", qos=1, retain=True)
         password = read_secret("mqtt.password_file", settings.mqtt_password_file, "mqtt_password")
+        if not _is_utf8(settings.mqtt_user):
+            raise SettingsError(f"mqtt.user must be text in UTF-8, got {settings.mqtt_user!r}")
         if settings.mqtt_user or password:
             self._client.username_pw_set(settings.mqtt_user or "asl-edge", password or None)
         self._tls = scheme == "mqtts"
@@ -194,6 +205,14 @@ def parse_broker(url: str) -> tuple[str, str, int]:
             "belong in mqtt.user and mqtt.password_file"
         )
     return parts.scheme, parts.hostname, port or PORTS[parts.scheme]
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # bytes of a flag that are not UTF-8
+        return False
+    return True
 
 
 def _tls_context(ca_file: str) -> ssl.SSLContext:

@@ -52,7 +52,9 @@ class Auth:
         self._counts, self._rare_log = counts, rare_log
         self._failures = TokenBuckets(rate_per_s=0.1, burst=5)  # of each client
         self._all_failures = TokenBuckets(rate_per_s=0.5, burst=30)
-        self._known: dict[str, None] = {}  # clients that have sent the token: others' guesses don't stop them
+        self._known: dict[
+            str, None
+        ] = {}  # addresses that have sent the token: others' guesses don't stop them
 
     @property
     def has_token(self) -> bool:
@@ -82,20 +84,32 @@ class Auth:
             **{"WWW-Authenticate": "Bearer"},
         )
 
+    def limit_key(self, request: web.Request, client: Client) -> str:
+        """Return what the client's requests are counted by.
+
+        Who is logged in, or has sent the token, is counted alone: in an IPv6 network, strangers are in the
+        same group.
+        """
+        if self._token and self.is_logged_in(request):
+            return request.cookies[COOKIE]
+        return client.address if client.address in self._known else client.group
+
     def check_token(self, token: bytes, client: Client) -> bool:
         """Return whether the token is right. Raises TooManyGuesses without a look at the token."""
-        wait_s = self._failures.wait_s(client.group)
-        if client.group not in self._known:
+        is_known = client.address in self._known
+        key = client.address if is_known else client.group
+        wait_s = self._failures.wait_s(key)
+        if not is_known:
             wait_s = max(wait_s, self._all_failures.wait_s(""))
         if wait_s > 0:
             self._counts["guesses_refused"] += 1
             raise TooManyGuesses(wait_s)
         if self._token and hmac.compare_digest(token, self._token):
-            self._known[client.group] = self._known.pop(client.group, None)
+            self._known[client.address] = self._known.pop(client.address, None)
             if len(self._known) > MAX_KNOWN:
                 del self._known[next(iter(self._known))]
             return True
-        self._failures.take(client.group)
+        self._failures.take(key)
         self._all_failures.take("")
         self._counts["wrong_tokens"] += 1
         self._rare_log(logging.WARNING, "token", f"{client.address} sent a wrong token")

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from edge.errors import reason_of
+from edge.web.bounded_protocol import MAX_BYTES, BoundedProtocol
 from edge.web.clients import Proxies, group_of
 from edge.web.rare_log import RareLog
 
@@ -29,6 +30,7 @@ class Connection:
 
     socket: socket.socket
     transport: asyncio.Transport
+    protocol: BoundedProtocol
     group: str
     active_s: float  # when it was opened, or sent its last request
     is_stream: bool = False
@@ -45,9 +47,7 @@ class Connections:
         self._proxies, self._counts, self._rare_log = proxies, counts, rare_log
         self._open: dict[asyncio.BaseTransport, Connection] = {}  # in the order of their acceptance
 
-    async def accept(
-        self, listening: socket.socket, new_protocol: Callable[[], asyncio.BaseProtocol]
-    ) -> None:
+    async def accept(self, listening: socket.socket, new_protocol: Callable[[], asyncio.Protocol]) -> None:
         """Accept connections for ever."""
         loop = asyncio.get_running_loop()
         while True:
@@ -65,11 +65,13 @@ class Connections:
                 await asyncio.sleep(0)  # sock_accept does not pause while connections are waiting
                 continue
             try:
-                transport, _ = await loop.connect_accepted_socket(new_protocol, client)
+                transport, protocol = await loop.connect_accepted_socket(
+                    lambda: BoundedProtocol(new_protocol(), self._report_too_much), client
+                )
             except OSError:  # the client is gone already
                 client.close()
                 continue
-            self._open[transport] = Connection(client, transport, group, time.monotonic())
+            self._open[transport] = Connection(client, transport, protocol, group, time.monotonic())
 
     async def close_idle(self) -> None:
         """Close idle connections for ever."""
@@ -85,6 +87,7 @@ class Connections:
         """Note that a connection has sent a request."""
         if transport is not None and transport in self._open:
             self._open[transport].active_s = time.monotonic()
+            self._open[transport].protocol.begin_request()
 
     def mark_stream(self, transport: asyncio.BaseTransport | None) -> None:
         """Let a connection that has become a stream stay until it ends."""
@@ -110,6 +113,10 @@ class Connections:
             return False
         self._close(min(others, key=lambda connection: connection.active_s))
         return True
+
+    def _report_too_much(self) -> None:
+        self._counts["connections_closed"] += 1
+        self._rare_log(logging.WARNING, "too much", f"a client sent more than {MAX_BYTES} bytes at once")
 
     def _close(self, connection: Connection) -> None:
         connection.transport.abort()

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from edge.web.auth import Auth
 from edge.web.clients import Proxies
 from edge.web.limits import TokenBuckets
 
@@ -18,8 +19,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Pace:
     """Finds each request's client, request["client"]; lets a client's many requests wait, or refuses them."""
 
-    def __init__(self, proxies: Proxies, counts: Counter[str]) -> None:
-        self._proxies, self._counts = proxies, counts
+    def __init__(self, proxies: Proxies, auth: Auth, counts: Counter[str]) -> None:
+        self._proxies, self._auth, self._counts = proxies, auth, counts
         self._requests = TokenBuckets(REQUESTS_PER_S, BURST)
 
     @web.middleware
@@ -31,13 +32,14 @@ class Pace:
             request.headers.get("X-Forwarded-Proto", ""),
         )
         request["client"] = client
-        wait_s = self._requests.wait_s(client.group)
+        key = self._auth.limit_key(request, client)
+        wait_s = self._requests.wait_s(key)
         if wait_s > 0:
             self._counts["requests_delayed"] += 1
         if wait_s > LONGEST_WAIT_S:
             response = web.Response(status=429, text="too many requests\n", headers={"Retry-After": "3"})
             response.force_close()
             return response
-        self._requests.take(client.group)
+        self._requests.take(key)
         await asyncio.sleep(wait_s)
         return await handler(request)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from edge.errors import reason_of
 from edge.system.atomic_files import replaced_file
+from edge.system.bounded_files import parse_json, read_bounded
 
 log = logging.getLogger(__name__)
 
@@ -60,10 +61,8 @@ class Sessions:
     def _load(self) -> dict[str, float]:
         if self._file is None:
             return {}
-        with contextlib.suppress(OSError, ValueError, RecursionError):
-            with self._file.open("rb") as file:
-                text = file.read(MAX_FILE_BYTES)
-            saved = json.loads(text)
+        with contextlib.suppress(OSError, ValueError):
+            saved = parse_json(read_bounded(self._file, MAX_FILE_BYTES))
             if isinstance(saved, dict) and all(isinstance(value, int | float) for value in saved.values()):
                 return saved
         return {}  # browsers log in again

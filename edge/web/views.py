@@ -43,7 +43,7 @@ def build_application(
     auth = Auth(settings.token, settings.hosts, sessions, counts, rare_log)
     login = Login(auth, STATIC / "login.html")
     streams = Streams(link, auth, connections, settings.picture)
-    pace = Pace(parse_proxies(settings.trusted_proxies), counts)
+    pace = Pace(parse_proxies(settings.trusted_proxies), auth, counts)
     app = web.Application(middlewares=[pace.keep, auth.guard], client_max_size=MAX_REQUEST_BYTES)
     app.on_response_prepare.append(add_security_headers)
 

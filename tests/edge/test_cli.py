@@ -146,6 +146,23 @@ def test_empty_name_is_reported_and_the_others_are_read(tiny_folder: Path, tmp_p
     assert done.returncode == 1
 
 
+def test_standard_input_without_lines_is_refused_before_it_fills_the_memory(
+    tiny_folder: Path, tmp_path: Path
+) -> None:
+    with (tmp_path / "names").open("wb") as names:
+        names.truncate(1 << 40)
+    with (tmp_path / "names").open("rb") as names:
+        done = asl_edge("predict", "--model", tiny_folder, "-", stdin=names)
+    assert "a line of more than 4096 bytes" in read_refusal(done)
+
+
+def test_mqtt_user_that_is_no_text_is_refused_in_one_sentence(tiny_folder: Path) -> None:
+    user = os.fsdecode(b"anna\xff")
+    camera = ("--camera", "synthetic:A", "--output", "none", "--model", tiny_folder)
+    done = asl_edge("run", *camera, "--mqtt", "mqtt://127.0.0.1:1", "--mqtt-user", user)
+    assert "mqtt.user must be text in UTF-8" in read_refusal(done)
+
+
 def test_closed_standard_input_is_reported_in_one_sentence(tiny_folder: Path) -> None:
     command = " ".join([*ASL_EDGE, "predict", "--model", str(tiny_folder), "-", "<&-"])
     done = subprocess.run(

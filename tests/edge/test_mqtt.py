@@ -302,6 +302,17 @@ def test_device_as_ca_file_is_refused() -> None:
         Mqtt(settings)
 
 
+def test_broker_that_sends_what_nobody_asked_for_loses_the_connection() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        settings = replace(Settings(), mqtt=f"mqtt://127.0.0.1:{listening.getsockname()[1]}")
+        with Mqtt(settings):
+            broker, _ = listening.accept()
+            broker.settimeout(10)
+            message = b"\x30\xff\xff\xff\x7f" + b"x" * 50_000_000  # it says that it has 256 MB
+            with broker, pytest.raises(ConnectionError):
+                broker.sendall(b"\x20\x02\0\0" + message)
+
+
 @pytest.mark.parametrize("content", [None, "", "no certificate"])
 def test_absent_or_invalid_ca_file_is_refused(tmp_path: Path, content: str | None) -> None:
     if content is not None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import time
@@ -102,6 +103,32 @@ def test_client_that_goes_away_in_the_middle_of_its_request_is_no_error(page: Bo
     with connections(page, 1) as (client,):
         client.sendall((LOGIN + end).encode())
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # close it with a reset
+    assert page.health()["alive"]
+
+
+@pytest.mark.parametrize(
+    ("head", "endless"),
+    [
+        (LOGIN + "Transfer-Encoding: chunked\r\n\r\n0\r\n", b"a: " + b"b" * 8000 + b"\r\n"),
+        (LOGIN + "Transfer-Encoding: chunked\r\n\r\n0\r\n", b"a:\r\n" * 2000),
+        (
+            "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n",
+            b"x" * 8000,
+        ),
+        ("", b"\r\n" * 4000),
+    ],
+)
+def test_connection_that_sends_without_end_is_closed_and_takes_no_memory(
+    page: Board, head: str, endless: bytes
+) -> None:
+    with connections(page, 20) as clients:
+        for client in clients:
+            with contextlib.suppress(ConnectionError):
+                client.sendall(head.encode())
+                client.sendall(endless * (10_000_000 // len(endless)))
+                pytest.fail("the page took 10 MB")
+    peak = re.findall(r"VmHWM:\s*(\d+)", Path(f"/proc/{page.page_process()}/status").read_text())
+    assert int(peak[0]) < 100_000  # kB
     assert page.health()["alive"]
 
 

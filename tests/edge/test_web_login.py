@@ -1,6 +1,7 @@
 """Logins at the page of the real program: sessions, wrong tokens, and clients behind proxies."""
 
 import json
+import os
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -79,6 +80,15 @@ def test_damaged_file_of_sessions_ends_them_and_nothing_else(
     assert is_logged_in(board, log_in(board))
 
 
+def test_named_pipe_in_place_of_the_file_of_sessions_does_not_stop_the_page(
+    start: Callable[..., Board], tmp_path: Path
+) -> None:
+    (tmp_path / "t").mkdir()
+    os.mkfifo(tmp_path / "t/page-sessions.json")
+    board = start()
+    assert is_logged_in(board, log_in(board))
+
+
 def test_parallel_guesses_are_refused_after_five_and_counted(start: Callable[..., Board]) -> None:
     board = start("--page-metrics")
     cookie = log_in(board)
@@ -123,6 +133,25 @@ def test_guesses_count_for_a_trusted_proxys_client_and_for_all_together(start: C
     metrics = board.request("GET", "/metrics", Authorization=f"Bearer {TOKEN}", **known)[2].decode()
     wrong = sum(answer == 401 for answer in one + others)
     assert f"asl_edge_page_wrong_tokens_total {wrong}.0" in metrics
+
+
+def test_neighbours_in_an_ipv6_network_keep_out_nobody_who_has_sent_the_token(
+    start: Callable[..., Board],
+) -> None:
+    board = start(*BEHIND_PROXY, "--page-metrics")
+    program = {"X_Forwarded_For": "2001:db8::1", "Authorization": f"Bearer {TOKEN}"}
+    assert board.request("GET", "/metrics", **program)[0] == 200
+    cookie = log_in(board)
+    neighbour = {"X_Forwarded_For": "2001:db8::2"}
+    assert [board.log_in("wrong", **neighbour)[0] for _ in range(6)] == [401] * 5 + [429]
+    assert board.log_in("wrong", X_Forwarded_For="2001:db8::3")[0] == 429, "each address has guesses"
+    assert board.request("GET", "/metrics", **program)[0] == 200
+    with ThreadPoolExecutor(70) as pool:
+        asked = [pool.submit(board.request, "GET", "/healthz", **neighbour) for _ in range(300)]
+        wait_until(lambda: any(each.done() and each.result()[0] == 429 for each in asked), "a refusal")
+        from_there = {"X_Forwarded_For": "2001:db8::1"}
+        assert board.request("GET", "/", Cookie=cookie, **from_there)[0] == 200
+        assert board.request("GET", "/metrics", **program)[0] == 200
 
 
 def test_address_can_not_be_invented_without_a_trusted_proxy(start: Callable[..., Board]) -> None:
