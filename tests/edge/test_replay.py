@@ -128,5 +128,5 @@ def test_name_too_long_for_a_file_is_an_absent_recording() -> None:
     "name", ["", "usb", "usb:", "replay:", "synthetic:", "webcam:0", "0", "pi:1000", "jetson:5000"]
 )
 def test_error_for_an_unknown_camera_lists_the_choices(name: str) -> None:
-    with pytest.raises(CameraError, match=f"there is no camera '{name}': it must be pi, "):
+    with pytest.raises(CameraError, match=f"there is no camera '{name}': it must be auto, pi, "):
         open_camera(name)

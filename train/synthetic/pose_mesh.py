@@ -74,12 +74,12 @@ def rotate_thumb(bones: Floats, angles: Floats) -> Floats:
     for bone, (azimuth, elevation) in zip(bones, angles, strict=True):
         flat = np.cos(elevation)
         target = np.array([np.sin(azimuth) * flat, np.cos(azimuth) * flat, np.sin(elevation)])
-        rotated = _shortest_rotation(rotated @ bone / np.linalg.norm(bone), target) @ rotated
+        rotated = shortest_rotation(rotated @ bone / np.linalg.norm(bone), target) @ rotated
         rotations.append(rotated)
     return np.stack(rotations)
 
 
-def _shortest_rotation(a: Floats, b: Floats) -> Floats:
+def shortest_rotation(a: Floats, b: Floats) -> Floats:
     """Return (3, 3) that rotates direction a to direction b (Rodrigues); a and b must not be opposite."""
     x, y, z = np.cross(a, b)
     k = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])

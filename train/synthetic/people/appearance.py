@@ -7,7 +7,9 @@ from itertools import pairwise
 import numpy as np
 
 from edge.synthetic.painter import SKIN
-from train.synthetic.people.body import Body, Floats, load_rig
+from train.synthetic.mesh import compute_normals
+from train.synthetic.mesh_painter import PALM_LIGHTER, PALM_RGB
+from train.synthetic.people.body import Body, Floats, load_rig, make_body
 from train.synthetic.people.hand_pose import find_fingertip, find_hand_frame, finger_bones
 from train.synthetic.people.render import Paint, RoomLight
 
@@ -27,8 +29,6 @@ HAIR = (
     / 255
 )
 BALD_FRACTION = 0.08
-PALM_RGB = np.array([18.0, 4.0, 2.0])  # added to the palm, which is redder than the back
-PALM_LIGHTER = 0.55  # fraction by which the palm of the darkest skin is lighter
 # Of sleeves: how far they reach, 0 at the shoulder, 1 at the elbow, 2 at the wrist; and how often.
 SLEEVES, SLEEVE_CHANCES = ((0.0, 0.05), (0.3, 0.75), (0.9, 1.6), (1.75, 2.05)), (0.12, 0.43, 0.15, 0.3)
 
@@ -223,7 +223,4 @@ def _find_hand() -> dict[str, Floats]:
 @cache
 def rest_normals() -> Floats:
     """Return (V, 3), the normals of the average body at rest."""
-    from train.synthetic.mesh import compute_normals
-    from train.synthetic.people.body import make_body
-
     return compute_normals(make_body({}, {}).vertices, load_rig().faces)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from train.synthetic.people.body import Body, Floats, load_rig
+from train.synthetic.pose_mesh import shortest_rotation
 
 LONGEST_REACH = 0.985  # of the arm's length: an arm is never quite straight
 TWIST_IN_FOREARM = 0.6  # of the hand's twist; the wrist takes none, the elbow the rest
@@ -36,13 +37,13 @@ def reach(
         elbow_way = down * np.cos(swivel) + aside * np.sin(swivel)
         elbow = shoulder + longer * (along * cosine + elbow_way * np.sqrt(1 - cosine**2))
         wrist = shoulder + along * distance_in_reach
-        upper_turn = _shortest_rotation(upper, elbow - shoulder)
-        fore_turn = _shortest_rotation(upper_turn @ fore, wrist - elbow) @ upper_turn
+        upper_turn = _turn_to(upper, elbow - shoulder)
+        fore_turn = _turn_to(upper_turn @ fore, wrist - elbow) @ upper_turn
         forearm = (wrist - elbow) / np.linalg.norm(wrist - elbow)
         straight = hand @ (fore / shorter)  # where the forearm would be with an unbent wrist
         bend = float(np.arccos(np.clip(straight @ forearm, -1, 1)))
         if best is None or bend < best[0]:
-            unbent = _shortest_rotation(straight, forearm) @ hand
+            unbent = _turn_to(straight, forearm) @ hand
             twist = unbent @ fore_turn.T  # about the forearm
             half = _part_of(twist, forearm, TWIST_IN_FOREARM)
             early = _part_of(twist, forearm, TWIST_IN_FOREARM / 3)
@@ -61,12 +62,9 @@ def _perpendicular(vector: Floats, axis: Floats) -> Floats:
     return np.asarray(rest / max(1e-6, float(np.linalg.norm(rest))))
 
 
-def _shortest_rotation(a: Floats, b: Floats) -> Floats:
-    """Return (3, 3) that rotates direction a to direction b (Rodrigues); a and b must not be opposite."""
-    a, b = a / np.linalg.norm(a), b / np.linalg.norm(b)
-    x, y, z = np.cross(a, b)
-    k = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    return np.asarray(np.eye(3) + k + k @ k / max(1e-6, 1 + float(a @ b)))
+def _turn_to(a: Floats, b: Floats) -> Floats:
+    """Return (3, 3), the shortest rotation that takes the direction of a to that of b."""
+    return shortest_rotation(a / np.linalg.norm(a), b / np.linalg.norm(b))
 
 
 def _part_of(twist: Floats, axis: Floats, fraction: float) -> Floats:

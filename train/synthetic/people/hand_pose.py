@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge.synthetic.poses import Pose, rotation
+from train.synthetic.mesh import FINGERTIP
 from train.synthetic.people.body import Body, Floats, load_rig
 from train.synthetic.pose_mesh import rotate_finger, rotate_thumb
 
@@ -12,7 +13,6 @@ from train.synthetic.pose_mesh import rotate_finger, rotate_thumb
 # are stretched along their bones, and a fist closes at smaller angles.
 STRETCH = 1.18
 EASED_FROM_DEG, EASED = 40.0, 0.2
-FINGERTIP = 0.85  # position of a fingertip's landmark between the last joint (0) and the flesh's end (1)
 
 
 @dataclass(frozen=True, eq=False)
