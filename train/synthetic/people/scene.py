@@ -123,6 +123,7 @@ def _draw_pose(rng: Rng, body: Body, letter: str | None, hand: bool) -> tuple[Fl
     aside = rotation(*rng.uniform(-CAMERA_DEG, CAMERA_DEG, 3) * 0.8)
     lengths = rng.normal(1, 0.06, 5) * rng.normal(1, 0.04)
     fingers = {name: aside @ turn for name, turn in rotate_hand(frame, pose, lengths).items()}
+    shoulder = pose_body_joint(body, rotations, "upperarm01.R")
     best: tuple[float, dict[str, Floats]] | None = None
     for _ in range(PLACES):
         where = rng.random()
@@ -142,8 +143,7 @@ def _draw_pose(rng: Rng, body: Body, letter: str | None, hand: bool) -> tuple[Fl
             target = head + np.array(
                 [rng.uniform(-0.42, -0.1), rng.uniform(-0.42, 0.0), rng.uniform(0.08, 0.35)]
             )
-        posed_shoulder = pose_body_joint(body, rotations, "upperarm01.R")
-        turns, bend = reach(body, fingers["wrist.R"], target, posed_shoulder)
+        turns, bend = reach(body, fingers["wrist.R"], target, shoulder)
         if best is None or bend < best[0]:
             best = bend, turns
     assert best is not None
