@@ -222,7 +222,7 @@ def test_unfinished_crops_are_refused_with_both_counts(folder, tmp_path, capsys)
     ("flags", "sentence"),
     [
         (["--crops", 0], "--crops must be 1 or more, got 0"),
-        (["--synthetic-share", 2], "--synthetic-share must be 0 to 0.88"),
+        (["--synthetic-share", 2], "--synthetic-share must be 0 to 0.68 beside --made-share 0.2, got 2"),
         (["--data", "nowhere"], "nowhere is not a prepared folder"),
         (["--seed", 5], "crops with another seed"),
     ],

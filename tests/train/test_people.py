@@ -12,7 +12,7 @@ from edge.preprocess import crop_square
 from edge.records import LETTERS
 from train.data.prepared import open_prepared
 from train.model.landmarker import SIZE_PX, Landmarker
-from train.synthetic.people.make import SOURCE
+from train.synthetic.people import SOURCE
 from train.synthetic.people.render import renderer
 from train.synthetic.people.scene import draw_scene
 

@@ -47,6 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--crops", type=int, default=80000, help="number of crops, over all pictures")
     add("--synthetic-share", type=float, default=0.38, help="fraction of crops with a synthetic hand, 0..1")
+    add("--made-share", type=float, default=0.2, help="fraction of crops with a made person, 0..1, if the "
+        "data has pictures of python -m train people")  # fmt: skip
     add(
         "--picture-px",
         type=int,
@@ -68,7 +70,7 @@ def main(args: argparse.Namespace) -> int:
         arrays = make_arrays(args.output, args.crops, prepared.source.dtype, args.picture_px)
     cv2.setNumThreads(0)  # the processes are the parallelism
     loader = DataLoader(
-        CropWriter(prepared, arrays, args.synthetic_share, args.seed),
+        CropWriter(prepared, arrays, args),
         batch_size=None,
         sampler=range(about["done"], args.crops),
         num_workers=args.workers,
@@ -87,8 +89,14 @@ def main(args: argparse.Namespace) -> int:
 
 def _check_arguments(args: argparse.Namespace) -> None:
     most = 1 - NO_HAND_FRACTION
+    if not 0 <= args.made_share <= most:
+        raise DataError(f"--made-share must be 0 to {most}, got {args.made_share}")
+    most -= args.made_share
     if not 0 <= args.synthetic_share <= most:
-        raise DataError(f"--synthetic-share must be 0 to {most}, got {args.synthetic_share}")
+        raise DataError(
+            f"--synthetic-share must be 0 to {most:g} beside --made-share "
+            f"{args.made_share}, got {args.synthetic_share}"
+        )
     if args.crops < 1:
         raise DataError(f"--crops must be 1 or more, got {args.crops}")
     if not MIN_PICTURE_PX <= args.picture_px <= MAX_PICTURE_PX:
@@ -102,6 +110,7 @@ def _open_folder(args: argparse.Namespace, pictures: int) -> dict[str, Any]:
         "pictures": pictures,
         "crops": args.crops,
         "synthetic_share": args.synthetic_share,
+        "made_share": args.made_share,
         "picture_px": args.picture_px,
         "seed": args.seed,
     }
@@ -133,8 +142,9 @@ def _iterate(loader: "DataLoader[int]") -> Iterator[int]:
 class CropWriter(Dataset[int]):
     """Write crop number `position` into the arrays, which all processes share, and return `position`."""
 
-    def __init__(self, prepared: Prepared, arrays: dict[str, Any], synthetic_share: float, seed: int) -> None:
-        self._compose, self._arrays, self._seed = CropComposer(prepared, synthetic_share, seed), arrays, seed
+    def __init__(self, prepared: Prepared, arrays: dict[str, Any], args: argparse.Namespace) -> None:
+        self._compose = CropComposer(prepared, args.synthetic_share, args.made_share, args.seed)
+        self._arrays, self._seed = arrays, args.seed
 
     @cached_property
     def _landmarker(self) -> Landmarker:

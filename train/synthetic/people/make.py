@@ -22,10 +22,11 @@ from edge.errors import DataError
 from edge.geometry import hand_box
 from edge.records import LETTERS, Array
 from train.data.inputs import BOX_COLUMNS, LANDMARK_COLUMNS
+from train.synthetic.people import SOURCE
 from train.synthetic.people.scene import draw_scene
 
 MANIFEST = "manifest.csv"
-SOURCE, LICENCE = "made", "Apache-2.0 (Anny)"
+LICENCE = "Apache-2.0 (Anny)"
 COLUMNS = (
     "file",
     "kind",
