@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 LETTERS = tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+MOVING_LETTERS = ("J", "Z")  # movements, of which a still shows one moment
 N_LANDMARKS = 21  # in MediaPipe's order: 0 is the wrist; 4, 8, 12, 16, 20 are the tips from the thumb on
 
 Image = npt.NDArray[np.uint8]  # (H, W, 3) RGB

@@ -227,6 +227,16 @@ def _describe_training(metadata: Metadata) -> Iterator[str]:
     yield "Made with " + ", ".join(f"{name} {version}" for name, version in versions.items()) + "."
 
 
+def _list_origins(metadata: Metadata) -> Iterator[str]:
+    if rows := metadata.get("origins"):
+        yield "## Whose pictures it learned from"
+        yield format_table(
+            ["source", "origin", "licence", "in the name of"],
+            [[row[name] for name in ("source", "origin", "licence", "in_the_name_of")] for row in rows],
+        )
+        yield "The pictures themselves are not in the package."
+
+
 def _format_trial(trial: Metadata) -> list[str]:
     return [
         f"**{trial['recipe']}** (chosen)" if trial["chosen"] else trial["recipe"],
@@ -238,5 +248,5 @@ def _format_trial(trial: Metadata) -> list[str]:
 
 SECTIONS: tuple[Callable[[Metadata], Iterator[str]], ...] = (
     _introduce, _report_leave_one_out, _report_unseen, _list_limits, _list_files, _report_seen,
-    _describe_training,
+    _list_origins, _describe_training,
 )  # fmt: skip
