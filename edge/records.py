@@ -170,3 +170,12 @@ class Engine(Protocol):
         `upright` has no effect with a package whose `reads_upright` is False.
         """
         ...
+
+
+class LoadedEngine(Engine, Protocol):
+    """An engine that was loaded from a package."""
+
+    @property
+    def ran_on(self) -> str:
+        """Where it ran when it was loaded: "cpu", or for a GPU how many of its operations ran where."""
+        ...
