@@ -88,11 +88,13 @@ def test_predict_reports_bad_pictures_reads_the_rest_and_exits_with_1(
     save(bad["pixel.png"], np.zeros((1, 1, 3), np.uint8))
     bad["huge.png"].write_bytes(png_of_zeros(20_000, 10_000))
     bad["text.jpg"].write_text("no picture")
-    done = asl_edge("predict", "--model", tiny_folder, *bad.values(), tmp_path, good)
+    bad["empty"] = tmp_path / "empty"
+    bad["empty"].mkdir()
+    done = asl_edge("predict", "--model", tiny_folder, *bad.values(), good)
     assert (done.returncode, done.stderr) == (1, "")
     *errors, last = parse_json_lines(done.stdout)
     assert [list(result) for result in errors] == [["file", "error"]] * 6
-    assert [result["file"] for result in errors] == [*map(str, bad.values()), str(tmp_path)]
+    assert [result["file"] for result in errors] == list(map(str, bad.values()))
     assert (last["file"], last["letter"]) == (str(good), "F")
 
 
