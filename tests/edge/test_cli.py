@@ -227,7 +227,7 @@ def test_run_reads_a_truncated_video_to_its_end_and_says_so(tiny_folder: Path, t
     done = asl_edge("run", "--model", tiny_folder, "--camera", f"replay:{tmp_path / 'cut.avi'}")
     assert done.returncode == 0
     assert [line.startswith("asl-edge: ") for line in done.stderr.splitlines()] == [True, True]
-    assert f"of {N_FRAMES} frames: it is truncated" in done.stderr
+    assert " s: it is truncated" in done.stderr
 
 
 def test_run_takes_settings_from_a_file_and_flags_override_them(tiny_folder: Path, tmp_path: Path) -> None:
