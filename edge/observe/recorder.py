@@ -42,6 +42,10 @@ def recording(path: Path) -> Iterator["Recorder"]:
         raise SettingsError(f"--record must name a file that ends in {SUFFIX}, got {path}")
     if os.path.lexists(path):
         raise SettingsError(f"--record {path} exists: name a new file")
+    if _free_bytes(path) < MIN_FREE_BYTES:
+        raise SettingsError(
+            f"--record {path}: less than {MIN_FREE_BYTES // 1_000_000} MB are free on its disk: make room"
+        )
     partial = path.resolve().with_name(f".{path.stem}.partial{SUFFIX}")
     with os_errors_as(SettingsError, f"--record {path} can't be written", "name a new file"):
         partial.unlink(missing_ok=True)
@@ -119,7 +123,7 @@ class Recorder:
             file = self._path if self._path.exists() else self._partial
             if file.stat().st_size >= self._max_bytes:
                 return f"it has reached {self._max_bytes / 1e6:.0f} MB"
-            if shutil.disk_usage(self._path.parent).free < self._min_free_bytes:
+            if _free_bytes(self._path) < self._min_free_bytes:
                 return f"less than {self._min_free_bytes / 1e6:.0f} MB are free on the disk"
             return ""
         return "it is gone"
@@ -128,6 +132,14 @@ class Recorder:
         with contextlib.suppress(OSError):
             if self._partial.stat().st_size:
                 self._partial.rename(self._path)
+
+
+def _free_bytes(path: Path) -> float:
+    """Return the free bytes of the file's disk; infinity if its folder can't be asked."""
+    try:
+        return shutil.disk_usage(path.resolve().parent).free
+    except OSError:
+        return float("inf")
 
 
 def _open(path: Path, size_px: tuple[int, int]) -> cv2.VideoWriter:

@@ -1,6 +1,8 @@
 """`run --record FILE`: a video of the annotated pictures that can be played, however the program ends."""
 
+import os
 import signal
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -128,3 +130,26 @@ def test_loop_does_not_wait_for_a_slow_disk(tmp_path: Path) -> None:
         watched.start()
         watched.join(WAIT_S)
         assert not watched.is_alive()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make a small disk")
+def test_recording_on_a_disk_without_room_is_refused(tmp_path: Path) -> None:
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", tmp_path], check=True)
+    try:
+        line = read_refusal(asl_edge("run", "--record", tmp_path / "out.mkv"))
+        assert "less than 100 MB are free on its disk: make room" in line
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make a small disk")
+def test_video_on_a_disk_that_is_full_can_be_played(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", disk], check=True)
+    try:
+        record(Recorder(disk / "out.mkv", disk / "partial.mkv", min_free_bytes=-1), 100)
+        assert len(read_video(disk / "out.mkv")) > 5
+        assert [path.name for path in disk.iterdir()] == ["out.mkv"]
+    finally:
+        subprocess.run(["umount", disk], check=True)
