@@ -27,10 +27,10 @@ from edge.errors import CameraError
 from edge.printable import printable
 
 SCHEMES = ("rtsp", "rtsps", "http", "https")
-SIZE_PX = (640, 480)  # of the pictures that are announced; a network camera chooses its own size
 POLL_S = 0.2  # interval at which a wait for pictures checks whether the capture was abandoned
 PICTURE = struct.Struct("<IId")  # height, width, capture time; RGB follows
 STDERR_BYTES = 16384  # the end of what FFmpeg prints, kept for the error message
+OPEN_S = 10  # for a stream to open
 # exit codes of the worker
 NOT_OPENED, ENDED, BEHIND = 3, 4, 5
 # What FFmpeg's h264 decoder prints when a stream begins and when its size changes. OpenCV would go on with
@@ -71,7 +71,7 @@ def network_source(url: str, login: Login = NO_LOGIN, orientation: Orientation =
             for image, t in _read_pictures(name, worker, bool(login.user), abandoned):
                 yield orient(image, orientation), t
 
-    return LiveSource(name, read_pictures, orientation.rotated_size(SIZE_PX))
+    return LiveSource(name, read_pictures, None)
 
 
 def _parse(url: str) -> SplitResult:
@@ -184,6 +184,8 @@ def _describe_end(code: int, messages: bytes, has_login: bool) -> str:
         return "asks for user and password: give camera.user and camera.password_file"
     if re.search(r"\b404\b", reason):
         return "has no stream of this name: correct the path in camera.source"
+    if "Immediate exit requested" in reason:  # by the limit of time
+        return f"gives no answer within {OPEN_S} s: check its address, and that it is on"
     if not reason:
         return "answers with nothing that is a video: name the address of its RTSP or MJPEG stream"
     return f"can't be opened ({_without_address(reason)}): check its address, and that it is on"

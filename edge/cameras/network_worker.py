@@ -16,12 +16,12 @@ from typing import Any
 import cv2
 import numpy as np
 
-from edge.cameras.network import BEHIND, ENDED, NOT_OPENED, PICTURE
+from edge.cameras.network import BEHIND, ENDED, NOT_OPENED, OPEN_S, PICTURE
 from edge.errors import PictureError
 from edge.pictures import decode_picture
 from edge.records import Image
 
-OPEN_S, READ_S = 10, 5  # limits of one call; the supervisor's limit of silence is shorter
+READ_S = 5  # limit of one call; the supervisor's limit of silence is shorter
 MAX_BYTES = 600_000_000  # of memory: H.264 in 4K takes 300 MB
 MAX_SIDE_PX = 1280  # larger pictures are scaled down: a hand at arm's length is large enough
 MAX_LAG_S, LAG_HOLD_S = 2.0, 5.0  # so far behind the camera's clock, for so long, ends the stream

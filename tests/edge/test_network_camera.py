@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -311,3 +312,20 @@ def test_unknown_host_is_one_sentence() -> None:
     driver = network_source("rtsp://camera.invalid/live").driver
     with pytest.raises(CameraError, match=r"can't be opened \(Failed to resolve"):
         next(driver(threading.Event()))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["rtsp", "http"])
+def test_camera_that_never_answers_is_one_sentence(scheme: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"{scheme}://127.0.0.1:{listener.getsockname()[1]}/live"
+        assert "gives no answer within 10 s" in read_refusal(asl_edge("doctor", "--camera", url))
+
+
+def test_first_size_of_a_network_camera_is_no_surprise(caplog: pytest.LogCaptureFixture) -> None:
+    with (
+        http_camera(lambda number: make_jpeg(number, (400, 304))) as url,
+        ReconnectingCamera(network_source(url, LOGIN), timeouts=TIMEOUTS) as camera,
+    ):
+        wait_for(camera, lambda shape: shape == (304, 400, 3))
+    assert caplog.text == ""
