@@ -22,8 +22,9 @@ hold_s = 0.4
 In `[camera]`, `[model]`, `[letters]` and `[personalize]` the flag has the name of the key: `hold_s` is
 `--hold-s`. In `[page]`, `[mqtt]` and `[log]` it begins with the name of the table: `token_file` in `[page]`
 is `--page-token-file`. The first key of `[camera]`, `[model]`, `[page]` and `[mqtt]` has the name of the
-table as its flag: `--camera`, `--model`, `--page`, `--mqtt`. A setting that is true or false has two flags,
-such as `--hflip` and `--no-hflip`.
+table as its flag: `--camera`, `--model`, `--page`, `--mqtt`. User and password of a network camera are
+`--camera-user` and `--camera-password-file`. A setting that is true or false has two flags, such as `--hflip`
+and `--no-hflip`.
 
 A wrong setting stops the program with one sentence and exit code 2. The sentence names the setting, and for a
 mistake in a file also the line. A service that reloads wrong settings keeps the old ones and logs the

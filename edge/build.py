@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.cameras import Camera, open_camera
+from edge.cameras.network import NO_LOGIN, Login, is_network_camera
 from edge.cameras.orientation import Orientation
 from edge.engines import open_engine
 from edge.engines.golden import check_golden
@@ -30,6 +31,7 @@ from edge.pipeline import each_letter
 from edge.records import Engine, LoadedEngine, LoopStep, Observer, Sink
 from edge.settings import Settings
 from edge.sinks.jsonlines import JsonFile, JsonLines
+from edge.system.credentials import read_secret
 from edge.system.logs import STDOUT, leads_to_journal
 
 log = logging.getLogger(__name__)
@@ -180,6 +182,15 @@ def build_sinks(settings: Settings, stop: threading.Event) -> list[Sink]:
 
 
 def build_camera(settings: Settings, stop: threading.Event, realtime: bool = True) -> Camera:
-    """Return the settings' camera, to be opened by `with`. Raises CameraError for an unknown name."""
+    """Return the settings' camera, to be opened by `with`. Raises CameraError for an unknown name.
+
+    Raises SettingsError if the file with a network camera's password can't be used.
+    """
     orientation = Orientation(settings.hflip, settings.rotation_deg)
-    return open_camera(settings.camera, settings.fps, stop, realtime, orientation)
+    login = NO_LOGIN
+    if is_network_camera(settings.camera):
+        password = read_secret("camera.password_file", settings.camera_password_file, "camera_password")
+        if password and not settings.camera_user:
+            raise SettingsError("camera.password_file needs camera.user: give both")
+        login = Login(settings.camera_user, password)
+    return open_camera(settings.camera, settings.fps, stop, realtime, orientation, login)

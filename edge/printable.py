@@ -3,9 +3,11 @@
 A control character in them could move a terminal's cursor, hide text, or begin a line that looks like ours.
 """
 
+import re
 from typing import TextIO
 
 MAX_CHARACTERS = 2000  # of one sentence
+LOGIN = re.compile(r"//\S*@")  # user and password in an address; a password may hold any character
 
 
 def printable(text: str) -> str:
@@ -21,9 +23,14 @@ def print_line(text: str, file: TextIO | None = None) -> None:
     print(printable(text), file=file, flush=True)
 
 
+def hide_password(text: str) -> str:
+    """Return the text with … in place of user and password of the addresses in it, as in rtsp://…@host/path."""
+    return LOGIN.sub("//…@", text)
+
+
 def shorten(text: str) -> str:
-    """Return a printable text of at most MAX_CHARACTERS, with … in place of the middle."""
-    text = printable(text)
+    """Return a printable text of at most MAX_CHARACTERS, with … in place of the middle and of passwords."""
+    text = hide_password(printable(text))
     half = MAX_CHARACTERS // 2
     return text if len(text) <= MAX_CHARACTERS else f"{text[:half]}…{text[-half:]}"
 

@@ -13,7 +13,10 @@ from edge.declaration import Setting, check, format_value, setting
 from edge.errors import SettingsError
 from edge.models import DEFAULT_MODEL, DEFAULT_PROVIDER, DEFAULT_VARIANT, PROVIDERS, VARIANTS
 
-CAMERA_NAMES = "auto, pi, jetson, usb:0, usb:/dev/video0, replay:FOLDER_OR_VIDEO or synthetic:WORD"
+CAMERA_NAMES = (
+    "auto, pi, jetson, usb:0, usb:/dev/video0, rtsp://HOST/PATH, http://HOST/PATH, replay:FOLDER_OR_VIDEO or "
+    "synthetic:WORD"
+)
 TABLES = {
     "camera": "Where the pictures come from, and how they are rotated.",
     "model": "Which model reads the pictures, and how it runs on the processor.",
@@ -34,6 +37,14 @@ class Settings:
         "usb:0",
         CAMERA_NAMES,
         metavar="CAMERA",
+    )
+    camera_user: str = setting("camera.user", "", "user at a network camera", metavar="NAME")
+    camera_password_file: str = setting(
+        "camera.password_file",
+        "",
+        "file with the password at a network camera",
+        metavar="FILE",
+        default_words="systemd's credential camera_password",
     )
     fps: float = setting(
         "camera.fps", 30.0, "frames per second to ask of the camera", metavar="N", limits=(1.0, 240.0)

@@ -86,7 +86,8 @@ def measure(
     table = watch.table()
     if len(table) < 2:
         raise CameraError(
-            f"{settings.camera} delivered only {len(table)} frames in {duration_s:g} s: measure for longer"
+            f"{camera.state().name} delivered only {len(table)} frames in {duration_s:g} s: "
+            "measure for longer"
         )
     start_t = (watch.start_t or 0.0) - process_start_t() - drawing_s
     return BenchRun(

@@ -4,6 +4,8 @@ auto                       the only camera, ribbon camera or webcam, that this m
 pi, pi:1                   a Raspberry Pi's ribbon camera, through Picamera2
 jetson, jetson:1           a Jetson's CSI camera, through GStreamer and Argus
 usb:0, usb:/dev/video0     a webcam, through V4L2; a name in /dev/v4l/by-id stays the same after a reboot
+rtsp://HOST/PATH           a network camera, through FFmpeg
+http://HOST/PATH           the same: a stream of JPEGs
 replay:FOLDER_OR_VIDEO     the pictures of a folder in the order of their names, or a video file
 synthetic:WORD             a drawn hand that spells a word again and again
 """
@@ -15,6 +17,7 @@ from types import TracebackType
 from typing import Protocol
 
 from edge.cameras.driver import LiveSource
+from edge.cameras.network import NO_LOGIN, Login, is_network_camera, network_source
 from edge.cameras.orientation import AS_MOUNTED, Orientation
 from edge.errors import CameraError
 from edge.records import CameraState, Frame
@@ -47,13 +50,14 @@ def open_camera(
     stop: threading.Event | None = None,
     realtime: bool = True,
     orientation: Orientation = AS_MOUNTED,
+    login: Login = NO_LOGIN,
 ) -> Camera:
     """Return the camera of that name; `with` opens it. There is no fallback to another camera.
 
     `fps`: frames per second to request; a video keeps its own rate. `stop` ends a wait for the next frame.
-    `orientation` is for live cameras. `realtime=False`: the synthetic signer spells its word once, as fast as
-    its frames are read; otherwise it repeats the word in real time. Raises CameraError for an unknown name,
-    and for `auto` unless there is exactly one camera.
+    `orientation` is for live cameras, `login` for network cameras. `realtime=False`: the synthetic signer
+    spells its word once, as fast as its frames are read; otherwise it repeats the word in real time. Raises
+    CameraError for an unknown name, and for `auto` unless there is exactly one camera.
     """
     if name == "auto":
         from edge.cameras.found import choose_only_camera
@@ -70,9 +74,13 @@ def open_camera(
         from edge.cameras.synthetic import open_synthetic
 
         return open_synthetic(device, fps=fps, realtime=realtime, repeat=realtime)
-    source = _live_source(name, fps, orientation)
+    if is_network_camera(name):
+        source: LiveSource | None = network_source(name, login, orientation)
+    else:
+        source = _live_source(name, fps, orientation)
     if source is None:
-        raise CameraError(f"there is no camera '{name}': it must be {CAMERA_NAMES}")
+        shown = f"{kind}://…" if "//" in device else name  # an address may hold a password
+        raise CameraError(f"there is no camera '{shown}': it must be {CAMERA_NAMES}")
     from edge.cameras.reconnecting import ReconnectingCamera
 
     return ReconnectingCamera(source, stop)

@@ -27,6 +27,6 @@ class LiveSource:
 
     name: str  # as on the command line: usb:0, pi:0
     driver: Driver
-    size_px: tuple[int, int]  # width and height of the pictures to expect, after rotation
+    size_px: tuple[int, int] | None  # width and height of the pictures to expect, after rotation; None: any
     is_plugged_in: Callable[[], bool] = lambda: True  # it is opened only while this returns True
     close_s: float = 0.5  # longest time the driver needs to release the camera

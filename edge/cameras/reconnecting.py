@@ -104,10 +104,11 @@ class ReconnectingCamera:
         """Update the status, and log a change of the status or of the picture's size."""
         size_px = (image.shape[1], image.shape[0])
         if size_px != self._size_px:
-            expected = "{}x{}".format(*self._size_px)
-            log.warning(
-                "%s delivers pictures of %dx%d px instead of %s", self._source.name, *size_px, expected
-            )
+            if self._size_px is not None:
+                expected = "{}x{}".format(*self._size_px)
+                log.warning(
+                    "%s delivers pictures of %dx%d px instead of %s", self._source.name, *size_px, expected
+                )
             self._size_px = size_px
         status = self._faults.update(image, t)
         if status != self._status and self._status != "opening":

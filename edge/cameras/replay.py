@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from edge import MAX_PICTURE_PIXELS
+from edge.cameras.video_end import is_cut_off
 from edge.errors import CameraError, PictureError
 from edge.pictures import SUFFIXES, read_picture
 from edge.printable import printable
@@ -88,7 +89,13 @@ class VideoCamera:
         self._capture = cv2.VideoCapture(str(file.resolve()), cv2.CAP_FFMPEG)
         first = self._read() if self._capture.isOpened() else None
         if first is None:
+            is_av1 = int(self._capture.get(cv2.CAP_PROP_FOURCC)) == cv2.VideoWriter.fourcc(*"AV01")
             self._capture.release()
+            if is_av1:
+                raise CameraError(
+                    f"{file} is AV1, which OpenCV can't decode: convert it, for example with "
+                    "ffmpeg -i IN -c:v libx264 OUT.mp4"
+                )
             raise CameraError(f"OpenCV can't read {file} as a video, or it has no frames, or it is truncated")
         self._first: tuple[Image, float] = first
         height, width = first[0].shape[:2]
@@ -97,8 +104,8 @@ class VideoCamera:
             raise CameraError(f"{file} has frames of {width}x{height} px: scale the video down first")
         own_fps = self._capture.get(cv2.CAP_PROP_FPS)
         self._fps = own_fps if 0 < own_fps < 1000 else fps
-        # 0 or less if the file doesn't hold the number
-        self._expected_frames = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        # of what the file says that it holds; 0 or less if it doesn't say
+        self._duration_s = self._capture.get(cv2.CAP_PROP_FRAME_COUNT) / self._fps
 
     def __enter__(self) -> "VideoCamera":
         return self
@@ -118,11 +125,9 @@ class VideoCamera:
             yield Frame(image, t, index)
             index += 1
             frame = self._read()
-        # Formats without an index estimate the number of frames from the duration: allow for 2 %.
-        if index < self._expected_frames - max(1, self._expected_frames // 50):
-            log.warning(
-                "%s ended after %d of %d frames: it is truncated", self._file, index, self._expected_frames
-            )
+        end_s = t + 1 / self._fps
+        if is_cut_off(self._file, end_s, self._duration_s, 1 / self._fps):
+            log.warning("%s ended after %.1f s: it is truncated", self._file, end_s)
 
     def _read(self) -> tuple[Image, float] | None:
         ok, bgr = self._capture.read()

@@ -23,7 +23,7 @@ from edge.bench.stopwatch import ROW, Stopwatch
 from edge.bench.tune import tune
 from edge.commands.flags import CAMERA, MODEL, add_settings, load_settings
 from edge.errors import SettingsError, os_errors_as
-from edge.printable import printable
+from edge.printable import hide_password, printable
 from edge.settings import Settings
 from edge.system.stdout import say
 
@@ -156,7 +156,12 @@ class _Progress:
         self._duration_s, self._shown_s = duration_s, 0.0
         self._is_terminal = sys.stderr.isatty()
         if self._is_terminal:
-            print(f"asl-edge: opening {printable(settings.camera)}", end="", file=sys.stderr, flush=True)
+            print(
+                f"asl-edge: opening {hide_password(printable(settings.camera))}",
+                end="",
+                file=sys.stderr,
+                flush=True,
+            )
 
     def __call__(self, span_s: float, watch: Stopwatch | None) -> None:
         if not self._is_terminal or watch is None or span_s - self._shown_s < PROGRESS_S:

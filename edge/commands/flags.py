@@ -12,7 +12,7 @@ from edge.settings import SETTINGS, Settings, apply
 from edge.settings_file import read_settings
 
 MODEL = ("model", "variant", "provider", "signers", "threads", "min_confidence", "state_dir")
-CAMERA = ("camera", "fps", "hflip", "rotation_deg")
+CAMERA = ("camera", "camera_user", "camera_password_file", "fps", "hflip", "rotation_deg")
 
 
 def add_settings(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:

@@ -1,16 +1,19 @@
 """`asl-edge run`: run the loop until a signal ends it; SIGHUP reloads the settings and starts it again."""
 
 import argparse
+import contextlib
 import faulthandler
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from edge.build import Components, build_camera, build_components, observing
 from edge.cameras import Camera
 from edge.commands.flags import add_settings, load_settings
 from edge.errors import AslEdgeError, CameraBlind, CameraError, lacks_memory
+from edge.observe.recorder import recording
 from edge.pipeline import run
 from edge.records import LoopStep, Observer
 from edge.settings import SETTINGS, Settings
@@ -28,17 +31,26 @@ TRIAL_S = 60.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--record",
+        type=Path,
+        metavar="FILE.mkv",
+        help="record the annotated pictures as a video (off by default)",
+    )
     add_settings(parser, SETTINGS)
 
 
 def main(arguments: argparse.Namespace) -> int:
     # a terminal that closes sends SIGHUP, too, and must end the program
     reloads = arguments.config is not None and not os.isatty(0)
-    serve(lambda: load_settings(arguments), reloads)
+    with recording(arguments.record) if arguments.record else contextlib.nullcontext() as recorder:
+        serve(lambda: load_settings(arguments), reloads, [recorder.observe] if recorder else [])
     return 0
 
 
-def serve(read_settings: Callable[[], Settings], reloads: bool) -> None:
+def serve(
+    read_settings: Callable[[], Settings], reloads: bool, further_observers: Sequence[Observer] = ()
+) -> None:
     """Run the loop until the camera or a signal ends it. Raises AslEdgeError if it can't start or go on.
 
     After SIGHUP the loop goes on with new settings; wrong ones are logged and not used. If `reloads` is
@@ -55,7 +67,10 @@ def serve(read_settings: Callable[[], Settings], reloads: bool) -> None:
         started_s = time.monotonic()
         try:
             with observing(now) as observers, build_camera(now.settings, service.stop) as camera:
-                now, before = _run_once(now, camera, observers, service, read_settings), now
+                now, before = (
+                    _run_once(now, camera, [*observers, *further_observers], service, read_settings),
+                    now,
+                )
         except Exception as error:
             if before is not None and time.monotonic() - started_s < TRIAL_S:
                 log.error("the new settings are not used: %s", _describe(error))

@@ -6,7 +6,7 @@ Decoders allocate what a header or a chunk asks for, so each is held against the
 import re
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 MAX_PNG_CHUNKS = 200_000  # 64 megapixels in chunks of 1 kB
 MAX_DEFLATE_RATIO = 1032  # zlib.net/zlib_tech.html
@@ -31,6 +31,8 @@ class Header:
     width: int  # px, before a rotation by EXIF
     height: int
     passes: int = 1  # how often the decoder goes over all pixels
+    quarter_turns: int = 0  # counter-clockwise, of AVIF, to be made after decoding
+    flip: int | None = None  # then, as cv2.flip has it: 0 top and bottom, 1 left and right
 
     @property
     def pixels(self) -> int:
@@ -163,12 +165,29 @@ def _read_netpbm(data: bytes) -> Header:
 
 
 def _read_avif(data: bytes) -> Header:
+    """Read the size, and the boxes `irot` and `imir`, which say how the picture is turned and mirrored."""
+    size = _read_heif("AVIF", data)
+    turned, mirrored = (
+        re.search(rb"\0\0\0\x09" + kind + rb"(.)", data, re.DOTALL) for kind in (b"irot", b"imir")
+    )
+    return replace(
+        size,
+        quarter_turns=turned[1][0] & 3 if turned else 0,
+        flip=mirrored[1][0] & 1 if mirrored else None,
+    )
+
+
+def _read_heic(data: bytes) -> Header:
+    return _read_heif("HEIC", data)
+
+
+def _read_heif(kind: str, data: bytes) -> Header:
     """Read the largest of the boxes `ispe`, which each give the size of an item."""
     sizes = [struct.unpack_from(">II", data, found.end() + 4) for found in re.finditer(b"ispe", data)]
     if not sizes:
         raise BrokenHeaderError("no size")
     width, height = max(sizes, key=lambda size: size[0] * size[1])
-    return Header("AVIF", width, height)
+    return Header(kind, width, height)
 
 
 # by a pattern of the first bytes
@@ -180,4 +199,5 @@ _READERS: dict[bytes, Callable[[bytes], Header]] = {
     rb"II[\x2a\x2b]\0|MM\0[\x2a\x2b]": _read_tiff,
     rb"P[1-6][\s#]": _read_netpbm,
     rb"....ftyp(?:....){0,15}?(?:avif|avis)": _read_avif,
+    rb"....ftyp(?:....){0,15}?(?:heic|heix|heim|heis|hevc|mif1)": _read_heic,
 }

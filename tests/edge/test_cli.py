@@ -88,11 +88,13 @@ def test_predict_reports_bad_pictures_reads_the_rest_and_exits_with_1(
     save(bad["pixel.png"], np.zeros((1, 1, 3), np.uint8))
     bad["huge.png"].write_bytes(png_of_zeros(20_000, 10_000))
     bad["text.jpg"].write_text("no picture")
-    done = asl_edge("predict", "--model", tiny_folder, *bad.values(), tmp_path, good)
+    bad["empty"] = tmp_path / "empty"
+    bad["empty"].mkdir()
+    done = asl_edge("predict", "--model", tiny_folder, *bad.values(), good)
     assert (done.returncode, done.stderr) == (1, "")
     *errors, last = parse_json_lines(done.stdout)
     assert [list(result) for result in errors] == [["file", "error"]] * 6
-    assert [result["file"] for result in errors] == [*map(str, bad.values()), str(tmp_path)]
+    assert [result["file"] for result in errors] == list(map(str, bad.values()))
     assert (last["file"], last["letter"]) == (str(good), "F")
 
 
@@ -225,7 +227,7 @@ def test_run_reads_a_truncated_video_to_its_end_and_says_so(tiny_folder: Path, t
     done = asl_edge("run", "--model", tiny_folder, "--camera", f"replay:{tmp_path / 'cut.avi'}")
     assert done.returncode == 0
     assert [line.startswith("asl-edge: ") for line in done.stderr.splitlines()] == [True, True]
-    assert f"of {N_FRAMES} frames: it is truncated" in done.stderr
+    assert " s: it is truncated" in done.stderr
 
 
 def test_run_takes_settings_from_a_file_and_flags_override_them(tiny_folder: Path, tmp_path: Path) -> None:

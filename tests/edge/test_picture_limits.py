@@ -12,6 +12,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import Image as Pillow
 from support.broken_pictures import jpeg_with_scans, png_of_zeros, png_with_long_chunk, tiff_with_large_tiles
@@ -24,6 +25,8 @@ from edge.pictures.header import Header, read_header
 
 MAX_MB = 300
 NOT_DECODED = "not a picture that OpenCV can decode, or truncated"
+
+pillow_heif.register_heif_opener()
 
 
 def encode(width: int, height: int, kind: str, **options: object) -> bytes:
@@ -130,7 +133,7 @@ def test_scans_of_a_progressive_jpeg_are_counted() -> None:
     assert header.passes > 4
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM", "AVIF"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM", "AVIF", "HEIF"])
 def test_every_beginning_of_a_file_is_read_or_refused(kind: str) -> None:
     data = encode(24, 20, kind)
     for length in range(1, len(data), 7 if kind in ("BMP", "PPM", "TIFF") else 3):

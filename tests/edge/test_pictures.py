@@ -7,14 +7,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import Image as Pillow
 from support.broken_pictures import png_of_zeros
+from support.command_line import ENVIRONMENT, asl_edge
 
 from edge.errors import PictureError
 from edge.pictures import MAX_BYTES, MAX_SIDE_PX, MIN_SIDE_PX, decode_picture, read_picture
 
+pillow_heif.register_heif_opener()
 ORIENTATION = 0x0112  # the EXIF tag
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 ROOT = Path(__file__).parents[2]
@@ -41,7 +45,7 @@ def test_picture_with_a_side_that_is_too_long_is_refused() -> None:
         decode_picture(png_of_zeros(MAX_SIDE_PX + 1, 16), "strip")
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "AVIF"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "AVIF", "HEIF"])
 def test_picture_is_decoded_as_rgb(kind: str) -> None:
     image = decode_picture(encode(red_left_blue_right(), kind), "picture")
     assert (image.shape, image.dtype) == ((60, 100, 3), np.uint8)
@@ -49,10 +53,18 @@ def test_picture_is_decoded_as_rgb(kind: str) -> None:
     assert is_near(image[30, 90], BLUE)
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
 @pytest.mark.parametrize(
     ("orientation", "red", "blue"),  # (row, column) of each in the upright picture
-    [(3, (30, 90), (30, 10)), (6, (10, 30), (90, 30)), (8, (90, 30), (10, 30)), (2, (30, 90), (30, 10))],
+    [
+        (3, (30, 90), (30, 10)),
+        (6, (10, 30), (90, 30)),
+        (8, (90, 30), (10, 30)),
+        (2, (30, 90), (30, 10)),
+        (4, (30, 10), (30, 90)),
+        (5, (10, 30), (90, 30)),
+        (7, (90, 30), (10, 30)),
+    ],
 )
 def test_picture_with_an_exif_rotation_is_rotated_upright(
     kind: str, orientation: int, red: tuple[int, int], blue: tuple[int, int]
@@ -63,6 +75,47 @@ def test_picture_with_an_exif_rotation_is_rotated_upright(
     assert image.shape == ((100, 60, 3) if orientation > 4 else (60, 100, 3))
     assert is_near(image[red], RED)
     assert is_near(image[blue], BLUE)
+
+
+def test_heic_picture_of_a_turned_telephone_is_upright() -> None:
+    tags = Pillow.Exif()
+    tags[ORIENTATION] = 6
+    image = decode_picture(encode(red_left_blue_right(), "HEIF", exif=tags.tobytes()), "picture")
+    assert image.shape == (100, 60, 3)
+    assert is_near(image[10, 30], RED)
+
+
+def test_heic_picture_without_its_library_is_answered_with_what_to_do(tmp_path: Path) -> None:
+    picture = tmp_path / "hand.heic"
+    picture.write_bytes(encode(red_left_blue_right(), "HEIF"))
+    # a Python that has no pillow-heif
+    (tmp_path / "sitecustomize.py").write_text("import sys; sys.modules['pillow_heif'] = None\n")
+    done = asl_edge("predict", picture, env=ENVIRONMENT | {"PYTHONPATH": str(tmp_path)})
+    error = json.loads(done.stdout)["error"]
+    assert "a HEIC picture, which needs pillow-heif" in error
+    assert "Most Compatible" in error
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_jpeg_without_its_end_marker_is_read_and_one_without_pixels_is_not(progressive: bool) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (60, 100, 3), np.uint8)
+    data = encode(Pillow.fromarray(noise), "JPEG", progressive=progressive)
+    whole = decode_picture(data, "whole")
+    for missing in (1, 2):
+        assert np.array_equal(decode_picture(data[:-missing], "cut"), whole)
+    for missing in (20, 200, len(data) // 2):
+        with pytest.raises(PictureError, match="truncated"):
+            decode_picture(data[:-missing], "cut")
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("scale", [1, 255])
+def test_tiff_of_floating_point_numbers_is_read(kind: type, scale: int) -> None:
+    picture = np.zeros((60, 100, 3), kind)
+    picture[:, :50, 2] = picture[:, 50:, 0] = scale  # BGR
+    image = decode_picture(cv2.imencode(".tiff", picture)[1].tobytes(), "picture")
+    assert is_near(image[30, 10], RED)
+    assert is_near(image[30, 90], BLUE)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP"])

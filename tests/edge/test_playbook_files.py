@@ -3,6 +3,7 @@
 import json
 import os
 import runpy
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -113,3 +114,14 @@ def test_playbook_waits_for_apt() -> None:
             holder.stdin.close()
             assert waiting.wait(60) == 0
     assert (busy.returncode, busy.stderr[:26]) == (1, "another program still uses")
+
+
+def test_network_camera_is_asked_from_the_board(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"rtsp://127.0.0.1:{listener.getsockname()[1]}/live"
+        assert find_camera(address, tmp_path) == (0, "")
+    code, error = find_camera(address, tmp_path)
+    assert code == 1
+    assert "can't reach the camera at 127.0.0.1" in error
+    code, error = find_camera("http://me:s3cret@127.0.0.1/live", tmp_path)
+    assert (code, "asl_edge_camera_password" in error, "s3cret" in error) == (1, True, False)

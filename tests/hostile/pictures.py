@@ -1,4 +1,4 @@
-"""Mutated pictures of ten formats, read by `asl-edge predict` within a budget of memory and time."""
+"""Mutated pictures of eleven formats, read by `asl-edge predict` within a budget of memory and time."""
 
 import io
 import json
@@ -17,10 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pillow_heif
 from cost import cpu_s, peak_mb, reset_peaks
 from PIL import Image, PngImagePlugin
 from row import Row
 
+pillow_heif.register_heif_opener()
 ROOT = Path(__file__).parents[2]
 MAX_MB, MAX_S = 300.0, 2.0  # of one picture: resident memory of a process, processor time
 WAIT_S = 30.0  # for an answer
@@ -178,10 +180,12 @@ def make_seeds() -> dict[str, list[bytes]]:
         "TIFF": [
             *(_save(colour, "TIFF", compression=name) for name in ("raw", "tiff_lzw", "jpeg", "packbits")),
             _save(deep, "TIFF", compression="tiff_adobe_deflate"),
+            _save(Image.fromarray(np.asarray(grey) / np.float32(255)), "TIFF", compression="tiff_lzw"),
             _save(colour.convert("1"), "TIFF", compression="group4"),
         ],
         "PPM": [_save(colour, "PPM"), _save(grey, "PPM"), b"P3 20 20 255 " + b"9 99 199 " * 400],
-        "AVIF": [_save(colour, "AVIF"), _save(alpha, "AVIF")],
+        "AVIF": [_save(colour, "AVIF"), _save(alpha, "AVIF"), _save(colour, "AVIF", exif=rotated)],
+        "HEIC": [_save(colour, "HEIF"), _save(alpha, "HEIF"), _save(colour, "HEIF", exif=rotated)],
     }
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pillow_heif
 import pytest
 from support.broken_pictures import png_with_long_chunk, tiff_with_large_tiles
 from support.command_line import run_peak_mb
@@ -21,6 +22,7 @@ from train.data.inputs import BOX_COLUMNS, LANDMARK_COLUMNS
 from train.data.prepare import add_arguments, main, prepare
 from train.data.prepared import INDEX_NAME, PICTURES_NAME, REPORT_NAME
 
+ROOT = Path(__file__).parents[2]
 HAND = np.stack([np.linspace(100, 300, 21), np.linspace(80, 200, 21)], axis=1)
 
 
@@ -248,3 +250,25 @@ def test_control_characters_of_folder_and_file_names_do_not_reach_the_terminal(t
 
 def run_prepare(folder: Path, output: Path) -> tuple[subprocess.CompletedProcess[str], float]:
     return run_peak_mb([sys.executable, "-m", "train", "prepare", str(folder), "--output", str(output)])
+
+
+@pytest.mark.parametrize("has_library", [True, False])
+def test_heic_pictures_of_a_telephone_are_prepared_or_named_with_what_to_do(
+    tmp_path: Path, has_library: bool
+) -> None:
+    (tmp_path / "in/A").mkdir(parents=True)
+    heif = pillow_heif.from_bytes("RGB", (400, 300), scene(1, 300, 400).tobytes())
+    heif.save(tmp_path / "in/A/1.heic")
+    save(tmp_path / "in/A/2.png", scene(2))
+    # a Python that has no pillow-heif
+    (tmp_path / "sitecustomize.py").write_text("import sys; sys.modules['pillow_heif'] = None\n")
+    path = os.pathsep.join([str(ROOT), *([] if has_library else [str(tmp_path)])])
+    command = [sys.executable, "-m", "train", "prepare", tmp_path / "in", "--output", tmp_path / "out"]
+    subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": path}, capture_output=True)
+    problems = read_problems(tmp_path / "out")
+    if has_library:
+        assert problems == []
+    else:
+        ((file, why, left_out),) = problems
+        assert (file, left_out) == ("A/1.heic", True)
+        assert "a HEIC picture, which needs pillow-heif" in why
