@@ -7,7 +7,7 @@ from edge.commands.flags import add_settings, load_settings
 from edge.errors import not_installed
 from edge.settings import Settings
 from edge.sinks.mqtt import choose_name, find_device
-from edge.sinks.mqtt_device import Device, name_device
+from edge.sinks.mqtt_device import Device
 from edge.sinks.mqtt_memory import FILE, read_registration
 from edge.system.state_folder import locate_restart_folder
 from edge.system.stdout import say
@@ -29,15 +29,16 @@ def main(arguments: argparse.Namespace) -> int:
         from edge.sinks.mqtt_removal import remove_retained
     except ImportError:
         raise not_installed("mqtt.url", "paho-mqtt", "mqtt") from None
-    devices = [name_device(arguments.mqtt_name)] if arguments.mqtt_name else _find_devices(settings)
+    devices = _find_devices(settings, arguments.mqtt_name is not None)
     remove_retained(settings, devices)
     say(f"removed from {settings.mqtt}: {', '.join(device.id for device in devices)}")
     return 0
 
 
-def _find_devices(settings: Settings) -> list[Device]:
+def _find_devices(settings: Settings, is_named: bool) -> list[Device]:
+    """Return the devices to remove: of a name that a flag gives, this device's former one is none."""
     known = None
     with contextlib.suppress(OSError):  # the device was never connected, or its folder is another user's
         known = read_registration(locate_restart_folder(settings.state_dir) / FILE)
     device, former = find_device(choose_name(settings), settings.mqtt, known)
-    return [device, *filter(None, [former])]
+    return [device] if former is None or is_named else [device, former]

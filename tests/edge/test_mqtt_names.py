@@ -174,6 +174,25 @@ def test_unpublish_removes_what_run_left_at_the_broker(
     assert kept(broker) == set()
 
 
+@needs_mosquitto
+def test_unpublish_removes_the_name_that_the_device_took_and_not_the_others(
+    broker: Broker, tmp_path: Path
+) -> None:
+    url = f"mqtt://127.0.0.1:{broker.port}"
+    registration = {"url": url, "name": "hall", "device_name": "hall 3fa2", "device_id": "hall_3fa2"}
+    (tmp_path / "mqtt.json").write_text(json.dumps(registration))
+    flags = ("unpublish", "--mqtt", url, "--state-dir", tmp_path)
+    for more, names in (
+        (("--mqtt-name", "hall"), "hall_3fa2"),
+        (("--mqtt-name", "hall_3fa2"), "hall_3fa2"),
+        (("--mqtt-name", "old"), "old"),
+    ):
+        assert asl_edge(*flags, *more).stdout == f"removed from {url}: {names}\n"
+    (tmp_path / "settings.toml").write_text('[mqtt]\nname = "new"\n')
+    done = asl_edge(*flags, "--config", tmp_path / "settings.toml")
+    assert done.stdout == f"removed from {url}: new, hall_3fa2\n"
+
+
 def test_unpublish_without_a_broker_says_so() -> None:
     assert asl_edge("unpublish").stdout == "mqtt.url is not set: no broker keeps anything of this device\n"
     refusal = read_refusal(asl_edge("unpublish", "--mqtt", "mqtt://127.0.0.1:1"))
