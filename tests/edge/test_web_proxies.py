@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from support import browser as chromium
 from support.page_board import TOKEN, Board, wait_until
 
 NGINX = shutil.which("nginx") or ("/usr/sbin/nginx" if Path("/usr/sbin/nginx").exists() else "")
@@ -234,3 +235,35 @@ def test_ingress_path_of_a_stranger_or_of_no_use_is_ignored(
     assert status == 303
     assert "; Path=/;" in headers["Set-Cookie"]
     assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+
+
+@pytest.mark.skipif(not chromium.is_installed(), reason=chromium.MISSING)
+@needs_nginx
+def test_browser_shows_the_page_in_a_frame_of_home_assistants_address(
+    start_board: Callable[..., Board], tmp_path: Path
+) -> None:
+    (tmp_path / "token").write_text(TOKEN)
+    board = start_board("--page-token-file", tmp_path / "token", "--page-trusted-proxies", "127.0.0.1")
+    lines = read_lines("nginx", 0).replace("location / {", f"location {INGRESS}/ {{")
+    lines = lines.replace(
+        "proxy_set_header Host", f"proxy_set_header X-Ingress-Path {INGRESS}; proxy_set_header Host"
+    )
+    frame = f"<iframe src={INGRESS}/></iframe>"
+    lines += f"location / {{ default_type text/html; return 200 '{frame}'; }}"
+    with (
+        proxy(start_nginx, tmp_path / "proxy", lines, board) as home_assistant,
+        chromium.browser(tmp_path / "profile") as driver,
+    ):
+        from selenium.webdriver.common.by import By
+
+        driver.get(f"http://127.0.0.1:{home_assistant._port}/")
+        driver.switch_to.frame(0)
+        driver.find_element(By.ID, "token").send_keys(TOKEN)
+        driver.find_element(By.CSS_SELECTOR, "button.strong").click()
+        wait_until(lambda: driver.find_elements(By.ID, "link"), "the page")
+        wait_until(lambda: driver.find_element(By.ID, "link").text == "live", "a live page")
+        wait_until(lambda: "F" in driver.find_element(By.ID, "text").text, "a letter")
+        driver.find_element(By.ID, "space").click()
+        wait_until(
+            lambda: " " in str(driver.find_element(By.ID, "text").get_property("textContent")), "a space"
+        )
