@@ -21,13 +21,14 @@ help: ## print the targets
 
 # An environment is rebuilt when its pinned requirements or the package's files change. build/lib is removed first,
 # because setuptools would also install files that are left there from an earlier build.
+# On a terminal, uv and pip show how far they are.
 # $(call make_venv,FOLDER,PINNED REQUIREMENTS,WHAT TO INSTALL FROM THE CHECKOUT)
 define make_venv
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 13) else f"asl-edge needs Python 3.10 to 3.13, $(PYTHON) is {v[0]}.{v[1]}: make PYTHON=python3.12 ...")'
 	@$(PYTHON) -m venv --clear $(1) || { echo "$(PYTHON) can't create an environment; on Debian: apt install python3-venv" >&2; exit 1; }
 	@command -v uv >/dev/null || $(1)/bin/python -m pip install -q --require-hashes -r requirements/uv.txt
 	@uv=$$(command -v uv || echo $(1)/bin/uv); export VIRTUAL_ENV=$(CURDIR)/$(1); \
-	$$uv pip install -q --require-hashes -r $(2); \
+	quiet=$$([ -t 2 ] || echo -q); $$uv pip install $$quiet --require-hashes -r $(2); \
 	rm -rf build/lib; \
 	$$uv pip install -q --no-deps --build-constraint requirements/build.txt $(3)
 	@touch $(1)/.made
@@ -133,10 +134,10 @@ check: venv-dev ## run ruff, ruff format --check, mypy, import-linter
 
 .venv-deploy/.made: requirements/deploy.txt
 	@$(PYTHON) -m venv --clear .venv-deploy || { echo "on Debian: apt install python3-venv" >&2; exit 1; }
-	@.venv-deploy/bin/python -m pip install -q --require-hashes -r requirements/deploy.txt
+	@quiet=$$([ -t 2 ] || echo -q); .venv-deploy/bin/python -m pip install $$quiet --require-hashes -r requirements/deploy.txt
 	@touch $@
 
-.PHONY: venv-deploy board-named wheelhouse lint-deploy test-deploy test-deploy-short test-deploy-arm
+.PHONY: venv-deploy board-named wheelhouse lint-deploy test-deploy test-deploy-short test-deploy-arm test-deploy-jp7
 venv-deploy: .venv-deploy/.made ## build .venv-deploy: ansible, to install boards from this workstation
 BOARDS = $(basename $(notdir $(wildcard ansible/group_vars/*.yml)))
 board-named: # checked before .venv-deploy is built, which takes minutes
@@ -162,6 +163,8 @@ test-deploy-short: venv-deploy ## test the same with fewer faults, in some minut
 test-deploy-arm: venv-deploy ## test the playbook on an emulated 64-bit ARM machine (as root; slow)
 	$(MAKE) wheelhouse BOARD=debian_arm
 	$(TEST_DEPLOY)/prove_arm.py
+test-deploy-jp7: venv-deploy ## test the playbook of JetPack 7 on the nearest Debian (as root; some minutes)
+	$(TEST_DEPLOY)/prove_jp7.py
 
 .PHONY: test-container
 test-container: ## build the Dockerfile on a Debian root that is made here, and run it (as root; some minutes)
@@ -185,7 +188,7 @@ requirements: venv-dev ## pin requirements/*.in by version and hash
 
 .venv-audit/.made: requirements/audit.txt
 	@$(PYTHON) -m venv --clear .venv-audit || { echo "on Debian: apt install python3-venv" >&2; exit 1; }
-	@.venv-audit/bin/python -m pip install -q --require-hashes -r requirements/audit.txt
+	@quiet=$$([ -t 2 ] || echo -q); .venv-audit/bin/python -m pip install $$quiet --require-hashes -r requirements/audit.txt
 	@touch $@
 
 .PHONY: audit outdated sbom

@@ -16,9 +16,11 @@ import urllib.request
 from pathlib import Path
 
 from packaging.requirements import Requirement
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parent
+ONNXRUNTIME = "onnxruntime"
 SIGNED_AS = "asl-edge-release"  # the namespace of the signature
 BOARDS = sorted(path.stem for path in (HERE / "group_vars").glob("*.yml"))
 
@@ -56,7 +58,9 @@ def names_in(text: str) -> list[str]:
 def download(pins: Path, python: str, platforms: list[str], folder: Path) -> None:
     """Download the pinned wheels; pip compares each with its hash."""
     abis = [f"cp{python.replace('.', '')}", "abi3", "none"]
-    command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--require-hashes", "-r", pins]
+    # on a terminal, pip shows how far it is
+    quiet = [] if sys.stderr.isatty() else ["-q"]
+    command = [sys.executable, "-m", "pip", "download", *quiet, "--no-deps", "--require-hashes", "-r", pins]
     command += ["--only-binary=:all:", "--implementation=cp", f"--python-version={python}", "-d", folder]
     command += [f"--platform={platform}" for platform in platforms] + [f"--abi={abi}" for abi in abis]
     subprocess.run(command, check=True)
@@ -69,6 +73,23 @@ def build_own(folder: Path) -> None:
     environment = os.environ | {"SOURCE_DATE_EPOCH": "1767225600", "PIP_BUILD_CONSTRAINT": str(constraint)}
     command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", folder, REPOSITORY]
     subprocess.run(command, check=True, env=environment)
+
+
+def add_gpu_wheel(wheel: Path, sha256: str, python: str, machine: str, folder: Path) -> None:
+    """Copy an onnxruntime for a GPU to `folder`. Raises SystemExit if it is absent or does not fit."""
+    if not wheel.is_file():
+        sys.exit(f"asl_edge_gpu_wheel is {wheel}, which is no file: docs/gpu.md says where to get one")
+    if (got := compute_sha256(wheel)) != sha256:
+        sys.exit(f"{wheel} has sha256 {got}, and asl_edge_gpu_wheel_sha256 is {sha256 or 'empty'}")
+    try:
+        name, _, _, tags = parse_wheel_filename(wheel.name)
+    except InvalidWheelFilename as error:
+        sys.exit(f"asl_edge_gpu_wheel is no wheel: {error}")
+    interpreter = f"cp{python.replace('.', '')}"
+    fits = any(tag.interpreter == interpreter and tag.platform.endswith(machine) for tag in tags)
+    if not name.startswith(ONNXRUNTIME) or not fits:
+        sys.exit(f"{wheel.name} is no {ONNXRUNTIME} for Python {python} on {machine}: take another")
+    shutil.copyfile(wheel, folder / wheel.name)
 
 
 def fetch_python(url: str, sha256: str, target: Path) -> None:
@@ -109,7 +130,8 @@ def main(board: str, extras: bool, key: str) -> None:
     pinned = (REPOSITORY / "requirements" / variables["asl_edge_requirements"]).read_text()
     python, machine = variables["asl_edge_python_version"], variables["asl_edge_architecture"]
     pins = folder / "pins.txt"
-    without = variables["asl_edge_system_brings"]
+    gpu_wheel = variables["asl_edge_gpu_wheel"]
+    without = [*variables["asl_edge_system_brings"], *([ONNXRUNTIME] if gpu_wheel else [])]
     text = pins_for(pinned, python, machine, without)
     if extras:
         more = (REPOSITORY / "requirements/extras.txt").read_text()
@@ -117,6 +139,9 @@ def main(board: str, extras: bool, key: str) -> None:
     pins.write_text(text)
     download(pins, python, variables["asl_edge_wheel_platforms"], folder)
     pins.unlink()
+    if gpu_wheel:
+        sha256 = variables["asl_edge_gpu_wheel_sha256"]
+        add_gpu_wheel(REPOSITORY / gpu_wheel, sha256, python, machine, folder)
     build_own(folder)
     if variables["asl_edge_own_python_url"]:
         archive = folder / "own-python.tar.gz"

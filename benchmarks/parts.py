@@ -37,7 +37,7 @@ from edge.package import ModelSpec
 from edge.records import Array, Engine, Image, Output
 from export.to_onnx import OPSET
 from train.crops.store import NO_PICTURE, Crops, open_crops
-from train.fit.landmark_head import fit_landmark_head, late_maps
+from train.fit.landmark_head import fit_landmark_head, middle_maps
 from train.model.checkpoint import Checkpoint, load_checkpoint
 from train.model.landmark_network import HandNetwork
 from train.model.landmarker import SIZE_PX
@@ -192,7 +192,7 @@ def compute_features(hand: HandNetwork, crops: Crops, rows: np.ndarray) -> torch
     """Return (N, 1152) features of these crops, computed by the finetuned last blocks."""
     some = np.array_split(rows, -(-len(rows) // 256))
     with torch.no_grad():
-        return torch.cat([hand.last_blocks(late_maps(crops, few, upright=False))[0] for few in some])
+        return torch.cat([hand.last_blocks(middle_maps(crops, few, upright=False))[0] for few in some])
 
 
 def exchange_labels(crops: Crops, fraction: float) -> Crops:

@@ -18,6 +18,7 @@ from edge.hand.palm_detector import MediaPipePalmDetector, PalmDetector
 from edge.hand.reader import HandReader
 from edge.hand.tracker import HandTracker
 from edge.letters.filter import LetterFilter
+from edge.models import DEFAULT_PROVIDER
 from edge.observe.hints import HintTracker
 from edge.observe.metrics import Metrics, ModelName
 from edge.observe.snapshot import SnapshotPublisher, each_snapshot
@@ -26,7 +27,7 @@ from edge.personalize.correction import CorrectedEngine
 from edge.personalize.taught_file import locate_taught_file
 from edge.personalize.teaching import TeachingSession
 from edge.pipeline import each_letter
-from edge.records import Engine, LoopStep, Observer, Sink
+from edge.records import Engine, LoadedEngine, LoopStep, Observer, Sink
 from edge.settings import Settings
 from edge.sinks.jsonlines import JsonFile, JsonLines
 from edge.system.logs import STDOUT, leads_to_journal
@@ -78,7 +79,7 @@ def build_reader(settings: Settings) -> HandReader:
 
 def build_tracker(
     settings: Settings,
-    wrap_engine: Callable[[Engine], Engine] = lambda engine: engine,
+    wrap_engine: Callable[[CorrectedEngine], Engine] = lambda engine: engine,
     wrap_palm_detector: Callable[[PalmDetector], PalmDetector] = lambda detector: detector,
 ) -> HandTracker:
     """Return a tracker around a wrapped engine and palm detector, for measuring.
@@ -97,7 +98,7 @@ def load_model(settings: Settings, golden: bool = False) -> tuple[Package, Corre
     engine = load_engine(settings, package)
     if golden:
         check_golden(engine, package, settings.variant)
-    return package, CorrectedEngine(engine)
+    return package, CorrectedEngine(engine, ran_on=engine.ran_on)
 
 
 def open_settings_package(settings: Settings) -> Package:
@@ -105,13 +106,18 @@ def open_settings_package(settings: Settings) -> Package:
     return open_package(Path(settings.model), settings.signers)
 
 
-def load_engine(settings: Settings, package: Package) -> Engine:
+def load_engine(settings: Settings, package: Package) -> LoadedEngine:
     """Return the engine of the settings' variant. A warning says what TorchScript can do."""
     if package.runtime(settings.variant) == "torchscript":
         from edge.engines.torchscript import CAN_DO
 
         log.warning(CAN_DO)
-    return open_engine(package, settings.variant, settings.threads, settings.thread_spinning)
+    engine = open_engine(
+        package, settings.variant, settings.threads, settings.thread_spinning, settings.provider
+    )
+    if settings.provider != DEFAULT_PROVIDER:
+        log.info("the model runs on %s", engine.ran_on)
+    return engine
 
 
 def build_letter_filter(settings: Settings) -> LetterFilter:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 LETTERS = tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+MOVING_LETTERS = ("J", "Z")  # movements, of which a still shows one moment
 N_LANDMARKS = 21  # in MediaPipe's order: 0 is the wrist; 4, 8, 12, 16, 20 are the tips from the thumb on
 
 Image = npt.NDArray[np.uint8]  # (H, W, 3) RGB
@@ -168,4 +169,13 @@ class Engine(Protocol):
 
         `upright` has no effect with a package whose `reads_upright` is False.
         """
+        ...
+
+
+class LoadedEngine(Engine, Protocol):
+    """An engine that was loaded from a package."""
+
+    @property
+    def ran_on(self) -> str:
+        """Where it ran when it was loaded: "cpu", or for a GPU how many of its operations ran where."""
         ...

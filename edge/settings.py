@@ -11,7 +11,7 @@ from typing import Any
 
 from edge.declaration import Setting, check, format_value, setting
 from edge.errors import SettingsError
-from edge.models import DEFAULT_MODEL, DEFAULT_VARIANT, VARIANTS
+from edge.models import DEFAULT_MODEL, DEFAULT_PROVIDER, DEFAULT_VARIANT, PROVIDERS, VARIANTS
 
 CAMERA_NAMES = "auto, pi, jetson, usb:0, usb:/dev/video0, replay:FOLDER_OR_VIDEO or synthetic:WORD"
 TABLES = {
@@ -69,6 +69,13 @@ class Settings:
         metavar="NAME",
         choices=VARIANTS,
         old_names=("engine",),
+    )
+    provider: str = setting(
+        "model.provider",
+        DEFAULT_PROVIDER,
+        "where onnxruntime runs the model: cpu, or cuda or tensorrt on an NVIDIA GPU (docs/gpu.md)",
+        metavar="NAME",
+        choices=PROVIDERS,
     )
     threads: int = setting(
         "model.threads",

@@ -28,6 +28,8 @@ def _export(args: argparse.Namespace) -> int:
         data=args.data,
         variants=args.variants,
         sources=args.sources,
+        most=args.most,
+        origins=args.origins,
         accept_drop=args.accept_drop,
         leave_one_out=args.leave_one_out,
         quick=args.quick,
@@ -61,6 +63,18 @@ def _build_parser() -> argparse.ArgumentParser:
         type=parse_names,
         metavar="A,B",
         help="sources to measure accuracy on; by default those that training did not see",
+    )
+    add(
+        "--most",
+        type=int,
+        metavar="N",
+        help="measure on at most N pictures, evenly from each letter of each source; by default all",
+    )
+    add(
+        "--origins",
+        type=Path,
+        metavar="CSV",
+        help="table of the sources for the model card: source, origin, licence, in_the_name_of",
     )
     add(
         "--accept-drop",

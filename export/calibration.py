@@ -8,7 +8,7 @@ import numpy as np
 from edge.errors import DataError
 from edge.preprocess import crop_square, to_tensor, whole_square
 from edge.records import LETTERS, Array
-from train.data.prepared import Prepared, Rows
+from train.data.prepared import Prepared, Rows, spread
 from train.fit.dataset import plain_crop
 
 # Two crops of each; see docs/experiments.md, "Quantisation".
@@ -50,19 +50,6 @@ def choose_trial_rows(prepared: Prepared, training: dict[str, Any], calibrated_o
             f"{prepared.folder} needs at least two pictures per letter, one of them to judge int8"
         )
     return spread(prepared, rows, TRIAL_PICTURES)
-
-
-def spread(prepared: Prepared, rows: Rows, count: int) -> Rows:
-    """Choose at most `count` of `rows`, evenly from each letter of each source, always the same ones."""
-    group = np.char.add(np.char.add(prepared.letter[rows], "\t"), prepared.source[rows])
-    shuffled = np.random.default_rng(0).permutation(len(rows))
-    rank = np.zeros(len(rows), np.int64)  # 0 for the first picture of its group, 1 for the second ...
-    taken: dict[str, int] = {}
-    for i in shuffled:
-        rank[i] = taken.get(group[i], 0)
-        taken[group[i]] = int(rank[i]) + 1
-    order = shuffled[np.argsort(rank[shuffled], kind="stable")]
-    return np.sort(rows[order[:count]])
 
 
 def load_both_views(prepared: Prepared, rows: Rows, size_px: int) -> list[Array]:

@@ -215,7 +215,17 @@ def _report_accuracy(section: Metadata, metadata: Metadata) -> Iterator[str]:
     yield f"```\n{metadata['export']['command']}\n```"
 
 
+def _list_origins(metadata: Metadata) -> Iterator[str]:
+    if rows := metadata.get("origins"):
+        yield "## Whose pictures it learned from"
+        yield format_table(
+            ["source", "origin", "licence", "in the name of"],
+            [[row[name] for name in ("source", "origin", "licence", "in_the_name_of")] for row in rows],
+        )
+        yield "The pictures themselves are not in the package."
+
+
 SECTIONS: tuple[Callable[[Metadata], Iterator[str]], ...] = (
     _introduce, _report_leave_one_out, _report_unseen, _list_limits, _list_files, _report_seen,
-    describe_training,
+    _list_origins, describe_training,
 )  # fmt: skip

@@ -20,12 +20,12 @@ from export.calibration import (
     letter_indices,
     load_both_views,
     load_hand_views,
-    spread,
 )
 from export.golden_pictures import file_names, write_golden_pictures
 from export.leave_one_out import choose_fold_temperature, compute_calibration_errors, load_folds
 from export.model_card import NAME as CARD_NAME
 from export.model_card import write_model_card
+from export.origins import read_origins
 from export.recipe_search import TrialPictures, quantise_best
 from export.replace import replaced_package
 from export.sign import sign_package
@@ -41,7 +41,7 @@ from export.verify import (
     refuse_losses,
     report_accuracy,
 )
-from train.data.prepared import Prepared, open_prepared
+from train.data.prepared import Prepared, open_prepared, spread
 from train.model.checkpoint import Checkpoint
 from train.model.plain_resnet import load_any_checkpoint
 
@@ -61,6 +61,8 @@ def prepare_model_for_deployment(
     data: Path = Path("prepared"),
     variants: Sequence[str] = VARIANTS,
     sources: Sequence[str] | None = None,
+    most: int | None = None,
+    origins: Path | None = None,
     accept_drop: bool = False,
     leave_one_out: Sequence[Path] = (),
     command: str = "export.package.prepare_model_for_deployment(...)",
@@ -70,7 +72,8 @@ def prepare_model_for_deployment(
     """Export a checkpoint of fit, or a plain ResNet-18, as a verified package in `output`.
 
     `variants` are packaged; float32 is measured in any case. Accuracy is measured on `sources` of the
-    prepared folder `data`. `leave_one_out` are the packages of the folds, `command` is the command line for
+    prepared folder `data`, on at most `most` pictures of each kind of signers. `origins` is a table of where
+    the pictures come from. `leave_one_out` are the packages of the folds, `command` is the command line for
     the model card, `quick` quantises without a search, and `sign` is an SSH key to sign with. `output` is
     replaced only after every check has passed; if anything fails (AslEdgeError), a package that was there is
     unchanged.
@@ -85,7 +88,8 @@ def prepare_model_for_deployment(
     tuned_on = set(prepared.source[prepared.split != "test"].tolist())  # nothing is tuned on the test split
     if folds:
         trained = replace(trained, temperature=choose_fold_temperature(folds, tuned_on))
-    groups = choose_rows(prepared, trained.training, sources)
+    groups = choose_rows(prepared, trained.training, sources, most)
+    described = [] if origins is None else read_origins(origins, trained.training.get("sources", []))
     with replaced_package(output) as partial:
         quantisation, trials = _write_variants(trained, prepared, partial, {*chosen, "float"}, quick)
         metadata = meta.build_contract(trained, partial, quantisation)
@@ -101,6 +105,7 @@ def prepare_model_for_deployment(
             "opset": opset,
             "ir_version": ir_version,
             "leave_one_out": folds,
+            "origins": described,
             "calibration_error": compute_calibration_errors(folds, tuned_on),
             "accuracy": report_accuracy(metrics),
             "latency_ms": measure_latency(package),

@@ -11,10 +11,9 @@ from edge.engines.torchscript import TorchScriptEngine
 from edge.errors import DataError
 from edge.package import Package
 from edge.records import Engine
-from export.calibration import spread
 from export.to_torchscript import KERNELS, ignore_known_warnings, quantised_kernels
-from train.data.prepared import Prepared, Rows
-from train.evaluate.evaluate import SEEN, UNSEEN, evaluate_engine, group_rows
+from train.data.prepared import Prepared, Rows, spread
+from train.evaluate.evaluate import SEEN, UNSEEN, evaluate_engine, group_rows, thin
 from train.evaluate.metrics import Metrics, changed_fraction, spoilt_fraction
 
 MAX_DROP_POINTS = 1.0  # percentage points of accuracy
@@ -31,14 +30,17 @@ def open_variant(package: Package, variant: str, threads: int = 1) -> Engine:
 
 
 def choose_rows(
-    prepared: Prepared, training: dict[str, Any], sources: Sequence[str] | None
+    prepared: Prepared,
+    training: dict[str, Any],
+    sources: Sequence[str] | None,
+    most: int | None = None,
 ) -> dict[str, Rows]:
     """Return the rows to measure on by what training knew of their signers, unseen signers first.
 
     They are the pictures of `sources`, or else all that training did not see, or else a sample of what it
-    saw.
+    saw. At most `most` are taken of each kind. Raises DataError if `most` is below 1.
     """
-    groups = group_rows(prepared, training, sources)
+    groups = thin(prepared, group_rows(prepared, training, sources), most)
     if SEEN in groups:
         groups[SEEN] = spread(prepared, groups[SEEN], SEEN_PICTURES)
     return groups

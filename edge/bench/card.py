@@ -53,6 +53,7 @@ def make_card(measured: BenchRun, settings: Settings) -> Card:
             "fps": settings.fps,
             "engine": package.runtime(settings.variant),
             "variant": settings.variant,
+            "ran_on": measured.ran_on,
             "threads": settings.threads,
             "spinning": settings.thread_spinning,
         },

@@ -20,13 +20,15 @@ def format_card(card: Card) -> list[str]:
     machine, settings, frames, own = card["machine"], card["settings"], card["frames"], card["own_cost"]
     whole = [("", card["whole"])]
     parts = [(f"first {COLD_S:.0f} s", card["cold"]), (f"last {SUSTAINED_S:.0f} s", card["sustained"])]
+    ran_on = settings.get("ran_on", "cpu")  # cards of asl-edge 0.2 have none
+    provider = ran_on.partition(":")[0]
     columns = parts if card["cold"] else whole
     width = 7
     lines = [
         f"{(machine['board'] or machine['name'])[:38]}: {machine['cpu'][:32]}, {machine['cores']} cores",
-        f"{settings['engine']} {settings['variant']} at {card['package']['input_px']} px, threads"
-        f" {settings['threads']}, spinning {'on' if settings['spinning'] else 'off'}; {settings['camera']},"
-        f" {card['span_s']:.0f} s",
+        f"{settings['engine']} {settings['variant']} on {provider} at {card['package']['input_px']} px,"
+        f" threads {settings['threads']}, spinning {'on' if settings['spinning'] else 'off'};"
+        f" {settings['camera']}, {card['span_s']:.0f} s",
         "",
     ]
     if card["cold"]:
@@ -43,6 +45,7 @@ def format_card(card: Card) -> list[str]:
         f" {frames['dropped']} dropped of {frames['read'] + frames['dropped']}",
         f"inferences per frame  {frames['looks_per_frame']:.2f}; {frames['searched']} frames were searched"
         " for a hand",
+        *([f"model ran on          {ran_on}"] if ran_on != provider else []),
         f"processor             {card['cpu_s_per_minute_of_video']:.1f} s per minute of video",
         f"memory                {memory['peak']:.0f} MB at most, {memory['steady']:.0f} MB steady",
         f"since the start       first frame after {_seconds(card['start_to_first_frame_s'])}, first letter"

@@ -38,6 +38,7 @@ def _block(cards: list[Card], names: list[str]) -> list[str]:
         )
     )
     lines.append(_line("model", [card["package"]["sha256"][:8] for card in cards]))
+    lines.append(_line("ran on", [card["settings"].get("ran_on", "cpu").partition(":")[0] for card in cards]))
     lines.append("medians, ms")
     lines += [
         _row(STAGE_NAMES[stage].replace("of it: ", ""), [card["whole"][stage]["p50"] for card in cards])

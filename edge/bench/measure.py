@@ -19,8 +19,9 @@ from edge.cameras import Camera
 from edge.cameras.synthetic import open_synthetic
 from edge.errors import CameraError
 from edge.letters.filter import LetterFilter
+from edge.personalize.correction import CorrectedEngine
 from edge.pipeline import each_letter, run
-from edge.records import CameraState, Frame, LetterEvent, Prediction
+from edge.records import CameraState, Engine, Frame, LetterEvent, Prediction
 from edge.settings import Settings
 from edge.sinks.jsonlines import JsonLines
 from edge.system.board import BoardReading
@@ -45,6 +46,7 @@ class BenchRun:
     first_letter_s: float | None
     stopwatch_cost_s: float  # of the stopwatch, per frame
     sampling_cost_s: float  # of sampling sensors and memory, in all
+    ran_on: str  # as in LoadedEngine
 
     @property
     def own_fraction(self) -> float:
@@ -65,7 +67,14 @@ def measure(
         watch = Stopwatch(live=not camera.state().is_recording)
         drawing_s = time.monotonic() - began_s
         reset_peak_memory()
-        tracker = build_tracker(settings, wrap_engine=watch.engine, wrap_palm_detector=watch.palm_detector)
+        ran_on = ""
+
+        def wrap_engine(engine: CorrectedEngine) -> Engine:
+            nonlocal ran_on
+            ran_on = engine.ran_on
+            return watch.engine(engine)
+
+        tracker = build_tracker(settings, wrap_engine, watch.palm_detector)
         letters = _TimedLetters(settings, watch)
         timed = _TimedCamera(camera, watch, duration_s, progress)
         sampler = Sampler()
@@ -95,6 +104,7 @@ def measure(
         first_letter_s=start_t + watch.letters_t[0] - (watch.start_t or 0.0) if watch.letters_t else None,
         stopwatch_cost_s=stopwatch_cost_s,
         sampling_cost_s=sampler.cpu_s,
+        ran_on=ran_on,
     )
 
 

@@ -19,6 +19,7 @@ from edge.bench.stopwatch import ROW
 from edge.bench.tuned_file import read_text, write_tuned
 from edge.build import open_settings_package
 from edge.errors import PackageError, SettingsError
+from edge.models import DEFAULT_PROVIDER
 from edge.package import Package
 from edge.settings import Settings
 
@@ -80,6 +81,8 @@ def list_candidates(settings: Settings, package: Package) -> tuple[list[Settings
     for variant in package.files:
         if package.runtime(variant) == "torchscript" and variant != current:
             reasons.append(f"{variant} is not tried: TorchScript runs only if --variant names it")
+        elif package.runtime(variant) == "torchscript" and settings.provider != DEFAULT_PROVIDER:
+            reasons.append(f"{variant} is not tried: it does not run on {settings.provider}")
         elif package.runtime(variant) == "torchscript" and importlib.util.find_spec("torch") is None:
             reasons.append(f"{variant} is not tried: PyTorch is not installed")
         elif variant != current and not accuracy.get(variant, -1.0) >= accuracy.get(current, 0.0):

@@ -16,6 +16,7 @@ from edge.engines.golden import check_golden, measure_inference_ms
 from edge.engines.golden_pictures import check_golden_pictures
 from edge.errors import PackageError, SettingsError
 from edge.hand.palm_detector import MediaPipePalmDetector, PalmDetector
+from edge.models import DEFAULT_PROVIDER
 from edge.package import Package, open_package
 from edge.records import Engine, Prediction
 from edge.system.stdout import say
@@ -57,7 +58,7 @@ def main(arguments: argparse.Namespace) -> int:
             "python -m export.upgrade adds some. A later asl-edge will refuse version 1",
             package.folder,
         )
-    with _limited(package, settings.variant, arguments.timeout_s):
+    with _limited(package, settings.variant, settings.provider, arguments.timeout_s):
         engine = load_engine(settings, package)
         palm_detector = MediaPipePalmDetector(settings.threads)
         text = check_package(engine, package, settings.variant, arguments.limit_ms, palm_detector)
@@ -66,17 +67,17 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 @contextlib.contextmanager
-def _limited(package: Package, variant: str, timeout_s: float) -> Iterator[None]:
+def _limited(package: Package, variant: str, provider: str, timeout_s: float) -> Iterator[None]:
     """Limit the memory of the process, and end it if the body takes longer than `timeout_s`.
 
-    Nothing else can end an inference. PyTorch's own libraries need more memory than the limit.
+    Nothing else can end an inference. The libraries of PyTorch and of a GPU need more memory than the limit.
     """
 
     def give_up() -> None:
         log.error("%s did not answer within %g s: use another model", package.files[variant], timeout_s)
         os._exit(2)
 
-    if package.runtime(variant) == "onnx":
+    if package.runtime(variant) == "onnx" and provider == DEFAULT_PROVIDER:
         soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
         limits = [MAX_BYTES, *(limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY)]
         resource.setrlimit(resource.RLIMIT_DATA, (min(limits), hard))

@@ -39,7 +39,7 @@ class Finding:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_settings(parser, (*CAMERA, "model", "state_dir"))
+    add_settings(parser, (*CAMERA, "model", "variant", "provider", "state_dir"))
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -111,11 +111,20 @@ def _installed() -> Iterator[Finding]:
         except ImportError as error:  # absent, or installed for another Python, numpy or glibc
             yield Finding(name, False, f"can't be imported ({error}): install asl-edge again")
         else:
-            yield Finding(name, True, version)
+            yield Finding(name, True, version if name != "onnxruntime" else f"{version}{_providers()}")
     if importlib.util.find_spec("torch") is None:
         yield Finding("torch", None, "not installed (optional: for --variant dynamic)")
     else:
         yield Finding("torch", True, importlib.metadata.version("torch"))
+
+
+def _providers() -> str:
+    """Return the words about onnxruntime's providers; whether one works, only a run tells."""
+    try:
+        from edge.engines.gpu import list_compiled_in
+    except ImportError:  # OpenCV or numpy has a row that says so
+        return ""
+    return f", built for {', '.join(list_compiled_in())}"
 
 
 def _cameras() -> Iterator[Finding]:
@@ -147,6 +156,7 @@ def _package(settings: "Settings") -> Iterator[Finding]:
     yield Finding("model", True, f"{package.folder}: every file is as it was packaged")
     from edge.engines import open_engine
     from edge.engines.golden import check_golden
+    from edge.models import DEFAULT_PROVIDER
     from edge.personalize.taught_file import locate_taught_file
 
     for variant in package.files:
@@ -158,14 +168,15 @@ def _package(settings: "Settings") -> Iterator[Finding]:
         if runtime == "torchscript" and importlib.util.find_spec("torch") is None:
             yield Finding(row, None, f"{variant}: not tried, torch is not installed")
             continue
+        provider = settings.provider if variant == settings.variant else DEFAULT_PROVIDER
         try:
-            difference = check_golden(open_engine(package, variant), package, variant)
+            engine = open_engine(package, variant, provider=provider)
+            difference = check_golden(engine, package, variant)
         except AslEdgeError as error:
             yield Finding(row, False, f"{variant}: {error}")
         else:
-            yield Finding(
-                row, True, f"{variant}: gives its golden answer (largest difference {difference:.3f})"
-            )
+            answer = f"gives its golden answer (largest difference {difference:.3f})"
+            yield Finding(row, True, f"{variant} on {engine.ran_on}: {answer}")
         yield from _taught(locate_taught_file(package, variant, settings.state_dir))
 
 

@@ -11,7 +11,7 @@ from edge.old_settings import NEW_NAMES, translate_flag
 from edge.settings import SETTINGS, Settings, apply
 from edge.settings_file import read_settings
 
-MODEL = ("model", "variant", "signers", "threads", "min_confidence", "state_dir")
+MODEL = ("model", "variant", "provider", "signers", "threads", "min_confidence", "state_dir")
 CAMERA = ("camera", "fps", "hflip", "rotation_deg")
 
 

@@ -1,10 +1,12 @@
-"""The default engine: onnxruntime on the processor's cores."""
+"""The default engine: onnxruntime on the processor's cores, or on a GPU if the settings ask for it."""
 
 import numpy as np
 
+from edge.engines.gpu import open_gpu_session
 from edge.engines.outputs import check_finite
 from edge.engines.session import open_session, reason_in
 from edge.errors import EngineError, PackageError
+from edge.models import DEFAULT_PROVIDER
 from edge.package import AGAIN, INPUT_NAME, UPRIGHT, Package
 from edge.records import Array, Output
 
@@ -13,15 +15,23 @@ class OnnxEngine:
     """Run (N, 3, S, S) float32, one crop at a time, because the packaged model takes one.
 
     `spinning`: idle threads busy-wait, which lowers latency and keeps one core at 100 %.
-    Raises EngineError if onnxruntime refuses the file or can't run it, PackageError if the model disagrees
-    with the metadata.
+    Raises EngineError if onnxruntime refuses the file or can't run it on the provider, PackageError if the
+    model disagrees with the metadata.
     """
 
     def __init__(
-        self, package: Package, variant: str = "int8", threads: int = 1, spinning: bool = False
+        self,
+        package: Package,
+        variant: str = "int8",
+        threads: int = 1,
+        spinning: bool = False,
+        provider: str = DEFAULT_PROVIDER,
     ) -> None:
         path = package.file(variant)
-        self._session = open_session(path, threads, spinning, AGAIN)
+        if provider == DEFAULT_PROVIDER:
+            self._session, self.ran_on = open_session(path, threads, spinning, AGAIN), provider
+        else:
+            self._session, self.ran_on = open_gpu_session(package, variant, provider, threads)
         inputs = {node.name: node.shape for node in self._session.get_inputs()}
         outputs = {node.name: node.shape for node in self._session.get_outputs()}
         _check(f"{path} has inputs", inputs, package.input_shapes)

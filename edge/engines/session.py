@@ -8,7 +8,10 @@ from pathlib import Path
 from edge.engines.external_data import has_external_data
 from edge.errors import EngineError, os_errors_as
 
+__all__ = ["CPU", "load_session", "make_options", "open_session", "ort", "reason_in"]
+
 MAX_REASON = 300  # characters; the names of a model's nodes are in it
+CPU = "CPUExecutionProvider"
 FATAL_ONLY = 4  # of onnxruntime's severities; an error is raised as an exception, too
 
 
@@ -42,19 +45,34 @@ with _without_native_warnings():
 def open_session(path: Path, threads: int, spinning: bool, advice: str) -> ort.InferenceSession:
     """Open a model on the processor's cores. `spinning`: idle threads busy-wait.
 
-    Raises EngineError, whose message ends in `advice`, if onnxruntime refuses the file, or if the model keeps
-    weights in other files, which nobody has verified.
+    Raises EngineError as `load_session` does.
     """
-    model = _read_model(path, advice)
+    return load_session(path, make_options(threads, spinning), [(CPU, {})], advice)
+
+
+def make_options(threads: int, spinning: bool) -> ort.SessionOptions:
+    """Return options under which onnxruntime prints nothing."""
     ort.set_default_logger_severity(FATAL_ONLY)
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = FATAL_ONLY
     options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spinning else "0")
+    return options
+
+
+def load_session(
+    path: Path, options: ort.SessionOptions, providers: list[tuple[str, dict[str, str]]], advice: str
+) -> ort.InferenceSession:
+    """Load a model for these providers of onnxruntime, each with its options, best first.
+
+    Raises EngineError, whose message ends in `advice`, if onnxruntime refuses the file, or if the model keeps
+    weights in other files, which nobody has verified.
+    """
+    model = _read_model(path, advice)
     try:
         # its fallback would try again after an error, and print to standard output
-        return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"], enable_fallback=0)
+        return ort.InferenceSession(model, options, providers=providers, enable_fallback=0)
     except Exception as error:  # onnxruntime's errors have no other class in common
         raise EngineError(f"onnxruntime can't load {path} ({reason_in(error)}): {advice}") from None
 

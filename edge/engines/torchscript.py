@@ -29,6 +29,8 @@ class TorchScriptEngine:
     Raises EngineError if torch is not installed or refuses the file.
     """
 
+    ran_on = "cpu"
+
     def __init__(
         self, package: Package, variant: str = "dynamic", threads: int = 1, kernels: str | None = None
     ) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.logits import softmax
+from edge.models import DEFAULT_PROVIDER
 from edge.records import LETTERS, Array, Engine, Output
 
 # Similarity is the cosine to the power of POWER, so that only close examples count; RIDGE and GAIN regularise
@@ -67,8 +68,11 @@ def measure_accuracy(examples: Examples, correction: Correction | None) -> float
 class CorrectedEngine:
     """An engine with a correction applied to its letter logits."""
 
-    def __init__(self, engine: Engine, correction: Correction | None = None) -> None:
+    def __init__(
+        self, engine: Engine, correction: Correction | None = None, ran_on: str = DEFAULT_PROVIDER
+    ) -> None:
         self.correction = correction  # any thread may replace it, with one assignment
+        self.ran_on = ran_on  # as in LoadedEngine
         self._engine = engine
 
     def __call__(self, tensor: Array, upright: bool = False) -> Output:

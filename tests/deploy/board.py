@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import re
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from machine import ADDRESS, BUILD, RUN, SSH_OPTIONS, Machine
 if TYPE_CHECKING:
     from prove_arm import ArmMachine
 
+OWNER = "owner"  # a user whose sudo asks for a password; `pi` is for the tests
 ANSIBLE = BUILD.parents[1] / "ansible"
 BACK_S = 10  # the longest recovery after the end of a fault
 WATCHDOG_S = 15  # WatchdogSec= of the unit: systemd detects a frozen process after this time
@@ -65,7 +67,9 @@ class Board:
 
     def playing(self, name: str, *more: str) -> subprocess.Popen[str]:
         """Start a playbook and return its process."""
-        command = ["ansible-playbook", "-i", str(self.inventory), f"{name}.yml", *more]
+        return self._start(["ansible-playbook", "-i", str(self.inventory), f"{name}.yml", *more])
+
+    def _start(self, command: list[str], stdin: int | None = None) -> subprocess.Popen[str]:
         # A folder per boot: ansible must not reuse a connection to an earlier machine at the same address.
         # It is short because the path of a socket has at most 108 characters.
         connections = RUN / f"ssh-{self.machine.name}-{self.machine.boots}"
@@ -76,6 +80,7 @@ class Board:
             cwd=ANSIBLE,
             env=environment,
             text=True,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
@@ -94,6 +99,25 @@ class Board:
         command = " ".join([f"{name}.yml", *more, *(variables or ())])
         result = f"{command}: exit code {playing.returncode}, {time.monotonic() - start_t:.0f} s"
         expect((playing.returncode == 0) == good, result, output)
+        return output
+
+    def play_as_owner(self, name: str, password: str, variables: Mapping[str, object]) -> str:
+        """Run a playbook as `docs/install.md` says, type the password of sudo, and return the output."""
+        start_t = time.monotonic()
+        keyboard, terminal = pty.openpty()
+        command = ["setsid", "--ctty", "--wait", "ansible-playbook", "-i", str(self.inventory)]
+        command += ["--ask-become-pass", "-e", json.dumps({"ansible_user": OWNER} | dict(variables))]
+        command.append(f"{name}.yml")
+        playing = self._start(command, stdin=terminal)
+        shown = b""
+        while b"password" not in shown:  # what is typed before that is discarded
+            shown += os.read(keyboard, 1024)
+        os.write(keyboard, f"{password}\n".encode())
+        output = playing.communicate()[0]
+        for end in (keyboard, terminal):
+            os.close(end)
+        result = f"{name}.yml --ask-become-pass: exit code {playing.returncode}"
+        say(f"{result}, {time.monotonic() - start_t:.0f} s")
         return output
 
     def ask(self, script: str) -> str:

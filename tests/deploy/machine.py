@@ -128,15 +128,11 @@ SSH_OPTIONS = [
 
 
 def need_tools() -> None:
-    """Install the missing tools; raise SystemExit with the packages to install if that fails."""
+    """Install the missing tools; raise SystemExit if that fails."""
     if os.geteuid() != 0:
         raise SystemExit("only root can boot a machine; run sudo make test-deploy")
     if all(shutil.which(tool) for tool in TOOLS):
         return
     print(f"installing {PACKAGES}", flush=True)
-    subprocess.run(["apt-get", "update", "-q"], check=False, stdout=subprocess.DEVNULL)
-    installation = subprocess.run(
-        ["apt-get", "install", "-y", "-q", "--no-install-recommends", *PACKAGES.split()], check=False
-    )
-    if installation.returncode:
-        raise SystemExit(f"these required packages can't be installed: {PACKAGES}")
+    if subprocess.run([HERE.parent / "machines/need_packages.sh", *PACKAGES.split()], check=False).returncode:
+        raise SystemExit(1)  # the script says why

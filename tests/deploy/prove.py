@@ -9,6 +9,7 @@ import argparse
 import camera
 import faults
 import models
+import ordinary_boards
 import signed
 from board import FAULTS, LETTERS, Board, changed, expect, fault, say, until
 from faults import MODELS
@@ -31,10 +32,11 @@ def install(board: Board) -> None:
     expect(board.ask("ls -d /opt/asl-edge 2>/dev/null") == "", "nothing was changed before that")
     output = board.play("site", variables={"ansible_facts": PI_OS_32}, good=False)
     expect("a 32-bit Raspbian" in " ".join(output.split()), "a 32-bit system is rejected by name", output)
-    output = board.play("site", "-e", "asl_edge_camera=usb:7", good=False)
-    expect("/dev/video7" in output, "an absent camera is named before anything is changed")
+    ordinary_boards.without_a_camera(board)
+    ordinary_boards.without_the_internet(board)
+    ordinary_boards.with_locked_apt(board)
     signed.plant_unlisted_wheel(WHEELS)
-    first = board.play("site")
+    first = ordinary_boards.whose_sudo_asks(board)
     signed.unlisted_wheel_is_absent(board)
     signed.sandbox_holds(board)
     expect(
@@ -113,6 +115,7 @@ def main() -> None:
             faults.canary(board)
             camera.stopped_camera(board)
             faults.bad_settings(board)
+            ordinary_boards.without_a_gpu(board)
             faults.new_application(board)
             faults.full_disk(board)
             faults.cut_while_updating(board)

@@ -109,9 +109,11 @@ class ArmMachine:
 def main() -> None:
     need_tools()
     if not all(shutil.which(tool) for tool in TOOLS):
-        installation = subprocess.run(["apt-get", "install", "-y", "-q", *PACKAGES.split()], check=False)
+        installation = subprocess.run(
+            [HERE.parent / "machines/need_packages.sh", *PACKAGES.split()], check=False
+        )
         if installation.returncode:
-            sys.exit(f"these required packages can't be installed: {PACKAGES}")
+            sys.exit(1)  # the script says why
     BUILD.mkdir(parents=True, exist_ok=True)
     if not (BUILD / "key").exists():
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", BUILD / "key"], check=True)

@@ -159,9 +159,10 @@ def test_commands_print_what_the_page_shows(page: str, checkout: Path) -> None:
 
 
 def collect_strings() -> str:
-    """Return all string literals of edge/ in lower case, with "…" for each value in an f-string."""
+    """Return all string literals of the program in lower case, with "…" for each value in an f-string."""
     parts = []
-    for file in sorted((ROOT / "edge").rglob("*.py")):
+    files = [file for room in ("edge", "train", "export", "ansible") for file in (ROOT / room).rglob("*.py")]
+    for file in sorted(files):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 parts.append(node.value)

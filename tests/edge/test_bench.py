@@ -52,7 +52,7 @@ def make_run(span_s: float, slowed: tuple[str, ...] = ()) -> BenchRun:
         BoardReading(0.0, 50.0, 1500.0, 1500.0, (), ()),
         BoardReading(span_s, 80.0, 1000.0, 1500.0, slowed, ()),
     ]
-    return BenchRun(table, readings, span_s, span_s, 0, 0, 3.0, 90.0, 80.0, 1.0, None, 1e-5, 0.01)
+    return BenchRun(table, readings, span_s, span_s, 0, 0, 3.0, 90.0, 80.0, 1.0, None, 1e-5, 0.01, "cpu")
 
 
 def settings_for(folder: Path) -> Settings:

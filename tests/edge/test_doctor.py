@@ -53,7 +53,7 @@ def test_model_with_another_golden_answer_is_reported(broken_folder: Path) -> No
 def test_torchscript_is_tried_if_the_settings_name_it(tiny_folder: Path) -> None:
     lines, ok = examine(Settings(model=str(tiny_folder), variant="dynamic"))
     assert ok
-    assert sum("dynamic: gives its golden answer" in line for line in lines) == 1
+    assert sum("dynamic on cpu: gives its golden answer" in line for line in lines) == 1
 
 
 def test_torch_is_optional(tiny_folder: Path, tmp_path: Path) -> None:

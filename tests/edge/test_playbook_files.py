@@ -107,7 +107,9 @@ def test_playbook_waits_for_apt() -> None:
         holder.stdout.readline()
         command = [sys.executable, ROLE / "files/wait_for_apt"]
         busy = subprocess.run([*command, "0"], capture_output=True, text=True, check=False)
-        waiting = subprocess.Popen([*command, "60"])
-        holder.stdin.close()
-        assert waiting.wait(60) == 0
-    assert (busy.returncode, busy.stderr[:20]) == (1, "another program has ")
+        with subprocess.Popen([*command, "60"], stdout=subprocess.PIPE, text=True) as waiting:
+            assert waiting.stdout
+            assert waiting.stdout.readline() == "another program uses apt: waiting up to 60 s\n"
+            holder.stdin.close()
+            assert waiting.wait(60) == 0
+    assert (busy.returncode, busy.stderr[:26]) == (1, "another program still uses")

@@ -152,6 +152,20 @@ def test_model_card_puts_unseen_signers_before_seen_ones(tiny: Path, tmp_path: P
     assert "native" in card
 
 
+def test_model_card_names_the_licence_of_every_source_that_training_saw(tiny: Path, tmp_path: Path) -> None:
+    origins = tmp_path / "origins.csv"
+    origins.write_text(
+        "source,origin,licence,in_the_name_of\nben,his attic,MIT,Ben\nanna,her kitchen,CC0,Anna B.\n"
+    )
+    flags = ["--output", tmp_path / "package", "--variants", "float", "--most", 5, "--origins", origins]
+    assert export(tiny, *flags) == 0
+    card = (tmp_path / "package" / "MODEL_CARD.md").read_text()
+    assert "| anna | her kitchen | CC0 | Anna B. |" in card
+    assert "attic" not in card  # training left him out
+    (unseen,) = open_package(tmp_path / "package").metadata["accuracy"]
+    assert unseen["pictures"] == 5
+
+
 def test_model_card_says_if_unseen_signers_were_not_measured(one_variant: Path) -> None:
     card = (one_variant / "MODEL_CARD.md").read_text()
     assert "the accuracy for a new person is unknown" in card
@@ -255,6 +269,9 @@ def test_interrupted_export_leaves_nothing(tiny: Path, tmp_path: Path) -> None:
         (["--variants", ""], "--variants must be"),
         (["--sources", "carl"], "has no source 'carl', only: anna, ben"),
         (["--leave-one-out", "nowhere"], "nowhere is no deployment package"),
+        (["--most", "0"], "--most must be 1 or more, got 0"),
+        (["--origins", "nowhere.csv"], "nowhere.csv can't be read: no such file or directory"),
+        (["--origins", "train/default_sources.csv"], "has no row of the source 'anna', which training saw"),
     ],
 )
 def test_wrong_flag_is_reported_in_one_sentence(

@@ -10,7 +10,7 @@ import pytest
 
 SYSTEMD = Path(__file__).parents[2] / "systemd"
 UNIT = SYSTEMD / "asl-edge.service"
-DROP_INS = ("jetson.conf", "network.conf", "teach.conf")
+DROP_INS = ("gpu.conf", "jetson.conf", "network.conf", "teach.conf")
 HIGHEST_EXPOSURE = 25  # tenths: systemd-analyze counts from 0.0 to 10.0
 
 

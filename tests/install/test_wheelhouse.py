@@ -1,5 +1,6 @@
 """`make wheelhouse` takes the pins that fit the board."""
 
+import hashlib
 import re
 import runpy
 import shutil
@@ -10,7 +11,8 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[2]
 DEVICE = (REPOSITORY / "requirements/device.txt").read_text()
-pins_for = runpy.run_path(str(REPOSITORY / "ansible/wheelhouse.py"))["pins_for"]
+WHEELHOUSE = runpy.run_path(str(REPOSITORY / "ansible/wheelhouse.py"))
+pins_for = WHEELHOUSE["pins_for"]
 
 
 @pytest.mark.parametrize("python", ["3.10", "3.11", "3.12", "3.13"])
@@ -80,3 +82,49 @@ def test_only_listed_wheels_are_installed(tmp_path: Path) -> None:
     done = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.split() == [f"incoming/{name}" for name in listed]
     assert "*.whl" not in task.replace(r"\(", "").split("pip install")[1].splitlines()[0]
+
+
+GPU_WHEEL = "onnxruntime_gpu-1.31.1-cp312-cp312-manylinux_2_34_aarch64.whl"
+
+
+def add_gpu_wheel(wheel: Path, folder: Path, sha256: str, python: str = "3.12") -> None:
+    WHEELHOUSE["add_gpu_wheel"](wheel, sha256, python, "aarch64", folder)
+
+
+def test_wheel_for_the_gpu_is_taken_by_its_sum(tmp_path: Path) -> None:
+    wheel, folder = tmp_path / GPU_WHEEL, tmp_path / "wheelhouse"
+    folder.mkdir()
+    wheel.write_bytes(b"a wheel")
+    add_gpu_wheel(wheel, folder, hashlib.sha256(b"a wheel").hexdigest())
+    assert (folder / GPU_WHEEL).read_bytes() == b"a wheel"
+
+
+@pytest.mark.parametrize(
+    ("name", "sha256", "python", "says"),
+    [
+        (GPU_WHEEL, "0" * 64, "3.12", "has sha256 "),
+        (GPU_WHEEL, "", "3.12", "and asl_edge_gpu_wheel_sha256 is empty"),
+        (GPU_WHEEL, "right", "3.10", "is no onnxruntime for Python 3.10 on aarch64"),
+        (
+            GPU_WHEEL.replace("aarch64", "x86_64"),
+            "right",
+            "3.12",
+            "is no onnxruntime for Python 3.12 on aarch64",
+        ),
+        (GPU_WHEEL.replace("onnxruntime_gpu", "numpy"), "right", "3.12", "is no onnxruntime for"),
+        ("onnxruntime.zip", "right", "3.12", "is no wheel: "),
+        ("absent.whl", "right", "3.12", "which is no file: docs/gpu.md says where to get one"),
+    ],
+)
+def test_wheel_that_does_not_fit_is_refused(
+    tmp_path: Path, name: str, sha256: str, python: str, says: str
+) -> None:
+    wheel, folder = tmp_path / name, tmp_path / "wheelhouse"
+    folder.mkdir()
+    if "absent" not in name:
+        wheel.write_bytes(b"a wheel")
+    with pytest.raises(SystemExit, match=re.escape(says)):
+        add_gpu_wheel(
+            wheel, folder, hashlib.sha256(b"a wheel").hexdigest() if sha256 == "right" else sha256, python
+        )
+    assert not list(folder.iterdir())

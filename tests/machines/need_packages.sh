@@ -12,5 +12,8 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 # the system's own updates may hold apt's locks: wait up to 10 minutes
 "$(dirname "$0")/../../ansible/roles/asl_edge/files/wait_for_apt"
-apt-get -o DPkg::Lock::Timeout=600 update -q
-apt-get -o DPkg::Lock::Timeout=600 install -y -q --no-install-recommends "${missing[@]}"
+apt-get -o DPkg::Lock::Timeout=600 update -q || true # install says whether that matters
+if ! apt-get -o DPkg::Lock::Timeout=600 install -y -q --no-install-recommends "${missing[@]}"; then
+  echo "apt can't install ${missing[*]}: this machine needs the internet for it once" >&2
+  exit 1
+fi

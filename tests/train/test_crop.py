@@ -75,6 +75,18 @@ def test_crops_hold_both_people_and_synthetic_hands(folder):
     assert np.median(np.abs([hand_direction_rad(landmarks) for landmarks in upright])) < np.deg2rad(15)
 
 
+def test_made_people_have_their_share_of_the_crops(folder, tmp_path):
+    photographs = folder / "photographs"
+    sources = [f"made={photographs / 'anna'}", f"ben={photographs / 'ben'}"]
+    assert run_train("prepare", *sources, "--output", tmp_path / "prepared") == 0
+    flags = ["--data", tmp_path / "prepared", "--synthetic-share", 0, "--made-share", 0.6]
+    assert run_train(*cut_flags(folder, tmp_path / "crops"), *flags) == 0
+    crops = open_crops(tmp_path / "crops")
+    shown = crops.source[crops.presence > 0].tolist()
+    assert 0.6 < shown.count("made") / len(shown) < 0.85  # 0.6 of 0.88, the share of crops with a hand
+    assert shown.count("made") + shown.count("ben") == len(shown)
+
+
 def test_long_source_name_is_not_truncated(folder, tmp_path):
     name = "anna-in-the-kitchen-" * 4
     photographs = f"{name}={folder / 'photographs' / 'anna'}"

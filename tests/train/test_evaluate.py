@@ -29,6 +29,7 @@ from train.evaluate.evaluate import (
     label_source,
     main,
     open_models,
+    thin,
 )
 from train.model.checkpoint import write_checkpoint
 from train.model.network import AslNet
@@ -123,6 +124,16 @@ def test_sources_that_training_saw_are_left_out_by_default(prepared: Prepared) -
 
 def test_model_that_saw_everything_is_still_evaluated(prepared: Prepared) -> None:
     assert list(group_rows(prepared, {"sources": ["anna", "ben", "carl"]})) == [SEEN]
+
+
+def test_few_pictures_are_taken_of_every_letter_and_source(prepared: Prepared) -> None:
+    twice = np.tile(np.arange(len(prepared)), 2)
+    groups = thin(prepared, {UNSEEN: twice, SEEN: twice[:2]}, len(prepared))
+    assert groups[UNSEEN].tolist() == list(range(len(prepared)))
+    assert groups[SEEN].tolist() == [0, 1]
+    assert thin(prepared, groups, None) == groups
+    with pytest.raises(DataError, match="--most must be 1 or more, got 0"):
+        thin(prepared, groups, 0)
 
 
 def test_empty_selection_is_reported_in_one_sentence(prepared: Prepared) -> None:

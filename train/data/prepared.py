@@ -118,6 +118,19 @@ def _map_pictures(folder: Path, arrays: dict[str, Any]) -> npt.NDArray[np.uint8]
     return np.memmap(path, np.uint8, mode="r")
 
 
+def spread(prepared: Prepared, rows: Rows, count: int) -> Rows:
+    """Choose at most `count` of `rows`, evenly from each letter of each source, always the same ones."""
+    group = np.char.add(np.char.add(prepared.letter[rows], "\t"), prepared.source[rows])
+    shuffled = np.random.default_rng(0).permutation(len(rows))
+    rank = np.zeros(len(rows), np.int64)  # 0 for the first picture of its group, 1 for the second ...
+    taken: dict[str, int] = {}
+    for i in shuffled:
+        rank[i] = taken.get(group[i], 0)
+        taken[group[i]] = int(rank[i]) + 1
+    order = shuffled[np.argsort(rank[shuffled], kind="stable")]
+    return np.sort(rows[order[:count]])
+
+
 def write_index(folder: Path, arrays: dict[str, Any], report: dict[str, Any]) -> None:
     """Write index.npz and report.json into a folder that already holds pictures.u8.
 

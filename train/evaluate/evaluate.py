@@ -24,7 +24,7 @@ from edge.package import Package, open_package
 from edge.printable import print_line
 from edge.records import Engine, Prediction
 from train.command_line import parse_names
-from train.data.prepared import SPLITS, Prepared, Rows, open_prepared
+from train.data.prepared import SPLITS, Prepared, Rows, open_prepared, spread
 from train.evaluate.calibration import change_temperature
 from train.evaluate.metrics import Metrics, Predictions, compute_metrics
 from train.evaluate.plots import plot_history
@@ -53,6 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="sources to evaluate; by default those that training did not see")  # fmt: skip
     add("--roles", type=parse_names, metavar="SPLIT,SPLIT",
         help=f"splits to evaluate, of {', '.join(SPLITS)}; by default all")  # fmt: skip
+    add("--most", type=int, metavar="N",
+        help="at most N pictures, evenly from each letter of each source; by default all")  # fmt: skip
     add("--variants", type=parse_names, metavar="A,B",
         help="variants of a package to evaluate; by default each ONNX variant")  # fmt: skip
     add("--threads", type=int, default=os.cpu_count() or 1, help="pictures to read at a time")
@@ -64,7 +66,7 @@ def main(args: argparse.Namespace) -> int:
     prepared = open_prepared(args.data)
     models, history = open_models(args.model, args.variants)
     training = models[0].package.metadata.get("training", {})
-    groups = group_rows(prepared, training, args.sources, args.roles)
+    groups = thin(prepared, group_rows(prepared, training, args.sources, args.roles), args.most)
     metrics = {
         model.variant: {
             label: evaluate_engine(model.engine, model.package, prepared, rows, args.threads)
@@ -143,6 +145,18 @@ def group_rows(
         held_back = rows[prepared.split[rows] != "train"]
         groups[SEEN] = held_back if len(held_back) else rows
     return groups
+
+
+def thin(prepared: Prepared, groups: dict[str, Rows], most: int | None) -> dict[str, Rows]:
+    """Return at most `most` rows by label, evenly from each letter of each source; None means all.
+
+    Raises DataError if `most` is below 1.
+    """
+    if most is None:
+        return groups
+    if most < 1:
+        raise DataError(f"--most must be 1 or more, got {most}")
+    return {label: spread(prepared, rows, most) for label, rows in groups.items()}
 
 
 def evaluate_engine(

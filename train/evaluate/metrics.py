@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge.records import LETTERS
+from edge.records import LETTERS, MOVING_LETTERS
 from train.evaluate.calibration import Curve, calibration_error, compute_curve
 
 Text = npt.NDArray[np.str_]
@@ -19,7 +19,6 @@ Flags = npt.NDArray[np.bool_]
 
 NONE_COLUMN = len(LETTERS)  # last column of a confusion matrix: no hand or no letter found
 LOOK_ALIKES = ("MNST", "AE", "URV", "KP", "GQ", "DZ", "IJ")  # their stills differ by a finger or a rotation
-MOVING = ("J", "Z")  # movements, of which a still shows one moment: reported beside the other 24 letters
 FOUND_IOU = 0.5  # the hand is found if the box overlaps the given one by this much
 
 
@@ -73,7 +72,7 @@ def compute_metrics(predictions: Predictions) -> Metrics:
     truth, predicted = predictions.truth[lettered], predictions.predicted[lettered]
     source, iou = predictions.source[lettered], predictions.iou[lettered]
     right, answered, boxed = truth == predicted, predicted != "", np.isfinite(iou)
-    moving = np.isin(truth, MOVING)
+    moving = np.isin(truth, MOVING_LETTERS)
     index = np.array([LETTERS.index(letter) for letter in truth], np.int64)
     probabilities = predictions.probabilities[lettered]
     confusion = count_confusion(truth, predicted)

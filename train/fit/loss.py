@@ -7,9 +7,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from edge.preprocess import MEAN_RGB, STD_RGB
+from edge.records import LETTERS, MOVING_LETTERS
 from train.crops.labels import OTHER_SIGN
 from train.fit.dataset import Sample
 
+# J and Z are movements, and a still of one looks like another letter (an I, a D). Training adds this to their
+# logits, so that without it a still is read as one of them only if nothing else fits nearly as well. The
+# method is Menon et al. 2021, "Long-tail learning via logit adjustment"; see docs/experiments.md, "The prior
+# of J and Z".
+MOVING_LOG_PRIOR = 2.0
+MOVING = [LETTERS.index(letter) for letter in MOVING_LETTERS]
 LABEL_SMOOTHING = 0.05  # handshapes vary between people and some labels are wrong (M, N, T above all)
 PRESENCE_WEIGHT = 1.0
 # Landmarks are off by about 0.05 of the crop, letters by about 1 nat: this weight brings both to one scale.
@@ -54,8 +61,12 @@ def compute_losses(outputs: tuple[Tensor, ...], batch: Sample, landmarks_weight:
 def letter_loss(letters: Tensor, label: Tensor) -> Tensor:
     """Cross entropy of (N, 26) logits with smoothed labels (N,).
 
-    For a hand that signs no letter the target is the uniform distribution.
+    For a hand that signs no letter the target is the uniform distribution. J and Z count as if they were
+    less frequent than in the crops.
     """
+    prior = torch.zeros(letters.shape[1], device=letters.device)
+    prior[MOVING] = MOVING_LOG_PRIOR
+    letters = letters + prior
     known, other = label >= 0, label == OTHER_SIGN
     log_probabilities = F.log_softmax(letters, dim=1)
     uniform = -log_probabilities.mean(dim=1)
