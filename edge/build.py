@@ -33,6 +33,7 @@ from edge.settings import Settings
 from edge.sinks.jsonlines import JsonFile, JsonLines
 from edge.system.credentials import read_secret
 from edge.system.logs import STDOUT, leads_to_journal
+from edge.system.state_folder import locate_restart_folder
 
 log = logging.getLogger(__name__)
 
@@ -155,7 +156,8 @@ def observing(parts: Components) -> Iterator[list[Observer]]:
         if settings.mqtt:
             from edge.sinks.mqtt import Mqtt
 
-            observers.append(each_snapshot(publisher, stack.enter_context(Mqtt(settings))))
+            mqtt = Mqtt(settings, locate_restart_folder(settings.state_dir))
+            observers.append(each_snapshot(publisher, stack.enter_context(mqtt)))
         if settings.page:
             from edge.web.server import open_page
 

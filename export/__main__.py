@@ -44,7 +44,12 @@ def _build_parser() -> argparse.ArgumentParser:
     description = "Export a checkpoint of fit as a deployment package, and verify it."
     parser = Parser(prog="python -m export", description=description, formatter_class=HelpFormatter)
     add = parser.add_argument
-    add("--checkpoint", type=Path, required=True, help="model.pt or last.pt of a run of fit")
+    add(
+        "--checkpoint",
+        type=Path,
+        required=True,
+        help="model.pt or last.pt of a run of fit, or the state_dict of a ResNet-18 with 26 outputs",
+    )
     add("--data", type=Path, default=Path("prepared"), help="folder that prepare wrote")
     add(
         "--output",

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from export.card_tables import average, format_letters, format_percent, format_table
+from export.card_training import describe_training
 from train.evaluate.evaluate import SEEN, UNSEEN
 
 NAME = "MODEL_CARD.md"
@@ -56,6 +57,11 @@ def _report_leave_one_out(metadata: Metadata) -> Iterator[str]:
     folds = metadata["leave_one_out"]
     if folds:
         yield from _report_folds(metadata, folds)
+    elif "origin" in metadata["training"]:
+        yield (
+            "Not known: nobody knows here whom the network was trained on. If you know, measure it on the "
+            "pictures of others with `python -m export --sources`."
+        )
     elif any(section["signers"] == UNSEEN for section in metadata["accuracy"]):
         yield "Training left out some of the sources. This is the accuracy on their pictures:"
     else:
@@ -135,8 +141,7 @@ def _list_limits(metadata: Metadata) -> Iterator[str]:
     sources = len({*trained, *folds, *measured})
     yield "## Limits of these results"
     yield (
-        f"- {sources} {'source' if sources == 1 else 'sources'}, so about as many people. That is very few: "
-        "hands, skin, light, rooms and cameras differ more than these do.\n"
+        f"{_count_people(metadata, sources)}\n"
         "- Hands are found by MediaPipe's palm detector. Sources whose landmarks came from MediaPipe may "
         "lack the pictures in which it found no hand, so their accuracy may be too high.\n"
         "- No signer among them is known to be a native signer.\n"
@@ -146,6 +151,15 @@ def _list_limits(metadata: Metadata) -> Iterator[str]:
     )
     yield "## What it must not be used for"
     yield NOT_FOR
+
+
+def _count_people(metadata: Metadata, sources: int) -> str:
+    if "origin" in metadata["training"]:
+        return "- Nobody knows here whom the network was trained on; some of them may be in these tables."
+    return (
+        f"- {sources} {'source' if sources == 1 else 'sources'}, so about as many people. That is very few: "
+        "hands, skin, light, rooms and cameras differ more than these do."
+    )
 
 
 def _list_files(metadata: Metadata) -> Iterator[str]:
@@ -201,32 +215,6 @@ def _report_accuracy(section: Metadata, metadata: Metadata) -> Iterator[str]:
     yield f"```\n{metadata['export']['command']}\n```"
 
 
-def _describe_training(metadata: Metadata) -> Iterator[str]:
-    training = metadata["training"]
-    yield "## How it was made"
-    sources = ", ".join(training.get("sources", [])) or "synthetic hands only"
-    took = f", {training['seconds'] / 60:.0f} minutes" if training.get("seconds") else ""
-    where = f" on a {training['device'].upper()}" if training.get("device") else ""
-    synthetic = training.get("crops", {}).get("synthetic_share", 0)
-    beside = f"; {synthetic:.0%} of the crops show synthetic hands" if synthetic else ""
-    finetuned = training.get("options", {}).get("blocks_epochs", 0)
-    tuned = "only its last blocks were finetuned" if finetuned else "it was not finetuned"
-    yield (
-        f"Trained on {sources} ({training.get('pictures', 0):,} pictures{took}{where}{beside}). The ResNet "
-        "was also trained to predict the feature maps of MediaPipe's hand landmark network. That network "
-        f"comes from MediaPipe, trained on pictures that are unknown here; {tuned}:"
-    )
-    yield f"```\n{training.get('command', 'not known')}\n```"
-    if metadata["quantisation_trials"]:
-        yield "Quantisation recipes that were tried on pictures outside the test split, against float32:"
-        yield format_table(
-            ["recipe", "letters that stay", "points lost", "rms of the logits' change"],
-            [_format_trial(trial) for trial in metadata["quantisation_trials"]],
-        )
-    versions = metadata["versions"]
-    yield "Made with " + ", ".join(f"{name} {version}" for name, version in versions.items()) + "."
-
-
 def _list_origins(metadata: Metadata) -> Iterator[str]:
     if rows := metadata.get("origins"):
         yield "## Whose pictures it learned from"
@@ -237,16 +225,7 @@ def _list_origins(metadata: Metadata) -> Iterator[str]:
         yield "The pictures themselves are not in the package."
 
 
-def _format_trial(trial: Metadata) -> list[str]:
-    return [
-        f"**{trial['recipe']}** (chosen)" if trial["chosen"] else trial["recipe"],
-        format_percent(trial["agreement"]),
-        f"{trial['cost_points']:.2f}",
-        f"{trial['logits_rms']:.3f}",
-    ]
-
-
 SECTIONS: tuple[Callable[[Metadata], Iterator[str]], ...] = (
     _introduce, _report_leave_one_out, _report_unseen, _list_limits, _list_files, _report_seen,
-    _list_origins, _describe_training,
+    _list_origins, describe_training,
 )  # fmt: skip

@@ -42,7 +42,8 @@ from export.verify import (
     report_accuracy,
 )
 from train.data.prepared import Prepared, open_prepared, spread
-from train.model.checkpoint import Checkpoint, load_checkpoint
+from train.model.checkpoint import Checkpoint
+from train.model.plain_resnet import load_any_checkpoint
 
 PREVIEW_PICTURES = 8  # from which the exported files are compared with the checkpoint
 
@@ -68,7 +69,7 @@ def prepare_model_for_deployment(
     quick: bool = False,
     sign: Path | None = None,
 ) -> Package:
-    """Export a checkpoint of fit as a verified package in `output`.
+    """Export a checkpoint of fit, or a plain ResNet-18, as a verified package in `output`.
 
     `variants` are packaged; float32 is measured in any case. Accuracy is measured on `sources` of the
     prepared folder `data`, on at most `most` pictures of each kind of signers. `origins` is a table of where
@@ -79,7 +80,9 @@ def prepare_model_for_deployment(
     """
     chosen = _check_variants(variants)
     command = meta.remove_command_folders(command)
-    trained = load_checkpoint(checkpoint)
+    trained = load_any_checkpoint(checkpoint)
+    if origin := trained.training.get("origin"):
+        _log(f"{checkpoint} {origin}")
     prepared = open_prepared(data)
     folds = load_folds(leave_one_out)
     tuned_on = set(prepared.source[prepared.split != "test"].tolist())  # nothing is tuned on the test split

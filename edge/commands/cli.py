@@ -28,6 +28,7 @@ COMMANDS = {
     "teach": "teach this device your own letters",
     "bench": "measure the speed on this device, and compare devices",
     "check": "check whether a package can run and read here: files, golden answers, speed",
+    "unpublish": "remove what an MQTT broker keeps of this device",
     "doctor": "check the installation, the model and the cameras",
 }
 CAMERA_BLIND = 3  # exit code: the camera went blind for minutes, and may see again after a restart

@@ -1,7 +1,6 @@
 """The file in which a device keeps the recorded examples of one model."""
 
 import io
-import os
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -17,8 +16,8 @@ from edge.personalize.correction import Examples
 from edge.records import LETTERS
 from edge.system.atomic_files import replaced_file
 from edge.system.bounded_files import read_bounded
+from edge.system.state_folder import locate_state_folder
 
-NO_HOME = Path("/nonexistent")  # Debian's home folder of users without one
 FORGET = "delete it with asl-edge teach --forget"
 # 40 examples of each letter take 4 MB, a little less when they are packed
 MAX_BYTES, MAX_UNPACKED_BYTES = 10_000_000, 20_000_000
@@ -121,21 +120,7 @@ def _check_unpacked_size(data: bytes) -> None:
 
 
 def locate_taught_file(package: Package, variant: str, folder: str) -> TaughtFile:
-    """Return the file for a package's variant.
-
-    `folder`: the setting `personalize.state_dir`; if it is empty, systemd's StateDirectory=, or the user's
-    own folder.
-    """
-    state_folder = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    """Return the file for a package's variant; `folder` is the setting `personalize.state_dir`."""
     return TaughtFile(
-        package.sha256(variant),
-        Path(folder or state_folder or _user_folder()),
-        package.output_shapes.get(FEATURES, (0,))[-1],
+        package.sha256(variant), locate_state_folder(folder), package.output_shapes.get(FEATURES, (0,))[-1]
     )
-
-
-def _user_folder() -> Path:
-    try:
-        return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "asl-edge"
-    except RuntimeError:  # a user without a home can read letters, and gets an error only when teaching
-        return NO_HOME / "asl-edge"

@@ -6,88 +6,68 @@ asl-edge/NAME/status        one sentence on why no letter is read; empty while o
 asl-edge/NAME/availability  online or offline; the broker publishes offline if the board vanishes (last will)
 
 All topics are retained. paho connects and reconnects in its own thread; the loop never waits for it.
+
+Two boards may have one name. A broker ends a client's connection when another one with its client id comes,
+so both see that there is another. The one that came last takes a name of its own.
 """
 
 import contextlib
-import json
 import logging
-import re
+import math
 import socket
-import ssl
 import sys
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-from urllib.parse import urlsplit
 
-from edge import __version__
-from edge.errors import SettingsError, not_installed, os_errors_as
+from edge.errors import not_installed
 from edge.records import Snapshot
 from edge.settings import Settings
 from edge.sinks.jsonlines import format_event
-from edge.system.bounded_files import read_bounded
-from edge.system.credentials import read_secret
+from edge.sinks.mqtt_device import Device, name_device
+from edge.sinks.mqtt_memory import Memory, Registration
+from edge.sinks.mqtt_url import parse_broker
 
 log = logging.getLogger(__name__)
 
-PORTS = {"mqtt": 1883, "mqtts": 8883}
-MAX_CA_BYTES = 1_000_000  # all certificates of a Debian have 220,000
-# A broker only acknowledges, because nothing is subscribed. paho would keep 256 MB of anything else.
-MAX_REPLY_BYTES = 2
 KEEPALIVE_S = 15  # without a response for this long, either side considers the connection lost
 RETRY_S = (1, 30)  # first and longest pause before a new attempt to connect; doubled each time
-# By OpenSSL's verify code (X509_V_ERR_..., openssl-verification-options(1)). Any other code means that the
-# certificate authority is unknown.
-CERTIFICATE_HINTS = {
-    9: "check this board's clock",  # not yet valid: without a battery the clock starts in the past
-    10: "the broker needs a new certificate, or this board's clock is wrong",
-    62: "use the host name in the certificate",
-    64: "use the host name in the certificate",  # the same for an IP address
-}
-# By topic: name, icon, and the template of the sensor's state. Home Assistant allows 255 characters.
-SENSORS = {
-    "letter": ("Letter", "mdi:hand-front-right", "{{ value_json.letter }}"),
-    "text": ("Text", "mdi:format-text", "{{ value[-255:] }}"),
-    "status": ("Status", "mdi:hand-wave", "{{ value or 'reading' }}"),
-}
+# A connection that the broker ends sooner than this, or than twice the pause before it, is short. If several
+# follow each other, another client with the same client id takes them over again and again. A broker that
+# comes and goes refuses connections in between.
+SHORT_S = 10.0
+MANY_SHORT = 3
+LONGEST_PAUSE_S = 300  # after short connections; doubled each time
+MAX_YIELDS = 2  # a broker may give all clients of one user one client id
 
 
 class Mqtt:
-    """Publish each loop step's news. Raises SettingsError for a wrong setting, never for an absent broker."""
+    """Publish each loop step's news. Raises SettingsError for a wrong setting, never for an absent broker.
 
-    def __init__(self, settings: Settings) -> None:
+    `folder` keeps what a restart must know about the device's name.
+    """
+
+    def __init__(self, settings: Settings, folder: Path | None = None) -> None:
         try:
-            import paho.mqtt.client as paho
+            import paho.mqtt.client  # noqa: F401
         except ImportError:
             raise not_installed("mqtt.url", "paho-mqtt", "mqtt") from None
+        from edge.sinks.mqtt_client import build_client
+
         scheme, self._host, self._port = parse_broker(settings.mqtt)
-        self._name = settings.mqtt_name or socket.gethostname()
-        self._id = re.sub(r"[^A-Za-z0-9_-]", "_", self._name)
+        self._uses_tls = scheme == "mqtts"
+        self._url, self._name = settings.mqtt, choose_name(settings)
         self._newest: dict[str, str] = {}  # the newest message of each topic
         self._warned: set[str] = set()  # warnings since the last connection
-
-        class Client(paho.Client):
-            def _sock_recv(self, bufsize: int) -> bytes:
-                if bufsize > MAX_REPLY_BYTES:
-                    raise ConnectionError
-                return super()._sock_recv(bufsize)
-
-        self._client = Client(
-            paho.CallbackAPIVersion.VERSION2, client_id=f"asl-edge-{self._id}", clean_session=True
-        )
-        self._client.will_set(self._topic("availability"), "offline", qos=1, retain=True)
-        password = read_secret("mqtt.password_file", settings.mqtt_password_file, "mqtt_password")
-        if not _is_utf8(settings.mqtt_user):
-            raise SettingsError(f"mqtt.user must be text in UTF-8, got {settings.mqtt_user!r}")
-        if settings.mqtt_user or password:
-            self._client.username_pw_set(settings.mqtt_user or "asl-edge", password or None)
-        self._tls = scheme == "mqtts"
-        if settings.mqtt_ca_file and not self._tls:
-            raise SettingsError(
-                f"mqtt.ca_file needs TLS: mqtt.url must begin with mqtts://, got {settings.mqtt}"
-            )
-        if self._tls:
-            self._client.tls_set_context(_tls_context(settings.mqtt_ca_file))
+        self._connected_s = -math.inf
+        self._short_connections = 0  # in a row
+        self._pause_s = RETRY_S[0]  # before the next connection
+        self._yields = 0  # names that were left to another client
+        self._client = build_client(settings, "")
+        self._memory = Memory(folder)
+        self._device, self._former = find_device(self._name, self._url, self._memory.registration)
+        self._use_device(self._device)
         self._client.reconnect_delay_set(*RETRY_S)
         self._client.on_connect = self._on_connect
         self._client.on_connect_fail = self._on_connect_fail
@@ -102,11 +82,12 @@ class Mqtt:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
     ) -> None:
         if self._client.is_connected():
-            message = self._client.publish(self._topic("availability"), "offline", qos=1, retain=True)
+            message = self._client.publish(self._device.topic("availability"), "offline", qos=1, retain=True)
             with contextlib.suppress(RuntimeError, ValueError):  # the connection broke meanwhile
                 message.wait_for_publish(1)
         self._client.disconnect()
         self._client.loop_stop()
+        self._memory.close()
 
     def __call__(self, snapshot: Snapshot) -> None:
         if snapshot.step.event is not None:
@@ -122,41 +103,75 @@ class Mqtt:
             return
         self._newest[topic] = message
         if self._client.is_connected():
-            self._client.publish(self._topic(topic), message, retain=True)
+            self._client.publish(self._device.topic(topic), message, retain=True)
 
-    def _topic(self, name: str) -> str:
-        return f"asl-edge/{self._id}/{name}"
+    def _use_device(self, device: Device) -> None:
+        """Connect as this device from the next time on."""
+        self._device = device
+        self._client.rename(device.client_id)
+        self._client.will_set(device.topic("availability"), "offline", qos=1, retain=True)
 
     def _on_connect(self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
         """Publish discovery, availability and the newest messages. Runs in paho's thread."""
+        from edge.sinks.mqtt_client import describe_refusal
+
         if reason.is_failure:
-            self._warn(
-                f"the broker refuses the connection ({reason}): check mqtt.user and mqtt.password_file"
-            )
+            self._warn(describe_refusal(reason))
             return
-        log.info("mqtt: connected to %s:%d", self._host, self._port)
+        self._connected_s = time.monotonic()
+        log.info("mqtt: connected to %s:%d as %s", self._host, self._port, self._device.id)
         self._warned.clear()
-        for topic in SENSORS:
-            discovery = f"homeassistant/sensor/asl_edge_{self._id}/{topic}/config"
-            client.publish(discovery, json.dumps(self._sensor(topic)), retain=True)
-        client.publish(self._topic("availability"), "online", qos=1, retain=True)
+        if self._former is not None:
+            for topic in self._former.retained_topics():
+                client.publish(topic, "", qos=1, retain=True)
+            log.info("mqtt: removed the topics of this device's former name, %s", self._former.id)
+            self._former = None
+        device = self._device
+        for topic, message in device.discoveries():
+            client.publish(topic, message, retain=True)
+        client.publish(device.topic("availability"), "online", qos=1, retain=True)
         for topic, message in list(self._newest.items()):
-            client.publish(self._topic(topic), message, retain=True)
+            client.publish(device.topic(topic), message, retain=True)
+        self._memory.remember(Registration(self._url, self._name, device.name, device.id))
 
     def _on_connect_fail(self, client: Any, userdata: Any) -> None:
         """Log the error that paho is handling; paho doesn't pass it to this callback."""
-        error = sys.exc_info()[1]
-        if isinstance(error, ssl.SSLCertVerificationError):
-            hint = CERTIFICATE_HINTS.get(error.verify_code, "name its authority with mqtt.ca_file")
-            self._warn(f"the broker's certificate is not trusted ({error.verify_message}): {hint}")
-        elif isinstance(error, ssl.SSLError) or (self._tls and isinstance(error, ConnectionResetError)):
-            self._warn(f"the TLS handshake failed ({error.strerror}): check the port, or use mqtt://")
-        else:
-            self._warn(f"the broker can't be reached ({getattr(error, 'strerror', None) or error})")
+        from edge.sinks.mqtt_client import describe_failure
+
+        self._short_connections = 0
+        self._warn(describe_failure(sys.exc_info()[1], self._uses_tls))
 
     def _on_disconnect(self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
-        if reason.is_failure and not self._warned:  # after a warning there was no connection to lose
+        if not reason.is_failure:  # this program ended the connection
+            return
+        lasted_s = time.monotonic() - self._connected_s
+        self._connected_s = -math.inf  # until there is a connection again
+        if lasted_s < max(SHORT_S, 2 * self._pause_s):
+            self._short_connections += 1
+            self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+        else:
+            self._short_connections, self._pause_s = 0, RETRY_S[0]
+        client.reconnect_delay_set(self._pause_s, max(self._pause_s, RETRY_S[1]))
+        if self._short_connections >= MANY_SHORT:
+            self._yield_name()
+        elif not self._warned:  # after a warning there was no connection to lose
             self._warn(f"the connection is lost ({reason})")
+
+    def _yield_name(self) -> None:
+        """Take another name, because another client has this one and was there first."""
+        taken = self._device.id
+        if self._yields == MAX_YIELDS:
+            self._warn(
+                f"the broker ends every connection at once: if another client has this name, {taken}, set "
+                "mqtt.name; if not, let this user publish there"
+            )
+            return
+        self._yields += 1
+        self._short_connections, self._pause_s = 0, RETRY_S[0]
+        self._use_device(self._device.renamed(self._name))
+        self._warn(
+            f"another client has this name, {taken}, so this device is {self._device.id}: set mqtt.name"
+        )
 
     def _warn(self, message: str) -> None:
         """Log a warning, but only once until the next connection."""
@@ -164,66 +179,21 @@ class Mqtt:
             self._warned.add(message)
             log.warning("mqtt: %s:%d: %s; trying again", self._host, self._port, message)
 
-    def _sensor(self, topic: str) -> dict[str, Any]:
-        """Return the discovery message of a topic's sensor (Home Assistant, "MQTT Discovery")."""
-        name, icon, template = SENSORS[topic]
-        sensor: dict[str, Any] = {
-            "name": name,
-            "icon": icon,
-            "unique_id": f"asl_edge_{self._id}_{topic}",
-            "state_topic": self._topic(topic),
-            "value_template": template,
-            "availability_topic": self._topic("availability"),
-            "device": {
-                "identifiers": [f"asl_edge_{self._id}"],
-                "name": self._name,
-                "model": "asl-edge",
-                "sw_version": __version__,
-            },
-        }
-        if topic == "letter":
-            sensor["json_attributes_topic"] = self._topic(topic)
-        return sensor
+
+def choose_name(settings: Settings) -> str:
+    """Return the name that the settings give this device, or the host's."""
+    return settings.mqtt_name or socket.gethostname()
 
 
-def parse_broker(url: str) -> tuple[str, str, int]:
-    """Return scheme, host and port of mqtt://HOST[:PORT] or mqtts://HOST[:PORT].
+def find_device(name: str, url: str, known: Registration | None) -> tuple[Device, Device | None]:
+    """Return the device of a name at a broker, and the former one if its name was another.
 
-    Raises SettingsError for any other URL. The message never repeats a password.
+    A device that another client made take a name of its own keeps that.
     """
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-        (parts.hostname or "").encode("idna")  # as the system does to look it up
-    except ValueError:  # an invalid port or name, or unbalanced brackets
-        parts, port = urlsplit(url.partition("://")[0] + "://" if "://" in url else ""), -1
-    has_extras = bool(parts.path.strip("/") or parts.query or parts.username or parts.password)
-    if parts.scheme not in PORTS or not parts.hostname or port == -1 or has_extras:
-        shown = f"{parts.scheme}://..." if "@" in url else url  # it may hold a password
-        raise SettingsError(
-            f"mqtt.url must be mqtt://HOST:PORT or mqtts://HOST:PORT, got {shown!r}; user and password "
-            "belong in mqtt.user and mqtt.password_file"
-        )
-    return parts.scheme, parts.hostname, port or PORTS[parts.scheme]
-
-
-def _is_utf8(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # bytes of a flag that are not UTF-8
-        return False
-    return True
-
-
-def _tls_context(ca_file: str) -> ssl.SSLContext:
-    unusable = f"mqtt.ca_file is {ca_file}, which can't be used"
-    text = None
-    if ca_file:
-        with os_errors_as(SettingsError, unusable):
-            text = read_bounded(Path(ca_file), MAX_CA_BYTES).decode("ascii", "ignore")
-    try:
-        if text == "":  # would mean the system's certificates
-            raise ValueError
-        return ssl.create_default_context(cadata=text)
-    except (ssl.SSLError, ValueError):
-        raise SettingsError(f"{unusable}: it holds no certificate") from None
+    device = name_device(name)
+    if known is None or known.url != url:
+        return device, None
+    former = Device(known.device_name, known.device_id)
+    if known.name == name:
+        return former, None
+    return device, former if former.id != device.id else None

@@ -63,10 +63,12 @@ class Auth:
     @web.middleware
     async def guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Refuse foreign host names, other sites' forms, and requests without the token."""
-        if not self._is_own_host(request.host):
-            return _refuse(421, f"this page is not known by the name {request.host!r}: see page.hosts")
-        if request.method == "POST" and not _is_same_origin(request):
-            return _refuse(403, "other sites may not send this request")
+        client: Client = request["client"]
+        for host in (request.host, *filter(None, [client.host])):
+            if not self._is_own_host(host):
+                return _refuse(421, f"this page is not known by the name {host!r}: see page.hosts")
+        if request.method == "POST" and not _is_same_origin(request, client):
+            return _refuse(403, _describe_foreign(request))
         if not self._token or request.path in OPEN_PATHS or self.is_logged_in(request):
             return await handler(request)
         bearer = _read_bearer(request)
@@ -141,6 +143,12 @@ class Auth:
 async def add_security_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Add the headers to every response, as aiohttp's on_response_prepare."""
     response.headers.update(SECURITY_HEADERS)
+    client: Client | None = request.get("client")
+    if client is not None and client.ingress_path:  # Home Assistant shows the page in a frame of its own
+        policy = SECURITY_HEADERS["Content-Security-Policy"]
+        response.headers["Content-Security-Policy"] = policy.replace(
+            "frame-ancestors 'none'", "frame-ancestors 'self'"
+        )
 
 
 def encode(text: str) -> bytes:
@@ -156,13 +164,21 @@ def _read_bearer(request: web.Request) -> bytes | None:
     return encode(token) if kind.lower() == "bearer" else b""
 
 
-def _is_same_origin(request: web.Request) -> bool:
+def _is_same_origin(request: web.Request, client: Client) -> bool:
     """Check the Origin header. Browsers send one with every POST; other programs need not."""
     origin = request.headers.get("Origin")
     try:
-        return origin is None or urlsplit(origin).netloc == request.host
+        return origin is None or urlsplit(origin).netloc in (request.host, client.host or request.host)
     except ValueError:
         return False
+
+
+def _describe_foreign(request: web.Request) -> str:
+    """Return the sentence for another site's request, which a proxy makes of ours if it changes the host."""
+    return (
+        f"other sites may not send this request: its Origin is {request.headers['Origin']!r}, and its Host "
+        f"{request.host!r}. A proxy must pass on the header Host (nginx: proxy_set_header Host $http_host;)"
+    )
 
 
 def _refuse(status: int, hint: str, **headers: str) -> web.Response:

@@ -1,11 +1,16 @@
-"""Who sends a request: the address of the client, also behind proxies that the settings trust."""
+"""Who sends a request: the address of the client, also behind proxies that the settings trust.
+
+Headers of a proxy count only if it is trusted. Home Assistant's ingress is such a proxy.
+"""
 
 import ipaddress
-from collections.abc import Iterable
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from edge.errors import SettingsError
 
+PATH = re.compile(r"(/[A-Za-z0-9_.~-]+)+/?")  # nothing that means more in a cookie
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -17,6 +22,8 @@ class Client:
     address: str
     group: str  # what limits count by: an IPv4 address, or the /64 that one IPv6 machine can fill
     uses_tls: bool  # between the browser and a trusted proxy
+    host: str = ""  # that the browser asked a trusted proxy for
+    ingress_path: str = ""  # of the page below Home Assistant's address
 
 
 class Proxies:
@@ -48,6 +55,17 @@ class Proxies:
                 break
         uses_tls = forwarded_proto.rpartition(",")[2].strip().lower() == "https"
         return Client(str(client), group_of(str(client)), uses_tls)
+
+    def identify_by_headers(
+        self, peer: str, forwarded_for: Iterable[str], headers: Mapping[str, str]
+    ) -> Client:
+        """Return the client of a request from `peer`; X-Forwarded-For may be there several times."""
+        client = self.identify(peer, forwarded_for, headers.get("X-Forwarded-Proto", ""))
+        if not self.trusts(peer):
+            return client
+        path = headers.get("X-Ingress-Path", "")
+        host = headers.get("X-Forwarded-Host", "").rpartition(",")[2].strip()
+        return replace(client, host=host, ingress_path=path if PATH.fullmatch(path) else "")
 
     def _contain(self, address: Address) -> bool:
         return any(address in network for network in self._networks)

@@ -44,7 +44,7 @@ class Login:
             httponly=True,
             samesite="Strict",
             secure=client.uses_tls,
-            path="/",
+            path=client.ingress_path or "/",
         )
         return response
 
@@ -52,7 +52,7 @@ class Login:
         """End the session."""
         self._auth.sessions.end(request.cookies.get(COOKIE, ""))
         response = web.Response(status=303, headers={"Location": "login"})
-        response.del_cookie(COOKIE, path="/")
+        response.del_cookie(COOKIE, path=request["client"].ingress_path or "/")
         return response
 
     def _form(self, status: int, sentence: str) -> web.Response:

@@ -26,10 +26,8 @@ class Pace:
     @web.middleware
     async def keep(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Answer the request when its client may have one more."""
-        client = self._proxies.identify(
-            request.remote or "",
-            request.headers.getall("X-Forwarded-For", ()),
-            request.headers.get("X-Forwarded-Proto", ""),
+        client = self._proxies.identify_by_headers(
+            request.remote or "", request.headers.getall("X-Forwarded-For", ()), request.headers
         )
         request["client"] = client
         key = self._auth.limit_key(request, client)

@@ -27,6 +27,7 @@ from edge.observe.snapshot import SnapshotPublisher
 from edge.personalize.teaching import TeachingSession
 from edge.settings import Settings
 from edge.system.credentials import read_secret
+from edge.system.state_folder import locate_restart_folder
 from edge.web.address import listen, parse_address
 from edge.web.clients import parse_proxies
 from edge.web.feed import Feed
@@ -73,7 +74,7 @@ def open_page(
         trusted_proxies=settings.page_trusted_proxies,
         picture=settings.page_picture,
         metrics=metrics is not None,
-        state_folder=_login_folder(settings, teaching),
+        state_folder=str(locate_restart_folder(settings.state_dir)),
         log_level=settings.log_level,
     )
     listening = listen(host, port, settings.page)
@@ -180,14 +181,6 @@ class Page:
             return {"number": -1}, b""
         self._metrics.count_page(message["counts"])
         return {"number": -1, "content_type": self._metrics.content_type}, self._metrics.text()
-
-
-def _login_folder(settings: Settings, teaching: TeachingSession) -> str:
-    """Return the state folder, or a service's runtime folder, which a restart keeps and a reboot does not."""
-    runtime_folder = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
-    if runtime_folder and not (settings.state_dir or "STATE_DIRECTORY" in os.environ):
-        return runtime_folder
-    return str(teaching.file.folder.absolute())
 
 
 def _start_process(link: int, listening: int) -> subprocess.Popen[bytes]:

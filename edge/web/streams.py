@@ -68,7 +68,8 @@ class Streams:
             raise web.HTTPServiceUnavailable(text="too many clients already\n")
         self._count += 1
         self._connections.mark_stream(request.transport)
-        response = web.StreamResponse(headers={"Content-Type": content_type})
+        # nginx would keep what it gets until it has a few kilobytes
+        response = web.StreamResponse(headers={"Content-Type": content_type, "X-Accel-Buffering": "no"})
         try:
             await response.prepare(request)
             await response.write(start)

@@ -44,7 +44,7 @@ def test_help_lists_the_commands_and_imports_no_library() -> None:
     *help_lines, loaded = done.stdout.splitlines()
     assert (done.returncode, done.stderr, loaded) == (0, "", "[]")
     assert [line.split()[0] for line in help_lines if re.match("    [a-z]", line)] == [
-        "predict", "run", "demo", "teach", "bench", "check", "doctor",
+        "predict", "run", "demo", "teach", "bench", "check", "unpublish", "doctor",
     ]  # fmt: skip
 
 

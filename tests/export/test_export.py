@@ -12,6 +12,7 @@ from pathlib import Path
 import onnx
 import pytest
 import torch
+import torchvision
 from support.tiny_export import PER_LETTER, SOME, add_outlier, prepared_pictures, trained_checkpoint
 
 from edge.engines import open_engine
@@ -301,3 +302,24 @@ def test_folder_with_other_files_is_not_replaced(
     assert export(tiny, "--output", tmp_path) == 2
     assert "holds thesis.txt" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_plain_resnet_is_packaged_and_the_card_says_what_is_not_known(
+    tiny: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    model = torchvision.models.resnet18()
+    model.fc = torch.nn.Linear(512, 26)
+    torch.save(model.state_dict(), tmp_path / "asl_model.pth")
+    output = tmp_path / "package"
+    arguments = ["--checkpoint", tmp_path / "asl_model.pth", "--data", tiny / "prepared", "--output", output]
+    flags = ["--variants", "int8,float", "--quick", "--accept-drop"]
+    assert main([*map(str, arguments), *flags]) == 0
+    says = [line for line in capfd.readouterr().err.splitlines() if "is not known" in line]
+    assert len(says) == 1
+    card = (output / "MODEL_CARD.md").read_text()
+    assert "hand and landmarks come from MediaPipe's network" in card
+    assert "nobody knows here whom the network was trained on" in card
+    package = open_package(output)
+    assert package.size_px == 224
+    for variant in ("int8", "float"):
+        assert check_golden(open_engine(package, variant), package, variant) < 1e-3

@@ -30,7 +30,7 @@ def test_settings_are_valid_and_differ_by_the_broker_only() -> None:
         read_settings(ROOT / "container" / f"{name}.toml") for name in ("settings", "settings-mqtt")
     )
     changed = {name for name, value in vars(plain).items() if value != getattr(with_broker, name)}
-    assert changed == {"mqtt"}
+    assert changed == {"mqtt", "mqtt_name"}
     assert plain.page.endswith(":8080")
     assert plain != Settings()
 

@@ -120,6 +120,10 @@ class AslNet(nn.Module):
         self.register_buffer("mean", torch.tensor(MEAN_RGB)[:, None, None], persistent=False)
         self.register_buffer("std", torch.tensor(STD_RGB)[:, None, None], persistent=False)
 
+    def trunk_input(self, x: Tensor) -> Tensor:
+        """Return the part of squares (N, 3, S, S) that the ResNet reads."""
+        return crop_for_resnet(x)
+
     def maps(self, x: Tensor) -> list[Tensor]:
         """(N, 3, T, T) from `crop_for_resnet` -> the ResNet's feature maps at stride 8, 16 and 32."""
         trunk = self.trunk
@@ -141,7 +145,7 @@ class AslNet(nn.Module):
         turned squares, so its features are 0 for them.
         """
         hand_features, landmarks = self.hand(x * self.std + self.mean)
-        moments = self.trunk.avgpool(self.maps(crop_for_resnet(x))[-1]) * (1 - upright)
+        moments = self.trunk.avgpool(self.maps(self.trunk_input(x))[-1]) * (1 - upright)
         hidden = select(self.reading(hand_features), self.upright(hand_features), upright)
         return torch.cat([moments, hidden], dim=1), landmarks
 

@@ -140,6 +140,7 @@ async function send(path) {
   try {
     const response = await fetch(path, { method: "POST" });
     if (response.status === 401) location.assign("login");
+    if (response.status === 403) alert(await response.text());  // a proxy is set up wrong; it says how to mend it
   } catch { showConnection(false); }
 }
 
