@@ -79,7 +79,9 @@ def open_camera(
     else:
         source = _live_source(name, fps, orientation)
     if source is None:
-        shown = f"{kind}://…" if "//" in device else name  # an address may hold a password
+        shown = name  # an address may hold a password
+        if "//" in device or "@" in device:
+            shown = f"{kind}://…" if "//" in device else f"{kind}:…"
         raise CameraError(f"there is no camera '{shown}': it must be {CAMERA_NAMES}")
     from edge.cameras.reconnecting import ReconnectingCamera
 

@@ -64,7 +64,7 @@ def network_source(url: str, login: Login = NO_LOGIN, orientation: Orientation =
     name = f"{parts.scheme}://{parts.netloc}"
     user = quote(login.user, safe="")
     address = parts._replace(netloc=f"{user}:{quote(login.password, safe='')}@{parts.netloc}")
-    request = {"url": address.geturl() if login.user else url, "is_rtsp": parts.scheme.startswith("rtsp")}
+    request = {"url": (address if login.user else parts).geturl(), "is_rtsp": parts.scheme.startswith("rtsp")}
 
     def read_pictures(abandoned: threading.Event) -> Pictures:
         with _run_worker(request) as worker:

@@ -12,9 +12,10 @@ import numpy as np
 from edge.errors import OutputError, SettingsError, os_errors_as, reason_of
 from edge.pictures import SUFFIXES
 from edge.records import Image
-from edge.system.atomic_files import replaced_file
+from edge.system.atomic_files import real_path, replaced_file
 
 COPY_SIDE_PX, COPY_QUALITY = 1600, 90
+MAX_STEM_BYTES = 235  # of a copy's name: Linux allows 255, and a number, .jpg and .partial follow
 log = logging.getLogger(__name__)
 
 
@@ -29,7 +30,7 @@ def walk_pictures(folder: str, left_out: Path | None = None) -> Iterator[str]:
     found = False
     for here, folders, files in os.walk(folder, onerror=_report):
         folders[:] = sorted(
-            name for name in folders if not _is_clutter(name) and Path(here, name).resolve() != left_out
+            name for name in folders if not _is_clutter(name) and real_path(Path(here, name)) != left_out
         )
         for name in sorted(files):
             suffix = Path(name).suffix.lower()
@@ -51,7 +52,7 @@ class Copies:
     """The folder of annotated copies. Nothing in it is ever overwritten, because it must be new or empty."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder.resolve()
+        self.folder = real_path(folder)
         with os_errors_as(SettingsError, f"--annotate {folder} can't be used", "name a new folder"):
             self.folder.mkdir(parents=True, exist_ok=True)
             if any(self.folder.iterdir()):
@@ -60,10 +61,12 @@ class Copies:
     def write(self, name: str, below: str, jpeg: bytes) -> Path:
         """Write the copy of a picture that was found below this folder, or named by itself if that is "".
 
-        Its name gets a number if another picture's copy has it. Raises OutputError if the disk is full.
+        Its name gets a number if another picture's copy has it, and is cut if it is too long for that. Raises
+        OutputError if the disk is full.
         """
         inner = Path(os.path.relpath(name, below)) if below else Path(Path(name).name)
-        wanted = self.folder / inner.with_suffix(".jpg")
+        stem = os.fsdecode(os.fsencode(inner.stem)[:MAX_STEM_BYTES])
+        wanted = self.folder / inner.with_name(f"{stem}.jpg")
         path, number = wanted, 1
         while path.exists():
             number += 1

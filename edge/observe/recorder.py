@@ -20,6 +20,7 @@ import numpy as np
 from edge.errors import SettingsError, os_errors_as
 from edge.observe.annotate import annotate
 from edge.records import Image, LoopStep, Prediction
+from edge.system.atomic_files import real_path
 
 log = logging.getLogger(__name__)
 
@@ -46,14 +47,14 @@ def recording(path: Path) -> Iterator["Recorder"]:
         raise SettingsError(
             f"--record {path}: less than {MIN_FREE_BYTES // 1_000_000} MB are free on its disk: make room"
         )
-    partial = path.resolve().with_name(f".{path.stem}.partial{SUFFIX}")
+    partial = real_path(path).with_name(f".{path.stem}.partial{SUFFIX}")
     with os_errors_as(SettingsError, f"--record {path} can't be written", "name a new file"):
         partial.unlink(missing_ok=True)
         os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE))
     log.warning(
         "the annotated pictures of the camera are recorded in %s, at most %d MB", path, MAX_BYTES // 1_000_000
     )
-    recorder = Recorder(path.resolve(), partial)
+    recorder = Recorder(real_path(path), partial)
     try:
         yield recorder
     finally:
@@ -137,7 +138,7 @@ class Recorder:
 def _free_bytes(path: Path) -> float:
     """Return the free bytes of the file's disk; infinity if its folder can't be asked."""
     try:
-        return shutil.disk_usage(path.resolve().parent).free
+        return shutil.disk_usage(real_path(path).parent).free
     except OSError:
         return float("inf")
 

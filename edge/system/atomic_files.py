@@ -7,6 +7,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 
+def real_path(path: str | Path) -> Path:
+    """Return the absolute path with its symbolic links followed, as far as they lead somewhere.
+
+    Path.resolve() raises RuntimeError for links in a loop before Python 3.13. Here whoever uses the path gets
+    the system's OSError.
+    """
+    return Path(os.path.realpath(path))
+
+
 @contextlib.contextmanager
 def replaced_file(path: Path) -> Iterator[Path]:
     """Yield a path beside `path` to write to; at the end that file replaces `path`, with the mode of `path`.
@@ -14,7 +23,7 @@ def replaced_file(path: Path) -> Iterator[Path]:
     If anything fails, `path` is unchanged and nothing is left beside it; the error passes through. A symbolic
     link stays and its target is replaced.
     """
-    path = Path(path).resolve()
+    path = real_path(path)
     partial = path.with_name(path.name + ".partial")
     partial.unlink(missing_ok=True)
     try:
@@ -34,7 +43,7 @@ def replaced_folder(folder: Path, check: Callable[[Path], None]) -> Iterator[Pat
     `check(folder)` raises if `folder` holds what must not be replaced. If anything fails, Ctrl-C included,
     `folder` is unchanged and nothing is left beside it; the error passes through.
     """
-    folder = Path(folder).resolve()
+    folder = real_path(folder)
     partial, old = (folder.with_name(folder.name + end) for end in (".partial", ".old"))
     try:
         if old.exists() and not folder.exists():  # a run was killed between the two renames of `_swap`

@@ -86,3 +86,19 @@ def test_folder_for_copies_that_can_not_be_written_is_refused(tiny_folder: Path,
     done = asl_edge("predict", "--model", tiny_folder, file, "--annotate", file)
     assert "--annotate" in read_refusal(done)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["1.png"]
+
+
+def test_copy_of_a_picture_with_the_longest_name_is_written(tiny_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for suffix in (".png", ".bmp"):
+        cv2.imwrite(str(tmp_path / "in" / ("é" * 125 + "x" + suffix)), scene(0))
+    done = asl_edge("predict", "--model", tiny_folder, tmp_path / "in", "--annotate", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "out").iterdir())) == 2
+
+
+def test_copies_below_links_in_a_loop_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    for folder in ("loop", "loop/new"):
+        refusal = read_refusal(asl_edge("predict", tmp_path, "--annotate", tmp_path / folder))
+        assert "can't be used" in refusal

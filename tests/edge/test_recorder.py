@@ -64,6 +64,8 @@ def test_existing_file_is_never_overwritten(tmp_path: Path) -> None:
     assert video.read_bytes() == b"mine"
     assert "must name a file that ends in .mkv" in read_refusal(asl_edge("run", "--record", "out.mp4"))
     assert "no such file" in read_refusal(asl_edge("run", "--record", tmp_path / "none/out.mkv"))
+    (tmp_path / "loop").symlink_to("loop")
+    assert "can't be written" in read_refusal(asl_edge("run", "--record", tmp_path / "loop/out.mkv"))
 
 
 def test_run_without_a_camera_leaves_no_file(tmp_path: Path) -> None:

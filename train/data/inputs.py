@@ -12,6 +12,7 @@ import numpy as np
 from edge.errors import DataError, reason_of
 from edge.pictures import SUFFIXES
 from edge.records import N_LANDMARKS, Array
+from edge.system.atomic_files import real_path
 from edge.system.bounded_files import read_bounded
 from train.data.prepared import LABELS, SPLITS
 
@@ -84,8 +85,8 @@ def list_inputs(inputs: Sequence[str]) -> tuple[list[Item], list[Problem]]:
 
 def _name_source(folder: Path, inputs: Sequence[str]) -> str:
     """Return the folder's name, with its parent's before it if several inputs have the same name."""
-    folder = folder.resolve()
-    same_name = [text for text in inputs if Path(text).resolve().name == folder.name]
+    folder = real_path(folder)
+    same_name = [text for text in inputs if real_path(text).name == folder.name]
     return f"{folder.parent.name}-{folder.name}" if len(same_name) > 1 else folder.name
 
 
@@ -198,7 +199,7 @@ def _parse_row(
         path=path.parent / row["file"],
         file=file,
         letter=letter,
-        source=source or (row.get("source") or "").strip() or path.resolve().parent.name,
+        source=source or (row.get("source") or "").strip() or real_path(path).parent.name,
         split=split,
         kind=(row.get("kind") or "").strip(),
         licence=(row.get("licence") or "").strip(),
