@@ -6,6 +6,7 @@ A thread draws and encodes, so that the loop never waits for the disk.
 """
 
 import contextlib
+import fcntl
 import logging
 import os
 import queue
@@ -49,8 +50,7 @@ def recording(path: Path) -> Iterator["Recorder"]:
         )
     partial = real_path(path).with_name(f".{path.stem}.partial{SUFFIX}")
     with os_errors_as(SettingsError, f"--record {path} can't be written", "name a new file"):
-        partial.unlink(missing_ok=True)
-        os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE))
+        lock = _lock(partial, path)
     log.warning(
         "the annotated pictures of the camera are recorded in %s, at most %d MB", path, MAX_BYTES // 1_000_000
     )
@@ -59,6 +59,27 @@ def recording(path: Path) -> Iterator["Recorder"]:
         yield recorder
     finally:
         recorder.close()
+        os.close(lock)
+
+
+def _lock(partial: Path, path: Path) -> int:
+    """Return the descriptor of the file, which is new or a killed program's, with a lock on it.
+
+    Raises OSError, and SettingsError if another process records it.
+    """
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, MODE)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.fchmod(descriptor, MODE)
+        os.ftruncate(descriptor, 0)
+    except OSError as error:
+        os.close(descriptor)
+        if isinstance(error, BlockingIOError):
+            raise SettingsError(
+                f"--record {path} is being recorded by another program: name a new file"
+            ) from None
+        raise
+    return descriptor
 
 
 class Recorder:

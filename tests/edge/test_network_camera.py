@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from pathlib import Path
 
 import cv2
@@ -104,6 +104,36 @@ def password_file(folder: Path, password: str = PASSWORD) -> Path:
     file = folder / "password"
     file.write_text(password + "\n")
     return file
+
+
+@pytest.mark.slow
+def test_camera_that_leads_to_another_server_gives_it_no_password(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    class Other(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(str(self.headers))
+            self.send_error(404)
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    class Camera(Other):
+        def do_GET(self) -> None:
+            self.send_response(302)
+            self.send_header("Location", f"http://127.0.0.1:{other.server_port}/live")
+            self.end_headers()
+
+    with HTTPServer(("127.0.0.1", 0), Other) as other, HTTPServer(("127.0.0.1", 0), Camera) as camera:
+        for server in (other, camera):
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+        login = ["--camera-user", USER, "--camera-password-file", password_file(tmp_path)]
+        refused = asl_edge("doctor", "--camera", f"http://127.0.0.1:{camera.server_port}/", *login)
+        for server in (other, camera):
+            server.shutdown()
+    assert "has no stream of this name" in read_refusal(refused)
+    assert asked
+    assert "authorization" not in "".join(asked).lower()
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ import pytest
 from support.command_line import asl_edge, read_refusal, start_asl_edge
 from support.made_pictures import save, scene
 
+from edge.errors import SettingsError
 from edge.observe.recorder import Recorder, recording
 from edge.records import CameraState, Frame, LoopStep
 
@@ -132,6 +133,14 @@ def test_loop_does_not_wait_for_a_slow_disk(tmp_path: Path) -> None:
         watched.start()
         watched.join(WAIT_S)
         assert not watched.is_alive()
+
+
+def test_second_recording_of_the_same_file_is_refused_and_the_first_stays_whole(tmp_path: Path) -> None:
+    with recording(tmp_path / "out.mkv") as recorder:
+        with pytest.raises(SettingsError, match="is being recorded by another program"):
+            recording(tmp_path / "out.mkv").__enter__()
+        record(recorder, 5)
+    assert len(read_video(tmp_path / "out.mkv")) == 5
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make a small disk")
