@@ -15,7 +15,7 @@ from train.fit.dataset import Sample
 # logits, so that without it a still is read as one of them only if nothing else fits nearly as well. The
 # method is Menon et al. 2021, "Long-tail learning via logit adjustment"; see docs/experiments.md, "The prior
 # of J and Z".
-MOVING_LOG_PRIOR = 2.0
+MOVING_LOG_PRIOR = 1.0
 MOVING = [LETTERS.index(letter) for letter in MOVING_LETTERS]
 LABEL_SMOOTHING = 0.05  # handshapes vary between people and some labels are wrong (M, N, T above all)
 PRESENCE_WEIGHT = 1.0
