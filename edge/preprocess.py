@@ -101,3 +101,13 @@ def to_tensor(crop: Image) -> Array:
     planes *= scale[:, None, None]
     planes -= shift[:, None, None]
     return planes
+
+
+def scale_down(image: Image, max_side_px: int) -> Image:
+    """Return the picture with a longer side of at most `max_side_px`; pixels are averaged."""
+    height, width = image.shape[:2]
+    scale = max_side_px / max(height, width)
+    if scale >= 1:
+        return image
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)

@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
@@ -19,6 +18,7 @@ import numpy as np
 from edge.cameras.network import BEHIND, ENDED, NOT_OPENED, OPEN_S, PICTURE
 from edge.errors import PictureError
 from edge.pictures import decode_picture
+from edge.preprocess import scale_down
 from edge.records import Image
 
 READ_S = 5  # limit of one call; the supervisor's limit of silence is shorter
@@ -90,7 +90,12 @@ def _decode_video(capture: cv2.VideoCapture) -> Iterator[tuple[Image, float]]:
         if not ok:
             return
         t = time.monotonic()
-        yield np.asarray(cv2.cvtColor(_scale_down(bgr), cv2.COLOR_BGR2RGB), np.uint8), t
+        yield (
+            np.asarray(
+                cv2.cvtColor(scale_down(np.asarray(bgr, np.uint8), MAX_SIDE_PX), cv2.COLOR_BGR2RGB), np.uint8
+            ),
+            t,
+        )
 
 
 def _decode_jpegs(capture: cv2.VideoCapture) -> Iterator[tuple[Image, float]]:
@@ -108,17 +113,7 @@ def _decode_jpegs(capture: cv2.VideoCapture) -> Iterator[tuple[Image, float]]:
             rgb = decode_picture(data.tobytes(), "")
         except PictureError:
             continue
-        yield np.ascontiguousarray(_scale_down(rgb)), t
-
-
-def _scale_down(image: Any) -> Any:
-    """Return the picture, (H, W, 3) uint8, at most MAX_SIDE_PX long."""
-    height, width = image.shape[:2]
-    scale = MAX_SIDE_PX / max(height, width)
-    if scale >= 1:
-        return image
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        yield np.ascontiguousarray(scale_down(rgb, MAX_SIDE_PX)), t
 
 
 if __name__ == "__main__":

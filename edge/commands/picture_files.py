@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
-import numpy as np
 
 from edge.errors import OutputError, SettingsError, os_errors_as, reason_of
 from edge.pictures import SUFFIXES
+from edge.preprocess import scale_down
 from edge.records import Image
 from edge.system.atomic_files import real_path, replaced_file
 
@@ -82,12 +82,7 @@ class Copies:
 
 def encode_copy(image: Image) -> bytes:
     """Return (H, W, 3) RGB as JPEG, at most COPY_SIDE_PX a side."""
-    scale = COPY_SIDE_PX / max(image.shape[:2])
-    if scale < 1:
-        image = np.asarray(
-            cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8
-        )
-    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    bgr = cv2.cvtColor(scale_down(image, COPY_SIDE_PX), cv2.COLOR_RGB2BGR)
     return cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, COPY_QUALITY])[1].tobytes()
 
 

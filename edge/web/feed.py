@@ -10,6 +10,7 @@ from edge import __version__
 from edge.observe.metrics import ModelName
 from edge.observe.snapshot import SnapshotPublisher
 from edge.personalize.teaching import TeachingSession
+from edge.preprocess import scale_down
 from edge.records import Hand, Image, Prediction, Snapshot
 from edge.system.board import read_temperature_c
 
@@ -106,10 +107,7 @@ class Feed:
 
 def encode_jpeg(image: Image) -> bytes:
     """Encode (H, W, 3) RGB as JPEG, reduced to at most MAX_SIDE_PX a side."""
-    scale = MAX_SIDE_PX / max(image.shape[:2])
-    if scale < 1:
-        image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
-    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    bgr = cv2.cvtColor(scale_down(image, MAX_SIDE_PX), cv2.COLOR_RGB2BGR)
     encoded, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     return jpeg.tobytes() if encoded else b""
 
